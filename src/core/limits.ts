@@ -1,0 +1,41 @@
+/**
+ * The bounds of a function's spec, and the sizes that no configuration can raise.
+ *
+ * Owns numbers only. Every bound is finite; the API's schema, the registry and `docs/config.md` read them here.
+ */
+
+export interface Bound {
+  readonly min: number;
+  readonly max: number;
+  readonly default: number;
+}
+
+export const SPEC_BOUNDS = {
+  memoryMb: { min: 16, max: 1024, default: 128 },
+  timeoutMs: { min: 1, max: 900_000, default: 3_000 },
+  cpuMs: { min: 1, max: 900_000, default: 1_000 },
+  concurrency: { min: 1, max: 200, default: 1 },
+  initTimeoutMs: { min: 1, max: 60_000, default: 10_000 },
+  minInstances: { min: 0, max: 100, default: 0 },
+  maxInstances: { min: 1, max: 1_000, default: 50 },
+  idleTimeoutMs: { min: 100, max: 3_600_000, default: 600_000 },
+} as const satisfies Record<string, Bound>;
+
+/** Names of functions: a letter or digit, then letters, digits, `-` and `_`; 64 at most. */
+export const FUNCTION_NAME_PATTERN = '^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$';
+/** Names of tenants: the same alphabet. */
+export const TENANT_NAME_PATTERN = '^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$';
+/** `file.export`: the file without its ending, folders allowed, then the name of the export. */
+export const HANDLER_PATTERN = '^(?:[A-Za-z0-9_-]+/)*[A-Za-z0-9_.-]+\\.[A-Za-z_$][A-Za-z0-9_$]*$';
+export const HANDLER_MAX_LENGTH = 256;
+
+export const CODE_MAX_FILES = 1_000;
+export const CODE_PATH_MAX_LENGTH = 256;
+/** An archive may unpack to at most this many times its own size, and never past the code limit. */
+export const ZIP_MAX_RATIO = 100;
+export const ENV_MAX_ENTRIES = 100;
+export const ENV_MAX_BYTES = 4_096;
+export const LABELS_MAX_ENTRIES = 50;
+export const LABEL_MAX_LENGTH = 128;
+export const DESCRIPTION_MAX_LENGTH = 1_024;
+export const NETWORK_ALLOW_MAX_ENTRIES = 50;

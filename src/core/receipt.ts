@@ -1,0 +1,89 @@
+/**
+ * The receipt: the record of one invocation, as callers and the ledger see it.
+ *
+ * Owns the shape. Durations are milliseconds from the monotonic clock; `startedAt` alone is wall clock.
+ */
+import type { Failure, LimitReport } from './errors.ts';
+import type { ProcessModel, Tier } from './spec.ts';
+
+/** The layers of a sandbox, coldest first. */
+export type Layer = 'container' | 'runtime' | 'code';
+
+/** The layer that an invocation started from; `none` is fully cold. */
+export type Start = 'none' | Layer;
+export const STARTS: readonly Start[] = ['none', 'container', 'runtime', 'code'];
+
+/** The phases of an invocation in the order in which they happen, milliseconds each. */
+export interface PhasesMs {
+  /** Waiting for admission and for an instance. */
+  readonly queue: number;
+  /** Starting the outer process. */
+  readonly provision: number;
+  /** Booting the language inside it. */
+  readonly boot: number;
+  /** Injecting and evaluating the code. */
+  readonly load: number;
+  /** The function's initializer. */
+  readonly init: number;
+  /** The handler, event parsing and result serialisation included. */
+  readonly handler: number;
+}
+export const PHASES: readonly (keyof PhasesMs)[] = ['queue', 'provision', 'boot', 'load', 'init', 'handler'];
+
+export interface ReceiptUsage {
+  /** Wall time of load, initializer and handler. */
+  readonly wallMs: number;
+  /** CPU time of initializer (load included) and handler. */
+  readonly cpuMs: number;
+  /** The part of `cpuMs` that loading and the initializer used; zero on a warm start. */
+  readonly initCpuMs: number;
+  /** The function's configured memory. */
+  readonly memoryMb: number;
+  /** The largest memory seen by the host during the invocation; null when nothing was measured. */
+  readonly maxMemoryMb: number | null;
+  /** `memoryMb / 1024 × wall seconds`. */
+  readonly gbSeconds: number;
+}
+
+export interface ReceiptCost {
+  readonly tariff: string;
+  readonly formula: string;
+  readonly cuSeconds: number;
+}
+
+export type InvocationStatus = 'succeeded' | 'failed';
+
+export interface Receipt {
+  readonly invocationId: string;
+  readonly tenant: string;
+  readonly function: string;
+  readonly version: string;
+  readonly tier: Tier;
+  readonly status: InvocationStatus;
+  readonly start: Start;
+  readonly processModel: ProcessModel;
+  readonly phasesMs: PhasesMs;
+  readonly usage: ReceiptUsage;
+  readonly cost: ReceiptCost;
+  readonly limit: LimitReport | null;
+  readonly error: ReceiptError | null;
+  readonly startedAt: string;
+  readonly logTruncated: boolean;
+}
+
+/** A failure in a receipt: the catalogue's code and, for a function's own error, what was thrown. */
+export interface ReceiptError {
+  readonly code: Failure['code'];
+  readonly detail: string;
+  readonly type: string | null;
+  readonly message: string | null;
+  readonly stack: string | null;
+}
+
+/** One captured console line. */
+export interface LogLine {
+  readonly level: 'debug' | 'info' | 'warn' | 'error';
+  /** Milliseconds since the epoch, as the guest's clock had it. */
+  readonly timeMs: number;
+  readonly message: string;
+}

@@ -1,0 +1,78 @@
+/**
+ * What a function is: the spec a caller deploys, and the deployed record made from it.
+ *
+ * Owns the shapes only; bounds are in `limits.ts`, validation in the registry.
+ */
+
+export type Tier = 'isolate' | 'container';
+export type Runtime = 'isolate' | 'nodejs24' | 'python3' | 'provided';
+export type ProcessModel = 'resident' | 'ephemeral';
+
+/** The code as it is uploaded: one file, several, or an archive. Exactly one key is present. */
+export type CodeUpload =
+  | { readonly source: string }
+  | { readonly files: Readonly<Record<string, string>> }
+  | { readonly zip: string };
+
+/** What `PUT /v1/functions/{name}` and `executor.deploy` take; everything but runtime and code has a default. */
+export interface FunctionSpecInput {
+  readonly runtime: Runtime;
+  readonly code: CodeUpload;
+  readonly handler?: string;
+  readonly memoryMb?: number;
+  readonly timeoutMs?: number;
+  readonly cpuMs?: number;
+  readonly processModel?: ProcessModel;
+  readonly concurrency?: number;
+  readonly initializer?: string | null;
+  readonly initTimeoutMs?: number;
+  readonly minInstances?: number;
+  readonly maxInstances?: number;
+  readonly idleTimeoutMs?: number;
+  readonly env?: Readonly<Record<string, string>>;
+  readonly labels?: Readonly<Record<string, string>>;
+  readonly description?: string;
+  readonly network?: { readonly allow: readonly string[] };
+}
+
+/** A complete spec: every default filled in, the code replaced by the digest of its stored artifact. */
+export interface FunctionSpec {
+  readonly runtime: Runtime;
+  readonly handler: string;
+  readonly memoryMb: number;
+  readonly timeoutMs: number;
+  readonly cpuMs: number;
+  readonly processModel: ProcessModel;
+  readonly concurrency: number;
+  readonly initializer: string | null;
+  readonly initTimeoutMs: number;
+  readonly minInstances: number;
+  readonly maxInstances: number;
+  readonly idleTimeoutMs: number;
+  readonly env: Readonly<Record<string, string>>;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly description: string;
+  readonly network: { readonly allow: readonly string[] };
+}
+
+/** One deployed version of a function. */
+export interface FunctionRecord extends FunctionSpec {
+  /** Stable over updates; new after delete and create. */
+  readonly id: string;
+  readonly tenant: string;
+  readonly name: string;
+  readonly version: string;
+  /** Changes with every update, so that instances of an older state are never used for a newer one. */
+  readonly revision: string;
+  /** SHA-256 of the stored artifact, lower-case hex. */
+  readonly codeDigest: string;
+  readonly codeBytes: number;
+  /** ISO 8601, wall clock. */
+  readonly createdAt: string;
+  readonly updatedAt: string;
+}
+
+/** The files of a function by normalised relative path, as text. */
+export type CodeFiles = ReadonlyMap<string, string>;
+
+export const tierOf = (runtime: Runtime): Tier => (runtime === 'isolate' ? 'isolate' : 'container');

@@ -1,0 +1,92 @@
+/**
+ * The contract between an isolate host and the bootstrap inside each isolate.
+ *
+ * Owns the operations and the encoding of what comes back. Both sides import it.
+ *
+ * The bootstrap script's completion value is `boot(seedHex, optionsJson)`, which returns `entry`. The host holds the
+ * one reference to `entry` and calls it with primitives (and, for DEFINE and LOAD_MODULE, with one value of the
+ * isolate's own). Nothing of the host is reachable from inside: there is no callback. What the guest has to say it
+ * leaves in a buffer, which the host takes with COLLECT after every entry; microtasks have run by then.
+ *
+ * An *owner* is the number of the thing on whose behalf code runs: 0 is load and initializer, every invocation has
+ * its own. An entry sets the owner, and it stays set while the microtasks of that entry run, so console lines and
+ * timers find their owner. When an owner is done its timers are dropped and later lines are lost.
+ */
+
+export const OP = {
+  /** (path, function): the compiled body of a CommonJS file: (exports, require, module, __filename, __dirname). */
+  DEFINE: 1,
+  /** (path, text): a JSON file. */
+  DEFINE_JSON: 2,
+  /** (path, GuestErrorJson): a file that did not compile; requiring it throws this. */
+  DEFINE_BROKEN: 3,
+  /** (LoadOptionsJson, nowMs): evaluates the handler's CommonJS file and finds the handler. Record: L or X. */
+  LOAD: 4,
+  /** (LoadOptionsJson, nowMs, namespace): the same for an ES module that the host has evaluated. Record: L or X. */
+  LOAD_MODULE: 5,
+  /** (nowMs): runs the initializer, if there is one. Record: I or X. */
+  INIT: 6,
+  /** (owner, invocationId, eventJson, timeoutMs, nowMs): calls the handler. Record: R or X, now or later. */
+  INVOKE: 7,
+  /** (owner, nowMs): runs the timers of this owner that are due. */
+  TICK: 8,
+  /** (owner): forgets the owner; its timers are dropped, its late result is ignored. */
+  CANCEL: 9,
+  /** (): returns the buffered records and empties the buffer. */
+  COLLECT: 10,
+  /** (path): the names of the exports of a CommonJS file, as a JSON array of strings, after evaluating it. */
+  EXPORT_NAMES: 11,
+} as const;
+
+/** What `boot` is told; sizes in bytes of UTF-16 code units are compared as characters. */
+export interface BootOptions {
+  /** Lines of one owner beyond this many characters are dropped and the log is marked truncated. */
+  readonly logMaxChars: number;
+  /** A result with more characters than this fails with `result_too_large`. */
+  readonly resultMaxChars: number;
+  readonly timersMax: number;
+}
+
+export interface LoadOptions {
+  readonly functionName: string;
+  readonly functionVersion: string;
+  readonly memoryMb: number;
+  /** Normalised path of the handler's file. */
+  readonly entryPath: string;
+  readonly handlerExport: string;
+  /** Null when there is none. */
+  readonly initializerExport: string | null;
+  /** Normalised path of the initializer's file. */
+  readonly initializerPath: string | null;
+  readonly env: Readonly<Record<string, string>>;
+  /** These replace the defaults that the runtime was booted with. */
+  readonly logMaxChars: number;
+  readonly resultMaxChars: number;
+}
+
+/**
+ * Records in the string that COLLECT returns, one after the other: kind, owner, a space, the payload's length in
+ * UTF-16 code units, a newline, the payload. For example `R7 15\n{"hello":"Ada"}`.
+ *
+ * - `R` result: JSON text. Final for its owner.
+ * - `X` failure: JSON of GuestFailure. Final for its owner.
+ * - `L` loaded, `I` initialised: empty payload, owner 0.
+ * - `G` log: JSON of GuestLog; zero or more before the final record.
+ * - `T` timer: milliseconds until the owner's next timer is due, or `-1` when it has none; only when it changed.
+ */
+export type RecordKind = 'R' | 'X' | 'L' | 'I' | 'G' | 'T';
+
+export interface GuestFailure {
+  /** `event_invalid` means that the event is not JSON: the caller's fault. */
+  readonly code: 'function_error' | 'init_error' | 'result_invalid' | 'result_too_large' | 'event_invalid';
+  readonly detail: string;
+  /** What was thrown, reduced to strings; null when nothing was. */
+  readonly error: { readonly type: string; readonly message: string; readonly stack: string } | null;
+  /** Characters of a result that was too large. */
+  readonly observed: number | null;
+}
+
+export interface GuestLog {
+  readonly lines: readonly [level: 'debug' | 'info' | 'warn' | 'error', timeMs: number, message: string][];
+  readonly truncated: boolean;
+}

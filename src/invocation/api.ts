@@ -1,0 +1,90 @@
+/**
+ * The executor as its users see it: the library's interface, and what the HTTP API and the CLI are built on.
+ *
+ * Owns the shapes of requests and answers. Refusals and faults are thrown as `StrataError`; a function's own
+ * failure is an answer with status `failed`.
+ */
+import type { Failure } from '../core/errors.ts';
+import type { LogLine, Receipt, Start } from '../core/receipt.ts';
+import type { FunctionRecord, FunctionSpecInput } from '../core/spec.ts';
+import type { PoolsView } from '../pool/api.ts';
+import type { Deployment, FunctionPage, ListQuery } from '../registry/api.ts';
+import type { Confinement } from '../sandbox/api.ts';
+
+export interface InvokeRequest {
+  readonly function: string;
+  /** Anything that JSON can carry; `{}` unless told. */
+  readonly event?: unknown;
+  readonly tenant?: string;
+  /** A version or alias; `$LATEST` unless told. */
+  readonly qualifier?: string;
+  /** `dry-run` loads and initialises the code in a sandbox, and does not call the handler. */
+  readonly mode?: 'sync' | 'dry-run';
+  /** Start exactly from this layer, or refuse with `start_unavailable`. */
+  readonly requireStart?: Start;
+}
+
+export type InvokeAnswer =
+  | { readonly status: 'succeeded'; readonly result: unknown; readonly receipt: Receipt }
+  | {
+      readonly status: 'failed';
+      readonly result: undefined;
+      readonly failure: Failure;
+      readonly receipt: Receipt;
+    };
+
+/** `invoke` for callers who have the event as JSON text and want the result so: nothing is parsed on the way. */
+export interface InvokeJsonRequest extends Omit<InvokeRequest, 'event'> {
+  /** UTF-8 JSON text; empty means `{}`. */
+  readonly eventJson: Uint8Array;
+}
+
+export interface InvokeJsonAnswer {
+  readonly invocationId: string;
+  readonly version: string;
+  readonly start: Start;
+  /** Null when the invocation failed. */
+  readonly resultJson: Uint8Array | null;
+  readonly failure: Failure | null;
+  readonly cuSeconds: number;
+  /** Milliseconds, in the order of `PHASES`. */
+  readonly phases: readonly number[];
+}
+
+/** A finished invocation with its log, kept in memory for the newest ones. */
+export interface InvocationRecord {
+  readonly receipt: Receipt;
+  readonly logs: readonly LogLine[];
+}
+
+export interface FunctionLogLine extends LogLine {
+  readonly invocationId: string;
+}
+
+export type ReadyState = 'ready' | 'starting' | 'draining';
+
+export interface Executor {
+  deploy(spec: FunctionSpecInput & { name: string; tenant?: string }): Promise<Deployment>;
+  invoke(request: InvokeRequest): Promise<InvokeAnswer>;
+  invokeJson(request: InvokeJsonRequest): Promise<InvokeJsonAnswer>;
+  get(name: string, options?: { tenant?: string; qualifier?: string }): FunctionRecord;
+  list(query?: Partial<ListQuery>): FunctionPage;
+  delete(name: string, options?: { tenant?: string }): Promise<FunctionRecord>;
+  /** @throws StrataError `not_found` when unknown, of another tenant, or no longer kept. */
+  invocation(invocationId: string, options?: { tenant?: string }): InvocationRecord;
+  /** The newest lines of a function, oldest first; `limit` 1 to 1,000, 100 unless told. */
+  logs(name: string, options?: { tenant?: string; limit?: number }): readonly FunctionLogLine[];
+  pools(): PoolsView;
+  /** How untrusted code is confined on this machine, by tier. */
+  confinement(): Readonly<Record<string, Confinement>>;
+  /** Whether new work is taken; `starting` until the first sandbox is ready. */
+  state(): ReadyState;
+  /** Resolves when the pool has what its configuration asks for. */
+  ready(): Promise<void>;
+  /** Prometheus text. */
+  metrics(): Promise<{ contentType: string; body: string }>;
+  /** Takes no new work and resolves when nothing is in flight, or after `timeoutMs`. */
+  drain(timeoutMs?: number): Promise<void>;
+  /** Drains, then ends every sandbox and closes the store. */
+  close(): Promise<void>;
+}
