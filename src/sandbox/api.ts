@@ -72,6 +72,8 @@ export interface CarrierExit {
   readonly cause: KillCause | null;
   readonly exitCode: number | null;
   readonly signal: string | null;
+  /** The instances that may have caused it, when it was not the server's own decision; one alone is proven. */
+  readonly suspects: readonly Instance[];
 }
 
 /** One place for one function version inside a carrier. */

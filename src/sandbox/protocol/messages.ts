@@ -22,7 +22,7 @@ export interface LoadMeta {
   readonly logMaxBytes: number;
 }
 
-/** Payload of `load`: path and text of each file; empty when the host still has this digest. */
+/** Payload of `load`: path and text of each file. */
 export type LoadFiles = readonly (readonly [path: string, text: string])[];
 
 /** The failures that a host may report; limits of wall time are the server's own to state. */

@@ -9,7 +9,7 @@
 import type ivm from 'isolated-vm';
 import { OP } from '../../../guest/contract.ts';
 import type { Clock } from '../../../ports/clock.ts';
-import type { EntryReference } from './loader.ts';
+import type { EntryArguments, EntryReference } from './loader.ts';
 import type { Owner } from './owner.ts';
 
 export interface BatchEvents {
@@ -25,7 +25,7 @@ export interface BatchEvents {
 
 interface Entry {
   readonly owner: Owner | null;
-  readonly args: readonly unknown[];
+  readonly args: EntryArguments;
 }
 
 const COPY = { result: { copy: true } } as const;
@@ -79,7 +79,7 @@ export class Batches {
   }
 
   /** Queues an entry. Without arguments nothing is called, and the buffer is collected all the same. */
-  post(owner: Owner | null, args: readonly unknown[]): void {
+  post(owner: Owner | null, args: EntryArguments): void {
     if (this.#closed) return;
     this.#queue.push({ owner, args });
     if (this.#inFlight || this.#scheduled) return;
@@ -135,8 +135,8 @@ export class Batches {
     );
   }
 
-  #enter(owner: Owner | null, args: readonly unknown[]): void {
-    this.#entry.apply(undefined, args as unknown[]).then(
+  #enter(owner: Owner | null, args: EntryArguments): void {
+    this.#entry.apply(undefined, args).then(
       () => this.#entryEnded(owner),
       (thrown: unknown) => {
         this.#entryEnded(owner);

@@ -9,7 +9,11 @@ import { OP } from '../../../guest/contract.ts';
 import { resolveSpecifier } from '../../../guest/resolve.ts';
 import type { LoadFiles } from '../../protocol/messages.ts';
 
-export type EntryReference = ivm.Reference<(...args: unknown[]) => unknown>;
+/** The bootstrap's one function; what it takes and returns is the guest contract's business. */
+export type EntryReference = ivm.Reference;
+
+/** Primitives, and at most one value of the isolate's own. */
+export type EntryArguments = (string | number | ivm.Dereference<unknown>)[];
 
 /** A file that did not compile, in the words of the engine. */
 export class CodeError extends Error {
@@ -134,7 +138,7 @@ export class Loader {
   }
 
   /** Sends an operation without waiting: entries run in order, and the next one that is awaited tells of a fault. */
-  #tell(args: unknown[]): void {
+  #tell(args: EntryArguments): void {
     this.#entry.apply(undefined, args).catch(() => undefined);
   }
 

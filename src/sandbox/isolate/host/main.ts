@@ -59,14 +59,16 @@ const compileCache = async (source: string): Promise<ivm.ExternalCopy<ArrayBuffe
   const context = await isolate.createContext();
   const script = await isolate.compileScript(source, { produceCachedData: true });
   await script.run(context, { reference: true });
-  const { cachedData } = script;
+  const { cachedData } = script as { cachedData?: ivm.ExternalCopy<ArrayBuffer> };
   isolate.dispose();
   return cachedData;
 };
 
-/** SIGKILL, because leaving in an orderly way waits for isolates, and one that loops never lets go. */
+/** Leaving in an orderly way waits for isolates, and one that loops never lets go. */
 const endProcess = (): void => {
   process.kill(process.pid, 'SIGKILL');
+  // As the first process of its namespace it is spared its own signals; an abort is not a signal that can be spared.
+  process.abort();
 };
 
 class Host implements InstanceEvents {
@@ -74,7 +76,6 @@ class Host implements InstanceEvents {
   readonly #meterIntervalMs: number;
   readonly #material: () => BootMaterial;
   readonly #instances = new Map<number, HostInstance>();
-  readonly #files = new Map<string, LoadFiles>();
   #metering = false;
 
   constructor(writer: FrameWriter, meterIntervalMs: number, material: () => BootMaterial) {
@@ -92,7 +93,11 @@ class Host implements InstanceEvents {
     if (instance === undefined) return;
     switch (frame.type) {
       case FRAME.load:
-        instance.load(frame.nonce, JSON.parse(frame.meta) as LoadMeta, this.#filesOf(frame));
+        instance.load(
+          frame.nonce,
+          JSON.parse(frame.meta) as LoadMeta,
+          JSON.parse(frame.payload.toString('utf8')) as LoadFiles,
+        );
         break;
       case FRAME.invoke:
         instance.invoke(frame.nonce, frame.meta, frame.payload.toString('utf8'), frame.a, frame.b);
@@ -178,16 +183,6 @@ class Host implements InstanceEvents {
         this.#writer.send(FRAME.bootFailed, number, 0, { meta });
       },
     );
-  }
-
-  /** The files come once for each digest; later loads of the same code name the digest alone. */
-  #filesOf(frame: Frame): LoadFiles {
-    const { codeDigest } = JSON.parse(frame.meta) as LoadMeta;
-    const known = this.#files.get(codeDigest);
-    if (frame.payload.length === 0 && known !== undefined) return known;
-    const files = JSON.parse(frame.payload.toString('utf8')) as LoadFiles;
-    this.#files.set(codeDigest, files);
-    return files;
   }
 
   /** Holds running entries against their CPU budget for as long as there are any. */
