@@ -65,7 +65,14 @@ export interface Carrier {
 }
 
 /** Why the server itself ended a carrier; anything else is a death of its own. */
-export type KillCause = 'idle' | 'shutdown' | 'unresponsive' | 'memory' | 'protocol' | 'start_failed' | 'evicted';
+export type KillCause =
+  | 'idle'
+  | 'shutdown'
+  | 'unresponsive'
+  | 'memory'
+  | 'protocol'
+  | 'start_failed'
+  | 'evicted';
 
 export interface CarrierExit {
   /** Set when the server killed it. */
@@ -135,6 +142,6 @@ export type InvokeOutcome = Measured & {
   /** The largest memory seen, bytes; null when nothing was measured. */
   readonly maxMemoryBytes: number | null;
 } & (
-    | { readonly failure: null; /** JSON text, UTF-8. */ readonly resultJson: Uint8Array }
+    | { readonly failure: null /** JSON text, UTF-8. */; readonly resultJson: Uint8Array }
     | { readonly failure: Failure; readonly resultJson: null }
   );

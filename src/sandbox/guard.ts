@@ -23,7 +23,7 @@ export interface GuardOptions {
   /** Null for tiers whose memory the kernel bounds. */
   readonly watchdog: WatchdogOptions | null;
   /** Called for faults that an operator should read about. */
-  readonly onFault?: (message: string, details: Readonly<Record<string, unknown>>) => void;
+  readonly onFault?: ((message: string, details: Readonly<Record<string, unknown>>) => void) | undefined;
 }
 
 export interface WatchdogOptions {
@@ -72,6 +72,7 @@ export class GuardedCarrier implements Carrier, BackendEvents {
   #cause: KillCause | null = null;
   #ended = false;
   #catastrophe: number | null = null;
+  #condemned: GuardedInstance | null = null;
   #processMemory: Death['processMemory'] = null;
   #baselineBytes: number | null = null;
   #watchdog: Timer | null = null;
@@ -100,7 +101,9 @@ export class GuardedCarrier implements Carrier, BackendEvents {
     const timeout = new Promise<never>((_, reject) => {
       const timer = this.options.clock.setTimer(this.options.startTimeoutMs, () => {
         expired = true;
-        reject(new StrataError('start_failed', `No sandbox came up within ${this.options.startTimeoutMs} ms.`));
+        reject(
+          new StrataError('start_failed', `No sandbox came up within ${this.options.startTimeoutMs} ms.`),
+        );
       });
       const cancel = (): void => timer.cancel();
       provisioned.then(cancel, cancel);
@@ -142,6 +145,13 @@ export class GuardedCarrier implements Carrier, BackendEvents {
     if (this.ended) return;
     this.#cause = cause;
     this.#raw?.kill();
+  }
+
+  /** Ends the carrier on account of an instance that did not stop when it was told to. */
+  condemn(instance: GuardedInstance): void {
+    if (this.ended) return;
+    this.#condemned = instance;
+    this.kill('unresponsive');
   }
 
   /** Registers a call; its nonce comes back with the answer. */
@@ -229,11 +239,19 @@ export class GuardedCarrier implements Carrier, BackendEvents {
     for (const [candidate, failure] of failures) candidate.call.fail(failure);
     this.#instances.clear();
     if (this.#cause === null) {
-      this.options.onFault?.('a sandbox died', { carrier: this.id, exitCode, signal, stderr: stderr.slice(-500) });
+      this.options.onFault?.('a sandbox died', {
+        carrier: this.id,
+        exitCode,
+        signal,
+        stderr: stderr.slice(-500),
+      });
     }
     this.#resolveExit({
       ...{ cause: this.#cause, exitCode, signal },
-      suspects: [...new Set(suspects.map((candidate) => candidate.call.instance))],
+      suspects:
+        this.#condemned === null
+          ? [...new Set(suspects.map((candidate) => candidate.call.instance))]
+          : [this.#condemned],
     });
   }
 

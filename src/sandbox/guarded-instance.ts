@@ -29,7 +29,12 @@ export interface Call {
 const RUNTIME_MB = 4;
 const NO_MEASURE = { cpuNs: 0, logs: [], logTruncated: false } as const;
 /** A host ends an instance by itself after these. */
-const ENDS_INSTANCE: ReadonlySet<string> = new Set(['cpu_limit', 'memory_limit', 'sandbox_lost', 'terminated']);
+const ENDS_INSTANCE: ReadonlySet<string> = new Set([
+  'cpu_limit',
+  'memory_limit',
+  'sandbox_lost',
+  'terminated',
+]);
 
 type State = 'booting' | 'open' | 'ending' | 'gone';
 
@@ -99,9 +104,12 @@ export class GuardedInstance implements Instance {
         for (const arm of this.#armWaiting.splice(0)) arm();
         this.#closed(outcome.failure !== null);
       };
-      const timedOut = (observed: number): Failure => timeout('init_timeout', request.initTimeoutMs, observed);
-      const deadline = this.#deadline(request.initTimeoutMs, () => call, (cpuNs, observed) =>
-        settle({ ...loadFailed(timedOut(observed)), cpuNs, loadMs: observed }),
+      const timedOut = (observed: number): Failure =>
+        timeout('init_timeout', request.initTimeoutMs, observed);
+      const deadline = this.#deadline(
+        request.initTimeoutMs,
+        () => call,
+        (cpuNs, observed) => settle({ ...loadFailed(timedOut(observed)), cpuNs, loadMs: observed }),
       );
       const call = this.#open('load', {
         answer: (outcome) => {
@@ -124,14 +132,20 @@ export class GuardedInstance implements Instance {
         resolve(outcome);
         this.#closed(ends);
       };
-      const timedOut = (observed: number): Failure => timeout('function_timeout', request.timeoutMs, observed);
-      const deadline = this.#deadline(request.timeoutMs, () => call, (cpuNs, observed) =>
-        settle({ ...invokeFailed(timedOut(observed)), cpuNs, handlerMs: observed }, true),
+      const timedOut = (observed: number): Failure =>
+        timeout('function_timeout', request.timeoutMs, observed);
+      const deadline = this.#deadline(
+        request.timeoutMs,
+        () => call,
+        (cpuNs, observed) =>
+          settle({ ...invokeFailed(timedOut(observed)), cpuNs, handlerMs: observed }, true),
       );
       const call = this.#open('invoke', {
         answer: (outcome) => {
           const code = outcome.tail?.failure?.code;
-          const failed = reported(outcome, () => (deadline.expired() ? timedOut(deadline.elapsedMs()) : LOST));
+          const failed = reported(outcome, () =>
+            deadline.expired() ? timedOut(deadline.elapsedMs()) : LOST,
+          );
           const basis = {
             ...measured(outcome),
             handlerMs: outcome.firstMs,
@@ -189,7 +203,7 @@ export class GuardedInstance implements Instance {
     if (this.#graceTimer !== null) return;
     this.#carrier.raw?.dispose(this.number);
     this.#graceTimer = this.#carrier.options.clock.setTimer(this.#carrier.options.killGraceMs, () =>
-      this.#carrier.kill('unresponsive'),
+      this.#carrier.condemn(this),
     );
   }
 
@@ -212,7 +226,7 @@ export class GuardedInstance implements Instance {
       const open = call();
       const usedNs = this.#carrier.raw?.usage()?.cpuNs ?? 0;
       this.#carrier.forget(open);
-      this.#carrier.kill('unresponsive');
+      this.#carrier.condemn(this);
       overdue(open.cpuBaselineNs === null ? 0 : Math.max(0, usedNs - open.cpuBaselineNs), elapsedMs());
     };
     return {
@@ -237,9 +251,15 @@ export class GuardedInstance implements Instance {
 
 const LOST = failure('sandbox_lost', 'The sandbox ended before the invocation could run in it. Retry.');
 
-const lostWhileBooting = (): StrataError => new StrataError('start_failed', 'The sandbox ended while it booted.');
+const lostWhileBooting = (): StrataError =>
+  new StrataError('start_failed', 'The sandbox ended while it booted.');
 
-const loadFailed = (failed: Failure): LoadOutcome => ({ ...NO_MEASURE, loadMs: 0, initMs: 0, failure: failed });
+const loadFailed = (failed: Failure): LoadOutcome => ({
+  ...NO_MEASURE,
+  loadMs: 0,
+  initMs: 0,
+  failure: failed,
+});
 
 const invokeFailed = (failed: Failure): InvokeOutcome => ({
   ...NO_MEASURE,

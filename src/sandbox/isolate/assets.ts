@@ -100,7 +100,10 @@ export const worldReadable = (path: string, mode: (path: string) => number): boo
   }
 };
 
-export const executable = (name: string, path = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin') => {
+export const executable = (
+  name: string,
+  path = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
+) => {
   for (const folder of path.split(':')) {
     const candidate = join(folder, name);
     try {

@@ -58,7 +58,12 @@ class HostProcess implements BackendCarrier {
     });
   }
 
-  private constructor(handle: ProcessHandle, events: BackendEvents, maxFrameBytes: number, onReady: () => void) {
+  private constructor(
+    handle: ProcessHandle,
+    events: BackendEvents,
+    maxFrameBytes: number,
+    onReady: () => void,
+  ) {
     this.#handle = handle;
     this.#events = events;
     this.#onReady = onReady;

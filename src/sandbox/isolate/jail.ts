@@ -94,7 +94,8 @@ const unshareJails = (assets: Assets, command: string, asNobody: boolean): Jail[
   const jail = (args: readonly string[], summary: string): Jail => ({
     confinement: { kind: 'unshare', summary, gaps: [INSTALL_BUBBLEWRAP] },
     guestPath: assets.guestPath,
-    command: (json) => limited(command, [...args, assets.nodePath, ...permissionFlags(assets), assets.hostPath, json]),
+    command: (json) =>
+      limited(command, [...args, assets.nodePath, ...permissionFlags(assets), assets.hostPath, json]),
   });
   const common = 'own PID, network, IPC and mount namespaces, Node permission model, empty environment';
   const jails: Jail[] = [];

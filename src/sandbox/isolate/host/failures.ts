@@ -36,4 +36,5 @@ export const describeThrown = (thrown: unknown): GuestError => {
   };
 };
 
-const cut = (text: string): string => (text.length <= TEXT_MAX_CHARS ? text : `${text.slice(0, TEXT_MAX_CHARS)}…`);
+const cut = (text: string): string =>
+  text.length <= TEXT_MAX_CHARS ? text : `${text.slice(0, TEXT_MAX_CHARS)}…`;

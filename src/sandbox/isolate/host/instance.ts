@@ -12,15 +12,21 @@ import { OP } from '../../../guest/contract.ts';
 import type { Clock, Timer } from '../../../ports/clock.ts';
 import type { HostFailure, LoadFiles, LoadMeta } from '../../protocol/messages.ts';
 import { Batches } from './batches.ts';
+import { describeThrown, hostFailure, LOST } from './failures.ts';
 import type { EntryReference } from './loader.ts';
 import { CodeError, Loader } from './loader.ts';
-import { describeThrown, hostFailure, LOST } from './failures.ts';
-import { LOAD_OWNER, type Owner, newOwner } from './owner.ts';
+import { LOAD_OWNER, newOwner, type Owner } from './owner.ts';
 import { parseRecords } from './records.ts';
 
 /** What an instance tells its host; each becomes a frame. */
 export interface InstanceEvents {
-  loaded(instance: HostInstance, owner: Owner, failure: HostFailure | null, loadMs: number, initMs: number): void;
+  loaded(
+    instance: HostInstance,
+    owner: Owner,
+    failure: HostFailure | null,
+    loadMs: number,
+    initMs: number,
+  ): void;
   settled(instance: HostInstance, owner: Owner, failure: HostFailure | null, resultJson: string | null): void;
   parked(instance: HostInstance, owner: Owner, parked: boolean): void;
   ended(instance: HostInstance): void;
@@ -187,7 +193,10 @@ export class HostInstance {
     const entry = this.#loader.findEntry(meta.handler);
     const initializer = meta.initializer === null ? null : this.#loader.findEntry(meta.initializer);
     if (entry === null || (meta.initializer !== null && initializer === null)) {
-      throw new CodeError('Error', `there is no file for ${entry === null ? meta.handler : meta.initializer}`);
+      throw new CodeError(
+        'Error',
+        `there is no file for ${entry === null ? meta.handler : meta.initializer}`,
+      );
     }
     const options: LoadOptions = {
       functionName: meta.functionName,
@@ -320,7 +329,8 @@ export class HostInstance {
     if (this.#owners.get(owner.number) !== owner) return;
     const code = owner.number === LOAD_OWNER ? 'init_error' : 'function_error';
     const error = describeThrown(thrown);
-    const what = code === 'init_error' ? 'Loading the code failed' : 'A promise was rejected and nobody handled it';
+    const what =
+      code === 'init_error' ? 'Loading the code failed' : 'A promise was rejected and nobody handled it';
     this.#settle(owner, hostFailure(code, `${what}: ${error.type}: ${error.message}`, error), null);
   }
 

@@ -62,7 +62,9 @@ export class Loader {
   findEntry(handler: string): { path: string; exportName: string } | null {
     const dot = handler.lastIndexOf('.');
     const base = handler.slice(0, dot);
-    const path = ['.js', '.cjs', '.mjs'].map((ending) => base + ending).find((name) => this.#sources.has(name));
+    const path = ['.js', '.cjs', '.mjs']
+      .map((ending) => base + ending)
+      .find((name) => this.#sources.has(name));
     return path === undefined ? null : { path, exportName: handler.slice(dot + 1) };
   }
 
@@ -158,7 +160,9 @@ export class Loader {
   /** A module that re-exports a CommonJS or JSON file: `default` is `module.exports`, and each own key by name. */
   async #bridge(path: string): Promise<ivm.Module> {
     const listed = await this.#entry.apply(undefined, [OP.EXPORT_NAMES, path], { result: { copy: true } });
-    const answer = JSON.parse(String(listed)) as { names: string[] } | { error: { type: string; message: string } };
+    const answer = JSON.parse(String(listed)) as
+      | { names: string[] }
+      | { error: { type: string; message: string } };
     if ('error' in answer) throw new CodeError(answer.error.type, answer.error.message);
     const names = answer.names.filter((name) => name !== 'default');
     const variables = names.map((_, index) => `v${index}`);
@@ -188,7 +192,9 @@ const isModulePackage = (text: string | undefined): boolean => {
   if (text === undefined) return false;
   try {
     const manifest: unknown = JSON.parse(text);
-    return typeof manifest === 'object' && manifest !== null && 'type' in manifest && manifest.type === 'module';
+    return (
+      typeof manifest === 'object' && manifest !== null && 'type' in manifest && manifest.type === 'module'
+    );
   } catch {
     return false;
   }
