@@ -20,8 +20,8 @@ import {
   SPEC_BOUNDS,
 } from '../core/limits.ts';
 
-export const RUNTIMES = ['isolate', 'nodejs24', 'python3', 'provided'] as const;
-export const PROCESS_MODELS = ['resident', 'ephemeral'] as const;
+const RUNTIMES = ['isolate', 'nodejs24', 'python3', 'provided'] as const;
+const PROCESS_MODELS = ['resident', 'ephemeral'] as const;
 export const DEFAULT_HANDLER = 'index.handler';
 
 const closed = { additionalProperties: false } as const;
