@@ -195,12 +195,12 @@ describe('an archive', () => {
   });
 
   it.each([
-    ['less', 10],
-    ['more', 2_000_000],
-  ])('is refused when it declares %s than it holds', (_, declared) => {
+    ['less', 10, 'more than the 10 bytes'],
+    ['more', 2_000_000, 'but declares 2000000'],
+  ])('is refused when it declares %s than it holds', (_, declared, part) => {
     const liar = zipped({ 'a.js': Buffer.from(Array.from({ length: 1e5 }, (__, n) => `${n} `).join('')) });
     liar.writeUInt32LE(declared, directoryEntry(liar, 1) + 24);
-    expect(refusal(() => readZipped(liar))).toContain(`${declared}`);
+    expect(refusal(() => readZipped(liar))).toContain(part);
   });
 
   it('is refused with a wrong checksum, damaged data, another name inside, or encryption', () => {
