@@ -62,6 +62,8 @@ export class LayeredPool {
   readonly #quarantine = new Quarantine();
   readonly #provisions: PQueue;
   readonly #instanceCounts = new Map<string, number>();
+  /** Instances that are loading code, by function. */
+  readonly #loading = new Map<string, number>();
   #nextNumber = 1;
   #failures = 0;
   #retryAtMs = 0;
@@ -120,6 +122,11 @@ export class LayeredPool {
     return this.#instanceCounts.get(key) ?? 0;
   }
 
+  /** Places that instances which are loading this function's code will have beside the lease that loads them. */
+  comingPlaces(placement: Placement): number {
+    return (this.#loading.get(placement.key) ?? 0) * (placement.concurrency - 1);
+  }
+
   /** Ends what holds an older revision of a function: idle instances now, busy ones when they are done. */
   retire(key: string): void {
     for (const sandbox of this.#sandboxes) {
@@ -134,6 +141,7 @@ export class LayeredPool {
 
   /** Called by the lease. */
   release(slot: Slot, clean: boolean): void {
+    this.#loadEnded(slot);
     slot.inFlight -= 1;
     slot.usedMs = this.#clock.nowMs();
     slot.sandbox.usedMs = slot.usedMs;
@@ -153,7 +161,7 @@ export class LayeredPool {
 
   /** Called by the lease when its code is loaded. */
   loaded(slot: Slot): void {
-    slot.loading = false;
+    this.#loadEnded(slot);
     if (slot.state === 'busy') this.#offer(slot);
   }
 
@@ -196,6 +204,7 @@ export class LayeredPool {
     if (slot.layer === 'runtime') {
       slot.layer = 'code';
       slot.loading = true;
+      add(this.#loading, placement.key, 1);
       if (slot.placement === null) this.#count(placement.key, 1);
       slot.placement = placement;
       this.#refillSoon();
@@ -211,10 +220,14 @@ export class LayeredPool {
     this.#options.events.ready(slot);
   }
 
+  #loadEnded(slot: Slot): void {
+    if (!slot.loading || slot.placement === null) return;
+    slot.loading = false;
+    add(this.#loading, slot.placement.key, -1);
+  }
+
   #count(key: string, by: number): void {
-    const count = (this.#instanceCounts.get(key) ?? 0) + by;
-    if (count === 0) this.#instanceCounts.delete(key);
-    else this.#instanceCounts.set(key, count);
+    add(this.#instanceCounts, key, by);
   }
 
   /** A sandbox becomes a tenant's, or one function's alone; its spare runtimes go with it. */
@@ -426,6 +439,12 @@ export class LayeredPool {
     });
   }
 }
+
+const add = (counts: Map<string, number>, key: string, by: number): void => {
+  const count = (counts.get(key) ?? 0) + by;
+  if (count === 0) counts.delete(key);
+  else counts.set(key, count);
+};
 
 const anyStarting = (sandbox: Sandbox): boolean =>
   [...sandbox.slots].some((slot) => slot.state === 'starting');

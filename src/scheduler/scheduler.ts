@@ -65,7 +65,12 @@ export class Scheduler {
   acquire(placement: Placement, requireStart?: Start): Lease | Promise<Lease> {
     const pool = this.#attached();
     if (requireStart !== undefined) return this.#exactly(pool, placement, requireStart);
-    return pool.takeCode(placement) ?? pool.takeRuntime(placement) ?? this.#wait(pool, placement);
+    const warm = pool.takeCode(placement);
+    if (warm !== null) return warm;
+    // Whoever finds room beside an instance that is just loading waits for it instead of starting another.
+    const ahead = this.#queues.get(placement.key)?.waiters.size ?? 0;
+    const started = pool.comingPlaces(placement) > ahead ? null : pool.takeRuntime(placement);
+    return started ?? this.#wait(pool, placement);
   }
 
   /** The pool has a slot that can serve: the oldest waiter that fits gets it. */
@@ -74,7 +79,9 @@ export class Scheduler {
     const pool = this.#attached();
     if (slot.placement !== null) {
       const queue = this.#queues.get(slot.placement.key);
-      if (queue !== undefined) this.#serve(queue, () => pool.takeCode(queue.placement));
+      if (queue === undefined) return;
+      this.#serve(queue, () => pool.takeCode(queue.placement));
+      this.#launch(pool, queue);
       return;
     }
     for (const queue of this.#queues.values()) this.#serve(queue, () => pool.takeRuntime(queue.placement));
@@ -170,7 +177,7 @@ export class Scheduler {
   /** Starts as many instances as the waiters need beyond those under way. */
   #launch(pool: LayeredPool, queue: Queue): void {
     const { placement } = queue;
-    while (queue.starting * placement.concurrency < queue.waiters.size) {
+    while (queue.starting * placement.concurrency + pool.comingPlaces(placement) < queue.waiters.size) {
       const startedMs = this.#clock.nowMs();
       const started = pool.start(placement, 'best', {
         ready: (slot, timing) => this.#started(pool, queue, slot, timing, startedMs),

@@ -1,0 +1,172 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { createBench, place, runOn } from '../pool/fixture.ts';
+import type { Lease } from '../pool/lease.ts';
+import type { Behaviour } from '../sandbox/fake/backend.ts';
+
+describe('the scheduler', () => {
+  it('serves a burst with as many instances as its concurrency needs', async () => {
+    const { pool, scheduler, clock } = await createBench({
+      ...{ capacity: 20, queue: { maxLengthPerFunction: 100 } },
+    });
+    const placement = place('f', { concurrency: 10, maxInstances: 50 });
+    const pending = Array.from({ length: 100 }, async () =>
+      runOn(await scheduler.acquire(placement), 'sleep', { ms: 50 }),
+    );
+    let most = 0;
+    for (let step = 0; step < 400; step += 1) {
+      await clock.advance(1);
+      most = Math.max(most, pool.instancesOf(placement.key));
+    }
+    expect(new Set(await Promise.all(pending))).toEqual(new Set(['ok']));
+    expect(most).toBe(10);
+  });
+
+  it('never runs a function on more than maxInstances, and lets the rest wait', async () => {
+    const { pool, scheduler, clock } = await createBench({ capacity: 20 });
+    const placement = place('f', { maxInstances: 3 });
+    const pending = Array.from({ length: 12 }, async () =>
+      runOn(await scheduler.acquire(placement), 'sleep', { ms: 10 }),
+    );
+    for (let step = 0; step < 300; step += 1) {
+      await clock.advance(1);
+      expect(pool.instancesOf(placement.key)).toBeLessThanOrEqual(3);
+    }
+    expect(new Set(await Promise.all(pending))).toEqual(new Set(['ok']));
+  });
+
+  it('refuses past the queue of a function and past the queue in all, and says when to come again', async () => {
+    const { scheduler } = await createBench({ queue: { maxLengthPerFunction: 2, maxLength: 3 } });
+    const one = place('one', { maxInstances: 1 });
+    const two = place('two', { maxInstances: 1 });
+    const held = await scheduler.acquire(one);
+    const other = await scheduler.acquire(two);
+    const waiting = [scheduler.acquire(one), scheduler.acquire(one), scheduler.acquire(two)];
+    expect(scheduler.waiting).toBe(3);
+    await expect(async () => scheduler.acquire(one)).rejects.toMatchObject({
+      ...{ code: 'concurrency_limit', limit: { kind: 'maxInstances', configured: 1 } },
+    });
+    await expect(async () => scheduler.acquire(two)).rejects.toMatchObject({
+      ...{ code: 'overloaded', limit: { kind: 'queueLength', configured: 3, observed: 3 } },
+    });
+    for (const lease of [held, other]) lease.release(false);
+    expect(waiting).toHaveLength(3);
+  });
+
+  it('gives up on who waits too long', async () => {
+    const { scheduler, clock } = await createBench({ queue: { timeoutMs: 1_000 } });
+    const placement = place('f', { maxInstances: 1 });
+    const held = await scheduler.acquire(placement);
+    const waiting = Promise.resolve(scheduler.acquire(placement));
+    const refused = expect(waiting).rejects.toMatchObject({ code: 'queue_timeout' });
+    await clock.advance(1_001);
+    await refused;
+    expect(scheduler.waiting).toBe(0);
+    held.release(true);
+  });
+
+  it('starts exactly from the layer that is required, or refuses', async () => {
+    const { scheduler, clock } = await createBench();
+    await expect(async () => scheduler.acquire(place('f'), 'code')).rejects.toMatchObject({
+      code: 'start_unavailable',
+    });
+    for (const start of ['runtime', 'container', 'none', 'code'] as const) {
+      const pending = Promise.resolve(scheduler.acquire(place('f'), start));
+      await clock.advance(100);
+      const lease = await pending;
+      expect(lease.start).toBe(start);
+      const running = runOn(lease, 'echo');
+      await clock.advance(20);
+      expect(await running).toBe('ok');
+    }
+  });
+
+  it('tells the waiters of a start that failed, and serves those after it', async () => {
+    let failing = true;
+    const { scheduler, clock } = await createBench({ failStart: () => failing, settings: { pristine: 0 } });
+    const refused = expect(Promise.resolve(scheduler.acquire(place('f')))).rejects.toMatchObject({
+      code: 'start_failed',
+    });
+    await clock.advance(100);
+    await refused;
+    failing = false;
+    const pending = Promise.resolve(scheduler.acquire(place('f')));
+    await clock.advance(100);
+    expect((await pending).start).toBe('none');
+  });
+
+  it('conserves slots and settles every request, whatever happens in whatever order', async () => {
+    const behaviours: Behaviour[] = [
+      'echo',
+      'echo',
+      'sleep',
+      'throw',
+      'loop',
+      'stuck',
+      'crash',
+      'exhaust',
+      'broken',
+      'endless-load',
+    ];
+    const step = fc.record({
+      tenant: fc.constantFrom('a', 'b'),
+      behaviour: fc.constantFrom(...behaviours),
+      concurrency: fc.integer({ min: 1, max: 3 }),
+      waitMs: fc.integer({ min: 0, max: 120 }),
+      retire: fc.boolean(),
+    });
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(step, { minLength: 5, maxLength: 40 }),
+        fc.infiniteStream(fc.integer({ min: 0, max: 9 }).map((value) => value === 0)),
+        async (steps, failures) => {
+          const bench = await createBench({ capacity: 3, failStart: () => failures.next().value });
+          const results: Promise<string>[] = [];
+          for (const { tenant, behaviour, concurrency, waitMs, retire } of steps) {
+            const key = `${tenant}/${behaviour}${concurrency}`;
+            const placement = place(behaviour, {
+              tenant,
+              key,
+              concurrency,
+              maxInstances: 4,
+              idleTimeoutMs: 200,
+            });
+            results.push(request(() => bench.scheduler.acquire(placement), behaviour));
+            await bench.clock.advance(waitMs);
+            if (retire) bench.pool.retire(key);
+            expectConserved(bench.pool);
+          }
+          await bench.clock.advance(30_000);
+          expect((await Promise.all(results)).length).toBe(steps.length);
+          expect(bench.pool.counts()).toMatchObject({ busy: 0, starting: 0, draining: 0 });
+          expect(bench.scheduler.waiting).toBe(0);
+          expect(bench.faults.filter((fault) => fault.includes('conserved'))).toEqual([]);
+        },
+      ),
+      { numRuns: 150, seed: 20_261_121 },
+    );
+  });
+});
+
+const request = async (acquire: () => Lease | Promise<Lease>, behaviour: Behaviour): Promise<string> => {
+  try {
+    return await runOn(await acquire(), behaviour, { ms: 30 });
+  } catch (thrown) {
+    return thrown instanceof Error ? thrown.message : String(thrown);
+  }
+};
+
+const expectConserved = (pool: Awaited<ReturnType<typeof createBench>>['pool']): void => {
+  const { slots, sandboxes } = pool.view();
+  const listed = sandboxes.flatMap(({ instances }) => instances).map(({ state }) => state);
+  for (const state of ['free', 'busy', 'starting', 'draining'] as const) {
+    expect(slots[state]).toBe(listed.filter((one) => one === state).length);
+  }
+  expect(slots.total).toBe(listed.length);
+  for (const { instances, tenant } of sandboxes) {
+    for (const { inFlight, function: name } of instances) {
+      expect(inFlight).toBeGreaterThanOrEqual(0);
+      if (name !== null) expect(tenant).not.toBeNull();
+    }
+  }
+};
