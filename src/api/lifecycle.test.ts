@@ -21,8 +21,9 @@ const start = (calls: Partial<Executor>) => {
   });
   const signals = new EventEmitter();
   const { promise: exited, resolve: exit } = Promise.withResolvers<number>();
-  drainOnSignals({ app, executor, logger, clock: new ManualClock(), drainTimeoutMs: 5_000, signals, exit });
-  return { app, signals, exited };
+  const clock = new ManualClock();
+  drainOnSignals({ app, executor, logger, clock, drainTimeoutMs: 5_000, signals, exit });
+  return { app, signals, exited, clock };
 };
 
 describe('drainOnSignals', () => {
@@ -40,6 +41,19 @@ describe('drainOnSignals', () => {
   it('exits 1 at once on a second signal', async () => {
     const { signals, exited } = start({ drain: () => new Promise(() => {}) });
     signals.emit('SIGTERM');
+    signals.emit('SIGINT');
+    expect(await exited).toBe(1);
+  });
+
+  it('takes the same signal right behind the first for its echo, and later for a second', async () => {
+    const codes: number[] = [];
+    const { signals, exited, clock } = start({ drain: () => new Promise(() => {}) });
+    void exited.then((code) => codes.push(code));
+    signals.emit('SIGINT');
+    signals.emit('SIGINT');
+    await clock.advance(99);
+    expect(codes).toEqual([]);
+    await clock.advance(1);
     signals.emit('SIGINT');
     expect(await exited).toBe(1);
   });

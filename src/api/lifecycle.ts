@@ -15,6 +15,12 @@ import { assertLoopback } from './loopback.ts';
 /** How long connections may stay open after the last invocation ended. */
 const CLOSE_GRACE_MS = 1_000;
 
+/**
+ * Ctrl+C reaches every process of the terminal's group, and npm and the launcher forward it too: the same signal
+ * again within this time is that echo, not a second request.
+ */
+const ECHO_MS = 100;
+
 const SIGNALS = ['SIGTERM', 'SIGINT'] as const;
 
 /**
@@ -58,15 +64,17 @@ export interface LifecycleOptions {
 
 /** Installs the signal handlers. */
 export const drainOnSignals = (options: LifecycleOptions): void => {
-  let draining = false;
+  let first: { readonly signal: string; readonly atMs: number } | null = null;
   for (const signal of SIGNALS) {
     options.signals.on(signal, () => {
-      if (draining) {
+      const nowMs = options.clock.nowMs();
+      if (first !== null) {
+        if (first.signal === signal && nowMs - first.atMs < ECHO_MS) return;
         options.logger.warn({ signal }, 'second signal: exit at once');
         options.exit(1);
         return;
       }
-      draining = true;
+      first = { signal, atMs: nowMs };
       options.logger.info({ signal }, 'draining');
       void drainAndClose(options).then(
         () => options.exit(0),

@@ -5,7 +5,12 @@
  * request passes. Never decides anything about functions: the executor does.
  */
 import http from 'node:http';
-import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import Fastify, {
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+  LogController,
+} from 'fastify';
 import type { Logger } from 'pino';
 import { StrataError } from '../core/errors.ts';
 import type { Executor } from '../invocation/api.ts';
@@ -45,7 +50,7 @@ const SLOW_CHECK_INTERVAL_MS = 500;
 export const createServer = ({ executor, config, logger }: ServerOptions): FastifyInstance => {
   const app = Fastify({
     logger: false,
-    disableRequestLogging: true,
+    logController: new LogController({ disableRequestLogging: true }),
     genReqId: () => '',
     bodyLimit: DEFAULT_BODY_LIMIT,
     routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
