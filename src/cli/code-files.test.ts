@@ -34,8 +34,10 @@ describe('collectCode', () => {
   });
 
   it('takes JavaScript and JSON of a folder, and leaves out the rest', async () => {
-    for (const file of ['shop/index.js', 'shop/lib/a.mjs', 'shop/lib/b.cjs', 'shop/data.json']) await write(file);
-    for (const file of ['node_modules/x/index.js', '.git/a.js', '.env.js', 'README.md']) await write(`shop/${file}`);
+    for (const file of ['shop/index.js', 'shop/lib/a.mjs', 'shop/lib/b.cjs', 'shop/data.json'])
+      await write(file);
+    for (const file of ['node_modules/x/index.js', '.git/a.js', '.env.js', 'README.md'])
+      await write(`shop/${file}`);
     const { code, name } = await collectCode(path.join(root, 'shop'));
     expect(name).toBe('shop');
     expect(code).toEqual({
@@ -53,7 +55,9 @@ describe('collectCode', () => {
     await write('shop/index.js');
     await symlink(secret, path.join(root, 'shop', 'link.js'));
     await expect(collectCode(path.join(root, 'shop'))).rejects.toThrow(/link\.js is a symbolic link/);
-    await expect(collectCode(path.join(root, 'shop', 'link.js'))).rejects.toMatchObject({ code: 'code_invalid' });
+    await expect(collectCode(path.join(root, 'shop', 'link.js'))).rejects.toMatchObject({
+      code: 'code_invalid',
+    });
   });
 
   it('refuses what holds no code', async () => {

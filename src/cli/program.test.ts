@@ -56,7 +56,11 @@ describe('the command line', () => {
   });
 
   it('prints a problem as one line, and what the function threw under it, harmless for the terminal', async () => {
-    const problem = { code: 'function_error', detail: 'It threw \u001b[2J.', error: { stack: 'Error\n at \u001b[1m' } };
+    const problem = {
+      code: 'function_error',
+      detail: 'It threw \u001b[2J.',
+      error: { stack: 'Error\n at \u001b[1m' },
+    };
     const answer = new Response(JSON.stringify(problem), { status: 502 });
     const { code, stderr, stdout } = await run(['invoke', 'hello'], { answer });
     expect(code).toBe(1);

@@ -17,6 +17,11 @@ describe('oneLine', () => {
 
 describe('table', () => {
   it('aligns columns', () => {
-    expect(table([['A', 'B'], ['long', 'x']])).toBe('A     B\nlong  x');
+    expect(
+      table([
+        ['A', 'B'],
+        ['long', 'x'],
+      ]),
+    ).toBe('A     B\nlong  x');
   });
 });
