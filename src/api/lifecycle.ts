@@ -88,7 +88,7 @@ export const drainOnSignals = (options: LifecycleOptions): void => {
 };
 
 /** Drains, then closes server and executor. */
-export const drainAndClose = async ({
+const drainAndClose = async ({
   app,
   executor,
   logger,

@@ -392,7 +392,7 @@ describe('on the wire', () => {
     ['what is not HTTP', 'hello\r\n\r\n'],
     [
       'another expectation',
-      'POST /healthz HTTP/1.1\r\nHost: localhost\r\nExpect: miracles\r\nContent-Length: 0\r\n\r\n',
+      'POST /healthz HTTP/1.1\r\nHost: localhost\r\nExpect: miracles\r\nConnection: close\r\nContent-Length: 0\r\n\r\n',
     ],
   ])('answers %s with a problem and closes', async (_what, text) => {
     const response = await exchange(serve(), text);

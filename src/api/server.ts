@@ -14,6 +14,7 @@ import Fastify, {
 import type { Logger } from 'pino';
 import { StrataError } from '../core/errors.ts';
 import type { Executor } from '../invocation/api.ts';
+import { discardBody } from './discard-body.ts';
 import { createHostGate } from './loopback.ts';
 import { documentationRoutes, registerOpenApi } from './native/documentation.ts';
 import { functionRoutes } from './native/functions.ts';
@@ -58,7 +59,7 @@ export const createServer = ({ executor, config, logger }: ServerOptions): Fasti
     return503OnClosing: false,
     exposeHeadRoutes: false,
     serverFactory: (handler) => gatedServer(handler, config.server),
-    frameworkErrors: (error, request, reply) => answerError(logger, error, request, reply),
+    frameworkErrors: (error, request, reply) => void answerError(logger, error, request, reply),
     clientErrorHandler: (error, socket) => answerClientError(error, socket, config.server.requestTimeoutMs),
   });
 
@@ -122,18 +123,16 @@ const gatedServer = (handler: http.RequestListener, settings: ServerSettings['se
 const writeProblem = (response: http.ServerResponse, error: StrataError): void => {
   const body = JSON.stringify(problemOf(error));
   const headers = [...problemHeaders(error), 'Content-Length', String(Buffer.byteLength(body))];
-  // What is left of the request is not read: the connection has no further use.
-  if (!headers.includes('Connection')) headers.push('Connection', 'close');
   response.writeHead(error.status, headers);
   response.end(body);
 };
 
-const answerError = (
+const answerError = async (
   logger: Logger,
   error: unknown,
   request: FastifyRequest,
   reply: FastifyReply,
-): FastifyReply => {
+): Promise<FastifyReply> => {
   const { bodyLimit } = request.routeOptions?.config ?? {};
   const strataError = asStrataError(error, {
     ...(bodyLimit === undefined ? {} : { bodyLimit }),
@@ -145,6 +144,7 @@ const answerError = (
       'request failed inside the server',
     );
   }
+  if (strataError.code === 'payload_too_large') await discardBody(request.raw);
   return sendProblem(reply, strataError);
 };
 

@@ -20,7 +20,7 @@ export const answerClientError = (
   socket.end(responseText(clientErrorOf(error, requestTimeoutMs)), () => socket.destroy());
 };
 
-export const clientErrorOf = (error: Error & { code?: string }, requestTimeoutMs: number): StrataError => {
+const clientErrorOf = (error: Error & { code?: string }, requestTimeoutMs: number): StrataError => {
   if (error.code === 'HPE_HEADER_OVERFLOW') {
     return new StrataError('invalid_request', 'The headers are larger than 16 KiB; send smaller ones.');
   }

@@ -19,13 +19,13 @@ export class ProblemError extends Error {
   }
 }
 
-export interface CallOptions {
+interface CallOptions {
   readonly body?: string | Uint8Array;
   readonly headers?: Readonly<Record<string, string>>;
   readonly query?: Readonly<Record<string, string | undefined>>;
 }
 
-export interface Answer {
+interface Answer {
   readonly status: number;
   readonly headers: Headers;
   readonly body: Buffer;

@@ -177,7 +177,7 @@ const listRoutes = (app: Parameters<FastifyPluginAsync>[0], executor: Executor):
 };
 
 /** What a caller sees of a record: not the tenant's internal ids, and the code by digest and size. */
-export const functionView = (record: FunctionRecord): Record<string, unknown> => {
+const functionView = (record: FunctionRecord): Record<string, unknown> => {
   const { id: _id, tenant: _tenant, codeDigest, codeBytes, createdAt, updatedAt, ...spec } = record;
   return { ...spec, code: { digest: codeDigest, bytes: codeBytes }, createdAt, updatedAt };
 };

@@ -23,7 +23,7 @@ export const answerHeaders = (answer: InvokeJsonAnswer): string[] => [
 ];
 
 /** `queue;dur=0.020, provision;dur=0.000, …`: milliseconds with three decimals, in the order of `PHASES`. */
-export const serverTiming = (phases: readonly number[]): string => {
+const serverTiming = (phases: readonly number[]): string => {
   let text = '';
   for (let at = 0; at < TIMING_PREFIXES.length; at++) {
     const durationMs = phases[at] ?? 0;

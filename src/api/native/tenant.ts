@@ -6,7 +6,7 @@ import { StrataError } from '../../core/errors.ts';
 import { TENANT_NAME_PATTERN } from '../../core/limits.ts';
 import { shown } from './names.ts';
 
-export const DEFAULT_TENANT = 'default';
+const DEFAULT_TENANT = 'default';
 
 const TENANT_NAME = new RegExp(TENANT_NAME_PATTERN);
 

@@ -11,7 +11,7 @@ export const addDoctor = (program: Command, context: CliContext): void => {
     .action(async (options: { json?: true }) => {
       // Loaded here only: the other commands need nothing of the sandboxes.
       const { inspectMachine } = await import('../../sandbox/isolate/machine.ts');
-      const findings = await inspectMachine();
+      const findings = await inspectMachine(context.env.DOCKER_HOST);
       if (options.json) {
         printLine(context.stdout, JSON.stringify(findings, null, 2));
         return;
