@@ -41,6 +41,14 @@ export const functionRoutes: FastifyPluginAsync<FunctionRoutesOptions> = async (
   app,
   { executor, codeMaxBytes },
 ) => {
+  deployRoute(app, executor, codeMaxBytes);
+  readRoutes(app, executor);
+  listRoutes(app, executor);
+};
+
+type App = Parameters<FastifyPluginAsync>[0];
+
+const deployRoute = (app: App, executor: Executor, codeMaxBytes: number): void => {
   const bodyLimit: BodyLimit = { kind: 'codeBytes', configured: codeMaxBytes };
 
   app.put<{ Params: { name: string } }>(
@@ -72,7 +80,9 @@ export const functionRoutes: FastifyPluginAsync<FunctionRoutesOptions> = async (
       return reply.code(deployment.created ? 201 : 200).send(functionView(deployment.function));
     },
   );
+};
 
+const readRoutes = (app: App, executor: Executor): void => {
   app.get<{ Querystring: { qualifier?: string } } & { Params: { name: string } }>(
     '/v1/functions/:name',
     {
@@ -116,11 +126,9 @@ export const functionRoutes: FastifyPluginAsync<FunctionRoutesOptions> = async (
       return reply.code(204).send();
     },
   );
-
-  listRoutes(app, executor);
 };
 
-const listRoutes = (app: Parameters<FastifyPluginAsync>[0], executor: Executor): void => {
+const listRoutes = (app: App, executor: Executor): void => {
   app.get<{ Querystring: StaticDecode<typeof LIST_QUERY> }>(
     '/v1/functions',
     {
