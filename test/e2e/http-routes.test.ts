@@ -174,6 +174,7 @@ describe('invocations', () => {
 describe('operations', () => {
   it('is alive and ready', async () => {
     expect((await call(server, 'GET', '/healthz')).json).toEqual({ status: 'ok' });
+    await server.logged(/"msg":"ready"/);
     expect((await call(server, 'GET', '/readyz')).json).toEqual({ status: 'ready' });
   });
 

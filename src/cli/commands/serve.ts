@@ -97,6 +97,10 @@ const start = async (
   const { drainTimeoutMs } = config.server;
   drainOnSignals({ app, executor, logger, clock: systemClock, drainTimeoutMs, signals, exit });
   logger.info({ url, version: STRATA_VERSION }, 'listening');
+  executor.ready().then(
+    () => logger.info('ready'),
+    (error: unknown) => logger.error({ err: error }, 'the first sandboxes could not be started'),
+  );
   return url;
 };
 
