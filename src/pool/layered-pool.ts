@@ -14,7 +14,7 @@ import { Lease } from './lease.ts';
 import { type Action, type PolicySettings, planFixed } from './policy.ts';
 import { Quarantine } from './quarantine.ts';
 import { ReadySlots } from './ready-slots.ts';
-import { type Placement, type Sandbox, type Slot, Slots, taint } from './slot.ts';
+import { isFree, type Placement, type Sandbox, type Slot, Slots, taint } from './slot.ts';
 import { viewTier } from './view.ts';
 
 export interface PoolOptions {
@@ -304,7 +304,7 @@ export class LayeredPool {
     const startedMs = this.#clock.nowMs();
     const slot: Slot = {
       ...{ sandbox, memoryMb, state: 'starting', layer: 'runtime', instance: null, placement },
-      ...{ inFlight: 0, loading: false, retired: false, usedMs: startedMs },
+      ...{ inFlight: 0, loading: false, retired: false, usedMs: startedMs, listed: null },
     };
     this.#slots.add(slot);
     if (placement !== null) this.#count(placement.key, 1);
@@ -319,7 +319,7 @@ export class LayeredPool {
           const bootMs = this.#clock.nowMs() - startedMs;
           asked.callbacks.ready(slot, { start: asked.start, provisionMs: asked.provisionMs, bootMs });
         }
-        if (slot.state === 'free') {
+        if (isFree(slot)) {
           // Whoever asked has found another meanwhile: it is a spare runtime now.
           if (slot.placement !== null) this.#count(slot.placement.key, -1);
           slot.placement = null;

@@ -52,14 +52,19 @@ const isReadyRuntime = (slot: Slot, key: string): boolean =>
 
 const push = (stacks: Map<string, Slot[]>, key: string, slot: Slot): void => {
   const stack = stacks.get(key);
+  if (slot.listed === key) return;
+  slot.listed = key;
   if (stack === undefined) stacks.set(key, [slot]);
-  else if (stack.at(-1) !== slot) stack.push(slot);
+  else stack.push(slot);
 };
 
 const pop = (stacks: Map<string, Slot[]>, key: string, fits: (slot: Slot) => boolean): Slot | null => {
   const stack = stacks.get(key);
   if (stack === undefined) return null;
   for (let slot = stack.pop(); slot !== undefined; slot = stack.pop()) {
+    // An entry that the slot no longer claims is the trace of a stack it has left.
+    if (slot.listed !== key) continue;
+    slot.listed = null;
     if (fits(slot)) return slot;
   }
   stacks.delete(key);

@@ -54,6 +54,8 @@ export interface Slot {
   retired: boolean;
   /** Monotonic milliseconds of the last lease or release. */
   usedMs: number;
+  /** The stack of `ReadySlots` that lists it; null when none does. */
+  listed: string | null;
 }
 
 export type SandboxState = 'starting' | 'ready' | 'ending' | 'gone';
@@ -122,6 +124,8 @@ export const taint = (sandbox: Sandbox, tenant: string): void => {
   }
   sandbox.tenant = tenant;
 };
+
+export const isFree = (slot: Slot): boolean => slot.state === 'free';
 
 /** Free and loaded with this function, or busy with it and able to take more. */
 export const canTake = (slot: Slot, placement: Placement): boolean =>
