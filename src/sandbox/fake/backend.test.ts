@@ -22,4 +22,3 @@ sandboxContract('fake', async () => {
     },
   };
 });
-
