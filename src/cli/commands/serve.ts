@@ -128,7 +128,7 @@ const printWelcome = (
 ): void => {
   printLine(stdout, `Strata ${STRATA_VERSION} listens on ${url} (documentation: ${url}/docs)`);
   for (const [tier, confinement] of Object.entries(executor.confinement())) {
-    printLine(stdout, `Confinement of ${tier}: ${confinement.kind}: ${confinement.summary}`);
+    printLine(stdout, `Confinement of ${tier}: ${confinement.summary}`);
     for (const { missing, remedy } of confinement.gaps) {
       printLine(stdout, `  not confined: ${missing}`);
       printLine(stdout, `    to mend: ${remedy}`);
