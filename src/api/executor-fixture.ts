@@ -1,0 +1,73 @@
+/**
+ * An executor for tests of the HTTP mapping: it does what the test says and nothing else.
+ *
+ * Not a stand-in for the real one, which the end-to-end tests use; a call that the test did not script fails.
+ */
+import { StrataError } from '../core/errors.ts';
+import type { FunctionRecord } from '../core/spec.ts';
+import type { Executor, InvokeJsonAnswer } from '../invocation/api.ts';
+
+const unscripted = (name: string) => (): never => {
+  throw new Error(`the test did not script executor.${name}`);
+};
+
+/** An executor of which only the given calls work. */
+export const scriptedExecutor = (calls: Partial<Executor>): Executor => ({
+  deploy: unscripted('deploy'),
+  invoke: unscripted('invoke'),
+  invokeJson: unscripted('invokeJson'),
+  get: unscripted('get'),
+  list: unscripted('list'),
+  delete: unscripted('delete'),
+  invocation: unscripted('invocation'),
+  logs: unscripted('logs'),
+  pools: unscripted('pools'),
+  confinement: unscripted('confinement'),
+  state: () => 'ready',
+  ready: async () => {},
+  metrics: unscripted('metrics'),
+  drain: async () => {},
+  close: async () => {},
+  ...calls,
+});
+
+export const ANSWER: InvokeJsonAnswer = {
+  invocationId: '6a2f41a3-c54c-4b5d-8a1e-0f0e0d0c0b0a',
+  version: '$LATEST',
+  start: 'code',
+  resultJson: Buffer.from('{"hello":"Ada"}'),
+  failure: null,
+  cuSeconds: 0.0000007,
+  phases: [0.02, 0, 0, 0, 0, 0.1239],
+};
+
+export const FUNCTION_RECORD: FunctionRecord = {
+  id: 'internal-id',
+  tenant: 'default',
+  name: 'hello',
+  version: '$LATEST',
+  revision: 'r1',
+  runtime: 'isolate',
+  handler: 'index.handler',
+  memoryMb: 128,
+  timeoutMs: 3_000,
+  cpuMs: 1_000,
+  processModel: 'resident',
+  concurrency: 1,
+  initializer: null,
+  initTimeoutMs: 10_000,
+  minInstances: 0,
+  maxInstances: 50,
+  idleTimeoutMs: 600_000,
+  env: { MODE: 'test' },
+  labels: { team: 'a' },
+  description: '',
+  network: { allow: [] },
+  codeDigest: 'ab'.repeat(32),
+  codeBytes: 42,
+  createdAt: '2026-01-01T00:00:00.000Z',
+  updatedAt: '2026-01-01T00:00:00.000Z',
+};
+
+export const notFound = (name: string): StrataError =>
+  new StrataError('not_found', `There is no function "${name}".`);

@@ -1,0 +1,198 @@
+/**
+ * The routes of invocations: invoke, and read what one did.
+ *
+ * `POST …/invocations` is the hot path: the event goes through as bytes and so does the result; there is no hook,
+ * no schema and no JSON on it, and the answer is written to the socket by one `writeHead` and one `end`.
+ */
+import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify';
+import { Type } from 'typebox';
+import { StrataError } from '../../core/errors.ts';
+import { PHASES } from '../../core/receipt.ts';
+import type { Executor, InvokeJsonAnswer, InvokeJsonRequest } from '../../invocation/api.ts';
+import { answerHeaders } from './headers.ts';
+import { checkFunctionName, checkInvocationId, checkQualifier, checkStart, shown } from './names.ts';
+import { type BodyLimit, problemHeaders, problemOf } from './problem.ts';
+import {
+  described,
+  ID_PARAMS,
+  INVOKE_CODES,
+  INVOKE_HEADERS,
+  INVOKE_QUERY,
+  LOG_LINE,
+  NAME_PARAMS,
+  responses,
+  TENANT_HEADERS,
+} from './schemas.ts';
+import { tenantOf } from './tenant.ts';
+
+const EMPTY = Buffer.alloc(0);
+
+export interface InvocationRoutesOptions {
+  readonly executor: Executor;
+  readonly eventMaxBytes: number;
+}
+
+interface InvokeRoute {
+  Params: { name: string };
+  Querystring: Record<string, string | string[]>;
+  Body: Buffer | undefined;
+}
+
+type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
+
+export const invocationRoutes: FastifyPluginAsync<InvocationRoutesOptions> = async (
+  app,
+  { executor, eventMaxBytes },
+) => {
+  await app.register(invokeRoute, { executor, eventMaxBytes });
+
+  app.get<{ Params: { id: string } }>(
+    '/v1/invocations/:id',
+    {
+      schema: {
+        summary: 'The receipt of an invocation',
+        tags: ['invocations'],
+        params: ID_PARAMS,
+        headers: TENANT_HEADERS,
+        response: responses({ 200: described('The receipt: start, phases, usage, limits, cost.') }, [
+          'invalid_request',
+          'forbidden',
+          'not_found',
+        ]),
+      },
+    },
+    async (request) => {
+      const id = checkInvocationId(request.params.id);
+      return executor.invocation(id, { tenant: tenantOf(request.headers) }).receipt;
+    },
+  );
+
+  app.get<{ Params: { id: string } }>(
+    '/v1/invocations/:id/logs',
+    {
+      schema: {
+        summary: 'The log lines of an invocation',
+        tags: ['invocations'],
+        params: ID_PARAMS,
+        headers: TENANT_HEADERS,
+        response: responses({ 200: Type.Object({ logs: Type.Array(LOG_LINE), truncated: Type.Boolean() }) }, [
+          'invalid_request',
+          'forbidden',
+          'not_found',
+        ]),
+      },
+    },
+    async (request) => {
+      const id = checkInvocationId(request.params.id);
+      const { logs, receipt } = executor.invocation(id, { tenant: tenantOf(request.headers) });
+      return { logs, truncated: receipt.logTruncated };
+    },
+  );
+};
+
+/** Encapsulated, because here alone a body of any content type is the event, as bytes. */
+const invokeRoute: FastifyPluginAsync<InvocationRoutesOptions> = async (app, { executor, eventMaxBytes }) => {
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
+  const bodyLimit: BodyLimit = { kind: 'eventBytes', configured: eventMaxBytes };
+
+  app.post<InvokeRoute>(
+    '/v1/functions/:name/invocations',
+    {
+      bodyLimit: eventMaxBytes,
+      config: { bodyLimit },
+      // The schemas below only document this route; its handler checks what it reads.
+      validatorCompiler: () => (value: unknown) => ({ value }),
+      schema: {
+        summary: 'Invoke a function; the body is the event',
+        tags: ['invocations'],
+        params: NAME_PARAMS,
+        headers: INVOKE_HEADERS,
+        querystring: INVOKE_QUERY,
+        body: Type.Unknown({ description: 'The event: any JSON; an empty body means `{}`.' }),
+        response: responses(
+          {
+            200: Type.Unknown({
+              description: 'The result of the handler; of a dry run, `{ status, phasesMs }`.',
+            }),
+          },
+          INVOKE_CODES,
+        ),
+      },
+    },
+    async (request, reply) => {
+      const invocation = requestOf(request);
+      const answer = await executor.invokeJson(invocation);
+      reply.hijack();
+      if (answer.failure !== null) writeFailure(reply, answer);
+      else if (invocation.mode === 'dry-run') writeJson(reply, answer, dryRunBody(answer));
+      else writeJson(reply, answer, answer.resultJson ?? EMPTY);
+    },
+  );
+};
+
+const requestOf = (request: FastifyRequest<InvokeRoute>): InvokeJsonRequest => {
+  const headers = request.headers;
+  const invocation: Mutable<InvokeJsonRequest> = {
+    function: checkFunctionName(request.params.name),
+    tenant: tenantOf(headers),
+    eventJson: request.body ?? EMPTY,
+  };
+  const requireStart = headers['strata-require-start'];
+  if (requireStart !== undefined) invocation.requireStart = checkStart(String(requireStart));
+  const query = request.query;
+  for (const key in query) applyQuery(invocation, key, query[key]);
+  return invocation;
+};
+
+/** @throws StrataError `invalid_request`. */
+const applyQuery = (
+  invocation: Mutable<InvokeJsonRequest>,
+  key: string,
+  value: string | string[] | undefined,
+): void => {
+  if (typeof value !== 'string') {
+    throw new StrataError(
+      'invalid_request',
+      `The query parameter ${shown(key)} is given twice; give it once.`,
+    );
+  }
+  if (key === 'qualifier') {
+    invocation.qualifier = checkQualifier(value);
+    return;
+  }
+  if (key !== 'mode') {
+    throw new StrataError(
+      'invalid_request',
+      `The query parameter ${shown(key)} is unknown; this call takes qualifier and mode.`,
+    );
+  }
+  if (value === 'sync' || value === 'dry-run') {
+    invocation.mode = value;
+    return;
+  }
+  const reason = value === 'async' ? 'async is not offered yet' : `${shown(value)} is unknown`;
+  throw new StrataError('invalid_request', `The mode ${reason}; use sync or dry-run.`);
+};
+
+const writeJson = (reply: FastifyReply, answer: InvokeJsonAnswer, body: Uint8Array): void => {
+  const headers = answerHeaders(answer);
+  headers.push('Content-Type', 'application/json', 'Content-Length', String(body.byteLength));
+  reply.raw.writeHead(200, headers);
+  reply.raw.end(body);
+};
+
+const writeFailure = (reply: FastifyReply, answer: InvokeJsonAnswer): void => {
+  if (answer.failure === null) return;
+  const problem = problemOf(answer.failure, answer.invocationId);
+  const body = Buffer.from(JSON.stringify(problem));
+  const headers = answerHeaders(answer);
+  headers.push(...problemHeaders(answer.failure), 'Content-Length', String(body.byteLength));
+  reply.raw.writeHead(problem.status, headers);
+  reply.raw.end(body);
+};
+
+const dryRunBody = (answer: InvokeJsonAnswer): Uint8Array => {
+  const phasesMs = Object.fromEntries(PHASES.map((phase, at) => [phase, answer.phases[at] ?? 0]));
+  return Buffer.from(JSON.stringify({ status: 'ok', phasesMs }));
+};

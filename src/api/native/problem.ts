@@ -1,0 +1,114 @@
+/**
+ * Errors as HTTP answers: everything that goes wrong becomes one `application/problem+json` shape (RFC 9457).
+ *
+ * Owns the mapping from the catalogue to a status, a body and `Retry-After`, and from Fastify's own errors to
+ * the catalogue. Never decides what is an error, and never shows the inside of a fault: the message and stack of
+ * an unknown error go to the log.
+ */
+import type { FastifyReply } from 'fastify';
+import {
+  ERROR_CATALOGUE,
+  type ErrorCode,
+  type Failure,
+  type GuestError,
+  type LimitReport,
+  StrataError,
+} from '../../core/errors.ts';
+
+export const PROBLEM_TYPE = 'application/problem+json';
+
+/** The wait that `Retry-After` names when the error itself knows none. */
+const DEFAULT_RETRY_AFTER_MS = 1_000;
+
+export interface Problem {
+  readonly type: string;
+  readonly code: ErrorCode;
+  readonly title: string;
+  readonly status: number;
+  readonly detail: string;
+  readonly retryable: boolean;
+  readonly invocationId?: string;
+  readonly limit?: LimitReport;
+  readonly error?: GuestError;
+}
+
+/** The problem of an error or of a failed invocation; fields that have no value are left out. */
+export const problemOf = (source: StrataError | Failure, invocationId?: string): Problem => {
+  const row = ERROR_CATALOGUE[source.code];
+  const detail = source instanceof StrataError ? source.message : source.detail;
+  const error = source instanceof StrataError ? null : source.error;
+  return {
+    type: `urn:strata:error:${source.code}`,
+    code: source.code,
+    title: row.meaning,
+    status: row.status,
+    detail,
+    retryable: row.retryable,
+    ...(invocationId === undefined ? {} : { invocationId }),
+    ...(source.limit === null ? {} : { limit: source.limit }),
+    ...(error === null ? {} : { error }),
+  };
+};
+
+/** The headers that go with a problem, flat: name, value, name, value. */
+export const problemHeaders = (source: StrataError | Failure): string[] => {
+  const row = ERROR_CATALOGUE[source.code];
+  const headers = ['Content-Type', PROBLEM_TYPE];
+  if (row.retryable && (row.status === 429 || row.status === 503)) {
+    const waitMs = source instanceof StrataError ? source.retryAfterMs : null;
+    headers.push('Retry-After', String(Math.max(1, Math.ceil((waitMs ?? DEFAULT_RETRY_AFTER_MS) / 1_000))));
+  }
+  // The caller should take its next request to another server, over another connection.
+  if (source.code === 'draining') headers.push('Connection', 'close');
+  return headers;
+};
+
+export const sendProblem = (reply: FastifyReply, source: StrataError): FastifyReply => {
+  const headers = problemHeaders(source);
+  for (let at = 0; at < headers.length; at += 2) reply.header(headers[at] ?? '', headers[at + 1]);
+  // As bytes: Fastify adds a charset to text, which this media type does not have.
+  return reply.code(source.status).send(Buffer.from(JSON.stringify(problemOf(source))));
+};
+
+/** Where a body limit comes from, so that its problem can name it; routes carry it in their config. */
+export interface BodyLimit {
+  readonly kind: 'eventBytes' | 'codeBytes';
+  readonly configured: number;
+}
+
+/**
+ * Any error that reached the HTTP layer as an error of the catalogue.
+ * @param contentLength what the caller announced, if it did.
+ */
+export const asStrataError = (
+  error: unknown,
+  context: { bodyLimit?: BodyLimit; contentLength?: string | undefined } = {},
+): StrataError => {
+  if (error instanceof StrataError) return error;
+  const status = (error as { statusCode?: unknown } | null)?.statusCode;
+  if (!(error instanceof Error) || typeof status !== 'number' || status >= 500) {
+    const detail = 'A fault inside the server; its log has the details. Report it if it happens again.';
+    return new StrataError('internal_error', detail, { cause: error });
+  }
+  if (status === 413) return tooLarge(context.bodyLimit, context.contentLength, error);
+  if (status === 404) return new StrataError('not_found', error.message, { cause: error });
+  return new StrataError('invalid_request', `The request cannot be read: ${error.message}`, { cause: error });
+};
+
+const tooLarge = (
+  bodyLimit: BodyLimit | undefined,
+  contentLength: string | undefined,
+  cause: Error,
+): StrataError => {
+  const announced = Number(contentLength);
+  const observed = contentLength === undefined || Number.isNaN(announced) ? null : announced;
+  const seen = observed === null ? 'The body' : `The body of ${observed} bytes`;
+  if (bodyLimit === undefined) {
+    return new StrataError('payload_too_large', `${seen} is larger than this call takes; send less.`, {
+      cause,
+    });
+  }
+  const limit: LimitReport = { ...bodyLimit, observed };
+  const detail = `${seen} is over the limit ${limit.kind} of ${limit.configured}; send less, or raise the limit.`;
+  return new StrataError('payload_too_large', detail, { limit, cause });
+};

@@ -1,0 +1,436 @@
+import { once } from 'node:events';
+import { type AddressInfo, connect } from 'node:net';
+import type { FastifyInstance } from 'fastify';
+import { pino } from 'pino';
+import { afterEach, describe, expect, it } from 'vitest';
+import { ERROR_CATALOGUE, failure, StrataError } from '../core/errors.ts';
+import type { Executor } from '../invocation/api.ts';
+import { ANSWER, FUNCTION_RECORD, notFound, scriptedExecutor } from './executor-fixture.ts';
+import { createServer } from './server.ts';
+
+const SETTINGS = {
+  server: { requestTimeoutMs: 30_000, headersTimeoutMs: 10_000 },
+  limits: { eventMaxBytes: 1_000, codeMaxBytes: 3_000 },
+};
+
+const open: FastifyInstance[] = [];
+
+const serve = (calls: Partial<Executor> = {}, settings: Partial<(typeof SETTINGS)['server']> = {}) => {
+  const app = createServer({
+    executor: scriptedExecutor(calls),
+    config: { ...SETTINGS, server: { ...SETTINGS.server, ...settings } },
+    logger: pino({ level: 'silent' }),
+  });
+  open.push(app);
+  return app;
+};
+
+afterEach(async () => {
+  for (const app of open.splice(0)) await app.close();
+});
+
+/** Sends bytes as they are and answers with all that comes back until the server closes the connection. */
+const exchange = async (app: FastifyInstance, text: string): Promise<string> => {
+  if (!app.server.listening) await app.listen({ host: '127.0.0.1', port: 0 });
+  const socket = connect((app.server.address() as AddressInfo).port, '127.0.0.1');
+  const chunks: Buffer[] = [];
+  socket.on('data', (chunk) => chunks.push(chunk));
+  socket.on('error', () => {});
+  socket.write(text);
+  await once(socket, 'close');
+  return Buffer.concat(chunks).toString();
+};
+
+const problemIn = (response: string): Record<string, unknown> =>
+  JSON.parse(response.slice(response.indexOf('\r\n\r\n') + 4)) as Record<string, unknown>;
+
+describe('invocations', () => {
+  it('passes event and result through as bytes and names start, version, cost and phases in headers', async () => {
+    let seen: unknown;
+    const app = serve({
+      invokeJson: async (request) => {
+        seen = { ...request, eventJson: Buffer.from(request.eventJson).toString() };
+        return ANSWER;
+      },
+    });
+    const response = await app.inject({
+      method: 'POST',
+      url: '/v1/functions/hello/invocations?qualifier=3',
+      headers: { 'strata-tenant': 'acme', 'strata-require-start': 'runtime', 'content-type': 'text/plain' },
+      payload: '{ "name" : "Ada" }',
+    });
+    expect(seen).toEqual({
+      function: 'hello',
+      tenant: 'acme',
+      qualifier: '3',
+      requireStart: 'runtime',
+      eventJson: '{ "name" : "Ada" }',
+    });
+    expect(response.statusCode).toBe(200);
+    expect(response.body).toBe('{"hello":"Ada"}');
+    expect(response.headers).toMatchObject({
+      'content-type': 'application/json',
+      'content-length': '15',
+      'strata-invocation-id': ANSWER.invocationId,
+      'strata-start': 'code',
+      'strata-version': '$LATEST',
+      'strata-cu-seconds': '0.000000700',
+      'server-timing':
+        'queue;dur=0.020, provision;dur=0.000, boot;dur=0.000, load;dur=0.000, init;dur=0.000, handler;dur=0.124',
+    });
+  });
+
+  it('sends an absent body as no bytes', async () => {
+    let bytes = -1;
+    const app = serve({
+      invokeJson: async (request) => {
+        bytes = request.eventJson.byteLength;
+        return ANSWER;
+      },
+    });
+    await app.inject({ method: 'POST', url: '/v1/functions/hello/invocations' });
+    expect(bytes).toBe(0);
+  });
+
+  it('answers a failed invocation with a problem and the same headers as a success', async () => {
+    const failed = failure('function_error', 'The handler threw TypeError.', {
+      error: { type: 'TypeError', message: 'no', stack: 'at index.js:1' },
+    });
+    const app = serve({ invokeJson: async () => ({ ...ANSWER, resultJson: null, failure: failed }) });
+    const response = await app.inject({ method: 'POST', url: '/v1/functions/hello/invocations' });
+    expect(response.statusCode).toBe(502);
+    expect(response.headers['content-type']).toBe('application/problem+json');
+    expect(response.headers['strata-start']).toBe('code');
+    expect(response.json()).toEqual({
+      type: 'urn:strata:error:function_error',
+      code: 'function_error',
+      title: ERROR_CATALOGUE.function_error.meaning,
+      status: 502,
+      detail: 'The handler threw TypeError.',
+      retryable: false,
+      invocationId: ANSWER.invocationId,
+      error: { type: 'TypeError', message: 'no', stack: 'at index.js:1' },
+    });
+  });
+
+  it('answers a dry run with its phases', async () => {
+    const app = serve({ invokeJson: async () => ({ ...ANSWER, resultJson: Buffer.from('null') }) });
+    const response = await app.inject({
+      method: 'POST',
+      url: '/v1/functions/hello/invocations?mode=dry-run',
+    });
+    expect(response.json()).toMatchObject({ status: 'ok', phasesMs: { queue: 0.02, handler: 0.1239 } });
+  });
+
+  it('closes the connection and tells when to retry while draining', async () => {
+    const app = serve({
+      invokeJson: async () => {
+        throw new StrataError('draining', 'The server drains.', { retryAfterMs: 1_001 });
+      },
+    });
+    const response = await app.inject({ method: 'POST', url: '/v1/functions/hello/invocations' });
+    expect(response.statusCode).toBe(503);
+    expect(response.headers).toMatchObject({ 'retry-after': '2', connection: 'close' });
+    expect(response.json()).toMatchObject({ code: 'draining', retryable: true });
+  });
+
+  it('refuses an event over the limit with both numbers', async () => {
+    const response = await serve().inject({
+      method: 'POST',
+      url: '/v1/functions/hello/invocations',
+      payload: 'x'.repeat(1_001),
+    });
+    expect(response.statusCode).toBe(413);
+    expect(response.json()).toMatchObject({
+      code: 'payload_too_large',
+      limit: { kind: 'eventBytes', configured: 1_000, observed: 1_001 },
+    });
+  });
+
+  it.each([
+    [
+      'a mode that is not offered yet',
+      '/v1/functions/hello/invocations?mode=async',
+      {},
+      /async is not offered/,
+    ],
+    ['an unknown mode', '/v1/functions/hello/invocations?mode=later', {}, /"later"/],
+    ['an unknown parameter', '/v1/functions/hello/invocations?qualifer=1', {}, /"qualifer"/],
+    ['a parameter twice', '/v1/functions/hello/invocations?mode=sync&mode=sync', {}, /twice/],
+    [
+      'an unknown layer',
+      '/v1/functions/hello/invocations',
+      { 'strata-require-start': 'hot' },
+      /none, container/,
+    ],
+    ['a bad tenant', '/v1/functions/hello/invocations', { 'strata-tenant': '../x' }, /Strata-Tenant/],
+    ['a name that climbs', '/v1/functions/..%2F..%2Fetc/invocations', {}, /letters, digits/],
+    ['NUL in a name', '/v1/functions/a%00b/invocations', {}, /letters, digits/],
+    [
+      'a name of 10,000 characters',
+      `/v1/functions/${'a'.repeat(10_000)}/invocations`,
+      {},
+      /10000 characters/,
+    ],
+    ['malformed percent-encoding', '/v1/functions/%zz/invocations', {}, /cannot be read/],
+  ])('refuses %s with invalid_request', async (_what, url, headers, detail) => {
+    const response = await serve().inject({ method: 'POST', url, headers });
+    expect(response.statusCode).toBe(400);
+    expect(response.headers['content-type']).toBe('application/problem+json');
+    expect(response.json()).toMatchObject({ code: 'invalid_request' });
+    expect(response.json<{ detail: string }>().detail).toMatch(detail);
+  });
+});
+
+describe('functions', () => {
+  const spec = { runtime: 'isolate', code: { source: 'exports.handler = () => 1' } };
+
+  it.each([
+    [true, 201],
+    [false, 200],
+  ])('answers a deployment (created: %s) with %i and without internal ids', async (created, status) => {
+    const app = serve({ deploy: async () => ({ function: FUNCTION_RECORD, created }) });
+    const response = await app.inject({ method: 'PUT', url: '/v1/functions/hello', payload: spec });
+    expect(response.statusCode).toBe(status);
+    const body = response.json<Record<string, unknown>>();
+    expect(body).toMatchObject({
+      name: 'hello',
+      env: { MODE: 'test' },
+      code: { digest: FUNCTION_RECORD.codeDigest, bytes: 42 },
+    });
+    for (const internal of ['id', 'tenant', 'codeDigest', 'codeBytes'])
+      expect(body).not.toHaveProperty(internal);
+  });
+
+  it('hands every other field of the body to the registry untouched', async () => {
+    let seen: unknown;
+    const app = serve({
+      deploy: async (given) => {
+        seen = given;
+        return { function: FUNCTION_RECORD, created: true };
+      },
+    });
+    await app.inject({ method: 'PUT', url: '/v1/functions/hello', payload: { ...spec, surprise: 1 } });
+    expect(seen).toEqual({ ...spec, surprise: 1, name: 'hello', tenant: 'default' });
+  });
+
+  it.each([
+    ['malformed JSON', '{"runtime":', /not JSON/],
+    ['an empty body', '', /not a JSON object/],
+    ['an array', '[]', /not a JSON object/],
+    ['a duplicate key', '{"runtime":"isolate","runtime":"python3"}', /"runtime" occurs twice/],
+    ['__proto__', '{"__proto__":{"admin":true}}', /"__proto__" is not allowed/],
+    ['constructor', '{"code":{"files":{"constructor":"x"}}}', /"constructor" is not allowed/],
+    ['a tenant in the body', '{"tenant":"other"}', /header Strata-Tenant/],
+    ['bytes that are not UTF-8', Buffer.from([0x7b, 0xff, 0x7d]), /UTF-8/],
+  ])('refuses %s', async (_what, payload, detail) => {
+    const response = await serve().inject({
+      method: 'PUT',
+      url: '/v1/functions/hello',
+      headers: { 'content-type': 'application/json' },
+      payload,
+    });
+    expect(response.json()).toMatchObject({ code: 'invalid_request', status: 400 });
+    expect(response.json<{ detail: string }>().detail).toMatch(detail);
+  });
+
+  it('refuses code over the limit with both numbers', async () => {
+    const payload = 'x'.repeat(4_000 + 64 * 1024 + 1);
+    const response = await serve().inject({ method: 'PUT', url: '/v1/functions/hello', payload });
+    expect(response.json()).toMatchObject({
+      code: 'payload_too_large',
+      limit: { kind: 'codeBytes', configured: 3_000, observed: payload.length },
+    });
+  });
+
+  it('lists by page and by every label given', async () => {
+    let seen: unknown;
+    const app = serve({
+      list: (query) => {
+        seen = query;
+        return { functions: [FUNCTION_RECORD], nextCursor: 'next' };
+      },
+    });
+    const url = '/v1/functions?limit=5&cursor=abc&label=team:a&label=url:http://x';
+    const response = await app.inject({ url });
+    expect(seen).toEqual({
+      tenant: 'default',
+      limit: 5,
+      cursor: 'abc',
+      labels: { team: 'a', url: 'http://x' },
+    });
+    expect(response.json()).toMatchObject({ functions: [{ name: 'hello' }], nextCursor: 'next' });
+  });
+
+  it.each(['limit=0', 'limit=1001', 'limit=x', 'label=novalue', 'page=2', 'label=a:1&label=a:2'])(
+    'refuses to list with ?%s',
+    async (query) => {
+      const response = await serve().inject({ url: `/v1/functions?${query}` });
+      expect(response.json()).toMatchObject({ code: 'invalid_request', status: 400 });
+    },
+  );
+
+  it('deletes with 204 and maps a refusal of the executor', async () => {
+    const app = serve({
+      delete: async (name) => {
+        if (name !== 'hello') throw notFound(name);
+        return FUNCTION_RECORD;
+      },
+    });
+    expect((await app.inject({ method: 'DELETE', url: '/v1/functions/hello' })).statusCode).toBe(204);
+    const missing = await app.inject({ method: 'DELETE', url: '/v1/functions/other' });
+    expect(missing.json()).toMatchObject({ code: 'not_found', status: 404, retryable: false });
+  });
+});
+
+describe('everything else', () => {
+  it('names the methods that a path takes', async () => {
+    const response = await serve().inject({ method: 'PATCH', url: '/v1/functions/hello' });
+    expect(response.statusCode).toBe(404);
+    expect(response.headers.allow).toBe('PUT, GET, DELETE');
+    expect(response.json()).toMatchObject({ code: 'not_found', detail: expect.stringContaining('PATCH') });
+  });
+
+  it('answers an unknown path with a problem', async () => {
+    const response = await serve().inject({ method: 'POST', url: '/nowhere?x=1', payload: 'not json' });
+    expect(response.json()).toMatchObject({ code: 'not_found', status: 404 });
+  });
+
+  it('shows nothing of an unexpected fault', async () => {
+    const app = serve({
+      pools: () => {
+        throw new Error('secret path /root');
+      },
+    });
+    const response = await app.inject({ url: '/v1/pools' });
+    expect(response.json()).toMatchObject({ code: 'internal_error', status: 500 });
+    expect(response.body).not.toContain('secret');
+  });
+
+  it.each([
+    ['ready', 200, { status: 'ready' }],
+    ['starting', 503, { status: 'starting' }],
+    ['draining', 503, { code: 'draining' }],
+  ] as const)('is %s at /readyz', async (state, status, body) => {
+    const response = await serve({ state: () => state }).inject({ url: '/readyz' });
+    expect(response.statusCode).toBe(status);
+    expect(response.json()).toMatchObject(body);
+  });
+
+  it('describes every call and every error code in OpenAPI 3.1', async () => {
+    const response = await serve().inject({ url: '/openapi.json' });
+    const document = response.json();
+    expect(document.openapi).toBe('3.1.0');
+    expect(document.info).toMatchObject({
+      title: 'Strata',
+      version: expect.stringMatching(/^\d+\.\d+\.\d+/),
+    });
+    const calls = Object.entries<object>(document.paths).flatMap(([path, methods]) =>
+      Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
+    );
+    expect(calls.sort()).toEqual(
+      [
+        'PUT /v1/functions/{name}',
+        'GET /v1/functions/{name}',
+        'DELETE /v1/functions/{name}',
+        'GET /v1/functions',
+        'GET /v1/functions/{name}/logs',
+        'POST /v1/functions/{name}/invocations',
+        'GET /v1/invocations/{id}',
+        'GET /v1/invocations/{id}/logs',
+        'GET /v1/pools',
+        'GET /healthz',
+        'GET /readyz',
+        'GET /metrics',
+        'GET /openapi.json',
+      ].sort(),
+    );
+    expect(document.components.schemas.Problem.properties.code.enum.sort()).toEqual(
+      Object.keys(ERROR_CATALOGUE).sort(),
+    );
+    const invoke = document.paths['/v1/functions/{name}/invocations'].post;
+    expect(invoke.responses['412'].content['application/problem+json'].schema).toEqual({
+      $ref: '#/components/schemas/Problem',
+    });
+    expect(JSON.stringify(document)).not.toContain('Problem#');
+  });
+
+  it('serves the documentation page without letting browsers guess its type', async () => {
+    const response = await serve().inject({ url: '/docs' });
+    expect(response.statusCode).toBe(200);
+    expect(response.headers['x-content-type-options']).toBe('nosniff');
+    expect(response.body).toContain('swagger-ui');
+  });
+});
+
+describe('on the wire', () => {
+  const get = (headers: string): string => `GET /healthz HTTP/1.1\r\n${headers}Connection: close\r\n\r\n`;
+
+  it.each(['localhost', '127.0.0.1:7070', '[::1]:80', 'LOCALHOST:1', '127.8.8.8'])(
+    'answers to %s',
+    async (host) => {
+      expect(await exchange(serve(), get(`Host: ${host}\r\n`))).toMatch(/^HTTP\/1\.1 200 /);
+    },
+  );
+
+  it.each(['evil.example', 'localhost.evil.example', '10.0.0.1:7070', '127.0.0.1.evil.example', '[::2]'])(
+    'refuses the host %s',
+    async (host) => {
+      const response = await exchange(serve(), get(`Host: ${host}\r\n`));
+      expect(response).toMatch(/^HTTP\/1\.1 403 /);
+      expect(problemIn(response)).toMatchObject({ code: 'forbidden', status: 403 });
+    },
+  );
+
+  it.each([
+    ['no Host', get('')],
+    [
+      'length and chunks at once',
+      'POST /healthz HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
+    ],
+    ['headers over the limit', get(`Host: localhost\r\nX: ${'y'.repeat(20_000)}\r\n`)],
+    ['what is not HTTP', 'hello\r\n\r\n'],
+    [
+      'another expectation',
+      'POST /healthz HTTP/1.1\r\nHost: localhost\r\nExpect: miracles\r\nConnection: close\r\nContent-Length: 0\r\n\r\n',
+    ],
+  ])('answers %s with a problem and closes', async (_what, text) => {
+    const response = await exchange(serve(), text);
+    expect(response).toMatch(/^HTTP\/1\.1 400 /);
+    expect(response).toMatch(/^content-type: application\/problem\+json\r$/im);
+    expect(problemIn(response)).toMatchObject({ code: 'invalid_request', status: 400 });
+  });
+
+  it.each(['https://evil.example', 'null', 'http://localhost:1'])('refuses pages from %s', async (origin) => {
+    const response = await exchange(serve(), get(`Host: localhost:7070\r\nOrigin: ${origin}\r\n`));
+    expect(problemIn(response)).toMatchObject({ code: 'forbidden' });
+  });
+
+  it('takes calls from its own page', async () => {
+    const response = await exchange(
+      serve(),
+      get('Host: localhost:7070\r\nOrigin: http://localhost:7070\r\n'),
+    );
+    expect(response).toMatch(/^HTTP\/1\.1 200 /);
+  });
+
+  it('disconnects who sends a body too slowly, with a problem', async () => {
+    const app = serve({}, { requestTimeoutMs: 100, headersTimeoutMs: 100 });
+    const response = await exchange(
+      app,
+      'POST /v1/functions/hello/invocations HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n{',
+    );
+    expect(problemIn(response)).toMatchObject({
+      code: 'invalid_request',
+      detail: expect.stringContaining('100 ms'),
+    });
+  });
+
+  it.each(['PROPFIND', 'TRACE'])('answers the method %s with a problem', async (method) => {
+    const response = await exchange(
+      serve(),
+      `${method} /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`,
+    );
+    expect(problemIn(response)).toMatchObject({ code: 'not_found', status: 404 });
+  });
+});

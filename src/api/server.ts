@@ -1,0 +1,164 @@
+/**
+ * The HTTP server: Fastify with the native API, and every way a request can go wrong mapped to the catalogue.
+ *
+ * Owns the wiring: parsers, error handlers, the socket's own errors, and the gate of `loopback.ts` that every
+ * request passes. Never decides anything about functions: the executor does.
+ */
+import http from 'node:http';
+import Fastify, {
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+  LogController,
+} from 'fastify';
+import type { Logger } from 'pino';
+import { StrataError } from '../core/errors.ts';
+import type { Executor } from '../invocation/api.ts';
+import { discardBody } from './discard-body.ts';
+import { createHostGate } from './loopback.ts';
+import { documentationRoutes, registerOpenApi } from './native/documentation.ts';
+import { functionRoutes } from './native/functions.ts';
+import { invocationRoutes } from './native/invocations.ts';
+import { operationRoutes } from './native/operations.ts';
+import { poolRoutes } from './native/pools.ts';
+import { asStrataError, type BodyLimit, problemHeaders, problemOf, sendProblem } from './native/problem.ts';
+import { PROBLEM_SCHEMA, queryValidator } from './native/schemas.ts';
+import { createRouteIndex } from './route-index.ts';
+import type { ServerSettings } from './settings.ts';
+import { answerClientError } from './socket-errors.ts';
+import { parseStrictJson } from './strict-json.ts';
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    bodyLimit?: BodyLimit;
+  }
+}
+
+export interface ServerOptions {
+  readonly executor: Executor;
+  readonly config: ServerSettings;
+  readonly logger: Logger;
+}
+
+/** Bodies of routes that expect none or a small one. */
+const DEFAULT_BODY_LIMIT = 1024 * 1024;
+/** Longer than a request line can be, so that a long name reaches the check that names the rule. */
+const MAX_PARAM_LENGTH = 1024 * 1024;
+/** How often slow requests are looked for; their timeouts are late by as much. */
+const SLOW_CHECK_INTERVAL_MS = 500;
+
+/** A server that is not listening yet. */
+export const createServer = ({ executor, config, logger }: ServerOptions): FastifyInstance => {
+  const app = Fastify({
+    logger: false,
+    logController: new LogController({ disableRequestLogging: true }),
+    genReqId: () => '',
+    bodyLimit: DEFAULT_BODY_LIMIT,
+    routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
+    // While draining the executor refuses with a problem; Fastify's own refusal has another shape.
+    return503OnClosing: false,
+    exposeHeadRoutes: false,
+    serverFactory: (handler) => gatedServer(handler, config.server),
+    frameworkErrors: (error, request, reply) => void answerError(logger, error, request, reply),
+    clientErrorHandler: (error, socket) => answerClientError(error, socket, config.server.requestTimeoutMs),
+  });
+
+  const routes = createRouteIndex(app);
+  app.setErrorHandler((error, request, reply) => answerError(logger, error, request, reply));
+  app.setNotFoundHandler((request, reply) => answerNotFound(routes.methodsAt(request.url), request, reply));
+  app.setValidatorCompiler(queryValidator);
+  // Answers are whole records; a serialiser built from the documentation's schemas would drop their fields.
+  app.setSerializerCompiler(() => JSON.stringify);
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser('*', { parseAs: 'buffer' }, (request, body, done) => {
+    try {
+      const ignored = request.is404 || body.length === 0;
+      done(null, ignored ? undefined : parseStrictJson(body as Buffer));
+    } catch (error) {
+      done(error as StrataError);
+    }
+  });
+
+  app.addSchema(PROBLEM_SCHEMA);
+  registerOpenApi(app);
+  void app.register(functionRoutes, { executor, codeMaxBytes: config.limits.codeMaxBytes });
+  void app.register(invocationRoutes, { executor, eventMaxBytes: config.limits.eventMaxBytes });
+  void app.register(poolRoutes, { executor });
+  void app.register(operationRoutes, { executor });
+  void app.register(documentationRoutes);
+  return app;
+};
+
+/** Node's server, with the gate before Fastify: no route, known or not, is reached around it. */
+const gatedServer = (handler: http.RequestListener, settings: ServerSettings['server']): http.Server => {
+  const refusalOf = createHostGate();
+  const server = http.createServer(
+    {
+      requestTimeout: settings.requestTimeoutMs,
+      headersTimeout: Math.min(settings.headersTimeoutMs, settings.requestTimeoutMs),
+      connectionsCheckingInterval: SLOW_CHECK_INTERVAL_MS,
+      keepAliveTimeout: 72_000,
+      noDelay: true,
+      // The gate answers a missing Host with a problem; Node would answer without one.
+      requireHostHeader: false,
+    },
+    (request, response) => {
+      const refusal = refusalOf(request.headers);
+      if (refusal === null) handler(request, response);
+      else writeProblem(response, refusal);
+    },
+  );
+  server.on('checkExpectation', (_request, response: http.ServerResponse) => {
+    writeProblem(
+      response,
+      new StrataError(
+        'invalid_request',
+        'The Expect header asks for something else than 100-continue; drop it.',
+      ),
+    );
+  });
+  return server;
+};
+
+const writeProblem = (response: http.ServerResponse, error: StrataError): void => {
+  const body = JSON.stringify(problemOf(error));
+  const headers = [...problemHeaders(error), 'Content-Length', String(Buffer.byteLength(body))];
+  response.writeHead(error.status, headers);
+  response.end(body);
+};
+
+const answerError = async (
+  logger: Logger,
+  error: unknown,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<FastifyReply> => {
+  const { bodyLimit } = request.routeOptions?.config ?? {};
+  const strataError = asStrataError(error, {
+    ...(bodyLimit === undefined ? {} : { bodyLimit }),
+    contentLength: request.headers['content-length'],
+  });
+  if (strataError.code === 'internal_error') {
+    logger.error(
+      { err: strataError.cause ?? strataError, method: request.method },
+      'request failed inside the server',
+    );
+  }
+  if (strataError.code === 'payload_too_large') await discardBody(request.raw);
+  return sendProblem(reply, strataError);
+};
+
+const answerNotFound = (
+  offered: readonly string[],
+  request: FastifyRequest,
+  reply: FastifyReply,
+): FastifyReply => {
+  const path = request.url.split('?', 1)[0]?.slice(0, 200) ?? '';
+  if (offered.length === 0) {
+    const detail = `There is nothing at ${path}; GET /openapi.json lists every call.`;
+    return sendProblem(reply, new StrataError('not_found', detail));
+  }
+  reply.header('Allow', offered.join(', '));
+  const detail = `There is no ${request.method} at ${path}; it takes ${offered.join(', ')}.`;
+  return sendProblem(reply, new StrataError('not_found', detail));
+};

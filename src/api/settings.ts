@@ -1,0 +1,15 @@
+/**
+ * What the HTTP server takes from the configuration; the full `Config` satisfies it.
+ */
+export interface ServerSettings {
+  readonly server: {
+    /** A whole request, its body included, must arrive within this time. */
+    readonly requestTimeoutMs: number;
+    /** The headers of a request must arrive within this time. */
+    readonly headersTimeoutMs: number;
+  };
+  readonly limits: {
+    readonly eventMaxBytes: number;
+    readonly codeMaxBytes: number;
+  };
+}

@@ -1,0 +1,45 @@
+/**
+ * Requests that never become one: what Node's parser refuses is answered as a problem, straight to the socket.
+ *
+ * Malformed requests, conflicting lengths (smuggling), headers over Node's limit and requests that arrive too
+ * slowly end here. The connection is closed in every case, because where the next request would begin is unknown.
+ */
+import type { Socket } from 'node:net';
+import { StrataError } from '../core/errors.ts';
+import { problemHeaders, problemOf } from './native/problem.ts';
+
+export const answerClientError = (
+  error: Error & { code?: string },
+  socket: Socket,
+  requestTimeoutMs: number,
+): void => {
+  if (error.code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy();
+    return;
+  }
+  socket.end(responseText(clientErrorOf(error, requestTimeoutMs)), () => socket.destroy());
+};
+
+const clientErrorOf = (error: Error & { code?: string }, requestTimeoutMs: number): StrataError => {
+  if (error.code === 'HPE_HEADER_OVERFLOW') {
+    return new StrataError('invalid_request', 'The headers are larger than 16 KiB; send smaller ones.');
+  }
+  if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT') {
+    return new StrataError(
+      'invalid_request',
+      `The request did not arrive in time: whole requests have ${requestTimeoutMs} ms, headers may have less.`,
+    );
+  }
+  return new StrataError(
+    'invalid_request',
+    `The request is not valid HTTP/1.1: ${error.message.slice(0, 200)}.`,
+  );
+};
+
+const responseText = (error: StrataError): string => {
+  const body = JSON.stringify(problemOf(error));
+  const headers = problemHeaders(error);
+  let text = `HTTP/1.1 ${error.status} Bad Request\r\n`;
+  for (let at = 0; at < headers.length; at += 2) text += `${headers[at]}: ${headers[at + 1]}\r\n`;
+  return `${text}Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`;
+};

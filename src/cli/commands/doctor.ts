@@ -1,0 +1,25 @@
+/** `strata doctor`: what this machine can do, what is missing, and the command that mends it. */
+import type { Command } from 'commander';
+import { type CliContext, printLine } from '../context.ts';
+import { table } from '../text.ts';
+
+export const addDoctor = (program: Command, context: CliContext): void => {
+  program
+    .command('doctor')
+    .description('say what this machine can do, and what is missing')
+    .option('--json', 'as JSON')
+    .action(async (options: { json?: true }) => {
+      // Loaded here only: the other commands need nothing of the sandboxes.
+      const { inspectMachine } = await import('../../sandbox/isolate/machine.ts');
+      const findings = await inspectMachine(context.env.DOCKER_HOST);
+      if (options.json) {
+        printLine(context.stdout, JSON.stringify(findings, null, 2));
+        return;
+      }
+      const rows = findings.map(({ name, ok, detail }) => [ok ? 'ok' : 'missing', name, detail]);
+      printLine(context.stdout, table(rows));
+      const remedies = findings.filter(({ ok, remedy }) => !ok && remedy !== null);
+      if (remedies.length > 0) printLine(context.stdout, '\nTo mend:');
+      for (const { name, remedy } of remedies) printLine(context.stdout, `  ${name}: ${remedy}`);
+    });
+};

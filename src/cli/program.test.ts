@@ -1,0 +1,119 @@
+import { EventEmitter } from 'node:events';
+import { PassThrough, Readable } from 'node:stream';
+import { describe, expect, it } from 'vitest';
+import { runCli } from './program.ts';
+
+interface Sent {
+  readonly url: string;
+  readonly method: string | undefined;
+  readonly headers: Record<string, string>;
+  readonly body: string;
+}
+
+/** Runs the CLI against one canned HTTP answer; `fetch` is the boundary to the network. */
+const run = async (
+  argv: readonly string[],
+  options: { answer?: Response; stdin?: string; env?: Record<string, string> } = {},
+) => {
+  const stdout = new PassThrough();
+  const stderr = new PassThrough();
+  const sent: Sent[] = [];
+  const code = await runCli(argv, {
+    env: options.env ?? {},
+    stdin: Readable.from([Buffer.from(options.stdin ?? '')]),
+    stdout,
+    stderr,
+    fetch: async (url, init) => {
+      const headers = Object.fromEntries(new Headers(init?.headers));
+      sent.push({ url: String(url), method: init?.method, headers, body: String(init?.body ?? '') });
+      return options.answer ?? new Response('{"ok":true}');
+    },
+    signals: new EventEmitter(),
+    exit: () => {},
+  });
+  stdout.end();
+  stderr.end();
+  const text = async (stream: PassThrough) => Buffer.concat(await stream.toArray()).toString();
+  return { code, sent, stdout: await text(stdout), stderr: await text(stderr) };
+};
+
+describe('the command line', () => {
+  it.each([
+    [['--help'], 0],
+    [['--version'], 0],
+    [['invoke'], 2],
+    [['fly'], 2],
+    [['invoke', 'hello', '--fast'], 2],
+    [['invoke', 'hello', '--require-start', 'hot'], 2],
+    [['deploy', 'x.js', '--memory-mb', 'many'], 2],
+    [['deploy', 'x.js', '--env', 'NOVALUE'], 2],
+    [['serve', '--port', '70000'], 2],
+    [['logs', 'hello', '-n', '-1'], 2],
+  ])('exits %j with %i', async (argv, expected) => {
+    const { code, sent } = await run(argv);
+    expect(code).toBe(expected);
+    expect(sent).toEqual([]);
+  });
+
+  it('prints a problem as one line, and what the function threw under it, harmless for the terminal', async () => {
+    const problem = {
+      code: 'function_error',
+      detail: 'It threw \u001b[2J.',
+      error: { stack: 'Error\n at \u001b[1m' },
+    };
+    const answer = new Response(JSON.stringify(problem), { status: 502 });
+    const { code, stderr, stdout } = await run(['invoke', 'hello'], { answer });
+    expect(code).toBe(1);
+    expect(stdout).toBe('');
+    expect(stderr).toBe('function_error: It threw \\u001b[2J.\nError\n at \\u001b[1m\n');
+  });
+
+  it('says so when an answer is not of Strata', async () => {
+    const { code, stderr } = await run(['list'], { answer: new Response('<html>', { status: 500 }) });
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/^unexpected_answer: .*500/);
+  });
+
+  it('takes the server from --url before STRATA_URL, and sends the tenant', async () => {
+    const env = { STRATA_URL: 'http://localhost:1' };
+    const both = await run(['--url', 'http://localhost:2', '--tenant', 'acme', 'invoke', 'hello'], { env });
+    expect(both.sent[0]).toMatchObject({
+      url: 'http://localhost:2/v1/functions/hello/invocations',
+      headers: { 'strata-tenant': 'acme' },
+    });
+    const one = await run(['invoke', 'hello'], { env });
+    expect(one.sent[0]?.url).toMatch(/^http:\/\/localhost:1\//);
+    expect((await run(['--url', 'nowhere', 'list'])).code).toBe(1);
+  });
+
+  it.each([
+    [['invoke', 'hello'], '{}'],
+    [['invoke', 'hello', '-d', '{"a":1}'], '{"a":1}'],
+    [['invoke', 'hello', '-d', '-'], 'from stdin'],
+    [['invoke', 'hello', '-'], 'from stdin'],
+  ])('sends the event of %j', async (argv, body) => {
+    const { sent } = await run(argv, { stdin: 'from stdin' });
+    expect(sent[0]?.body).toBe(body);
+  });
+
+  it('asks for qualifier, dry run and layer, and keeps a strange name inside the path', async () => {
+    const argv = ['invoke', '../a b', '--qualifier', '3', '--dry-run', '--require-start', 'runtime'];
+    const { sent } = await run(argv);
+    expect(sent[0]).toMatchObject({
+      url: 'http://127.0.0.1:7070/v1/functions/..%2Fa%20b/invocations?qualifier=3&mode=dry-run',
+      headers: { 'strata-require-start': 'runtime' },
+    });
+  });
+
+  it('prints the time, level and message of log lines', async () => {
+    const logs = [{ timeMs: 0, level: 'warn', message: 'a\nb', invocationId: 'x' }];
+    const { stdout, sent } = await run(['logs', 'hello', '-n', '5'], { answer: Response.json({ logs }) });
+    expect(sent[0]?.url).toMatch(/\/v1\/functions\/hello\/logs\?limit=5$/);
+    expect(stdout).toBe('1970-01-01T00:00:00.000Z warn  a\\nb\n');
+  });
+
+  it('reads every page of a list', async () => {
+    const { stdout } = await run(['list'], { answer: Response.json({ functions: [], nextCursor: null }) });
+    expect(stdout).toMatch(/^NAME/);
+  });
+});
