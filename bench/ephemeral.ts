@@ -1,0 +1,97 @@
+/**
+ * Question: how many invocations a second, each in a fresh isolate that is destroyed after it?
+ *
+ * The sustained rate: pools are allowed to run empty, nothing pauses for them. The Worker Loader gets a new process
+ * for each run, so that the isolates it keeps from one run do not weigh on the next.
+ */
+import { Scope } from './harness/children.ts';
+import { type Bench, progress, runFromCommandLine } from './harness/command.ts';
+import { Client } from './harness/http-client.ts';
+import { measureLoads, type Subject } from './harness/load-rounds.ts';
+import { FUNCTION_SOURCE, startWorkerd } from './harness/peers.ts';
+import { compare } from './harness/result.ts';
+import { divide } from './harness/stats.ts';
+import { invocationPath, Strata, unexpected } from './harness/strata.ts';
+import type { Load } from './harness/wrk.ts';
+
+const FULL = { rounds: 3, secondsPerRun: 5, warmUpSeconds: 2, connections: [1, 4, 8, 16] };
+const QUICK = { rounds: 1, secondsPerRun: 2, warmUpSeconds: 1, connections: [1, 4, 8, 16] };
+
+const BODY = '{"name":"Ada"}';
+const FRESH_ANSWER = '{"hello":"Ada","calls":1}';
+const STRATA = 'Strata, ephemeral';
+const GET = 'Worker Loader, get';
+const LOAD = 'Worker Loader, load';
+
+export const ephemeral: Bench = {
+  question: 'ephemeral',
+  measure: ({ quick }) =>
+    Scope.run(async (scope) => {
+      const sizes = quick ? QUICK : FULL;
+      const subjects = [
+        await strataSubject(scope),
+        loaderSubject(GET, '/get-new'),
+        loaderSubject(LOAD, '/load'),
+      ];
+      const { rows, rate } = await measureLoads('ephemeral', subjects, sizes);
+      const best = (id: string): number | null => {
+        const rates = sizes.connections.map((connections) => rate(id, connections));
+        return rates.includes(null) ? null : Math.max(...rates.map(Number));
+      };
+      return {
+        sizes,
+        rows,
+        comparisons: [
+          ...sizes.connections.flatMap((connections) =>
+            [GET, LOAD].map((peer) =>
+              compare(
+                `Strata ÷ ${peer}, ${connections} ${connections === 1 ? 'connection' : 'connections'}`,
+                divide(rate(STRATA, connections), rate(peer, connections)),
+              ),
+            ),
+          ),
+          compare(`Strata ÷ ${GET}, the best rate of each`, divide(best(STRATA), best(GET)), { atLeast: 6 }),
+          compare(`Strata ÷ ${LOAD}, the best rate of each`, divide(best(STRATA), best(LOAD)), {
+            atLeast: 6,
+          }),
+        ],
+        notes: [
+          'Before each run two calls show that both are answered by an isolate that nothing ran in before.',
+          'Worker Loader `get`: an id and a text never seen, kept by its cache. `load`: the same without the cache.',
+        ],
+      };
+    }),
+};
+
+const strataSubject = async (scope: Scope): Promise<Subject> => {
+  try {
+    const strata = await Strata.start(scope);
+    await strata.deploy('fresh', {
+      runtime: 'isolate',
+      handler: 'index.handler',
+      code: { source: FUNCTION_SOURCE },
+      processModel: 'ephemeral',
+    });
+    const load = { url: strata.url, path: invocationPath('fresh'), body: BODY };
+    return { id: STRATA, open: (run) => checkedFresh(run, load) };
+  } catch (error) {
+    progress(`ephemeral: ${String(error)}`);
+    return { id: STRATA, open: () => Promise.reject(error) };
+  }
+};
+
+const loaderSubject = (id: string, path: string): Subject => ({
+  id,
+  open: async (run) => checkedFresh(run, { url: (await startWorkerd(run)).loaderUrl, path, body: BODY }),
+});
+
+const checkedFresh = async (run: Scope, load: Load): Promise<Load> => {
+  const client = run.own(new Client(load.url));
+  for (let call = 0; call < 2; call += 1) {
+    const reply = await client.post(load.path, load.body);
+    if (reply.status !== 200 || reply.body !== FRESH_ANSWER) throw unexpected('a fresh isolate', reply);
+  }
+  return load;
+};
+
+if (import.meta.main) await runFromCommandLine(ephemeral);
