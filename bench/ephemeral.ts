@@ -57,6 +57,7 @@ export const ephemeral: Bench = {
         ],
         notes: [
           'Before each run two calls show that both are answered by an isolate that nothing ran in before.',
+          'wrk corrects latencies for coordinated omission: one long stall raises the p99 as if load had kept coming.',
           'Worker Loader `get`: an id and a text never seen, kept by its cache. `load`: the same without the cache.',
         ],
       };

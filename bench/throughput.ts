@@ -4,21 +4,21 @@
  * All subjects are up during the whole run and idle while another is loaded. They take turns in rounds, the order
  * shifted each round. A subject with a single error in a run has no figures.
  */
+import type { FunctionSpecInput } from '../src/core/spec.ts';
 import { Scope } from './harness/children.ts';
 import { type Bench, progress, runFromCommandLine } from './harness/command.ts';
-import { Client } from './harness/http-client.ts';
 import { measureLoads, type Subject } from './harness/load-rounds.ts';
 import { FUNCTION_SOURCE, startFastify, startWorkerd } from './harness/peers.ts';
-import { compare } from './harness/result.ts';
+import { compare, reasonOf } from './harness/result.ts';
 import { divide } from './harness/stats.ts';
-import { invocationPath, Strata, unexpected } from './harness/strata.ts';
-import type { Load } from './harness/wrk.ts';
+import { invocationPath, QUIET, Strata, unexpected } from './harness/strata.ts';
 
 const FULL = { rounds: 3, secondsPerRun: 5, warmUpSeconds: 2, connections: [1, 32] };
 const QUICK = { rounds: 1, secondsPerRun: 2, warmUpSeconds: 1, connections: [1, 32] };
 
 const BODY = '{"name":"Ada"}';
 const SHARED = 'Strata, concurrency 32';
+const LOGGED = 'Strata, concurrency 32, a log line each';
 const SEPARATE = 'Strata, concurrency 1, maxInstances 32';
 const FASTIFY = 'bare Fastify';
 const STATIC = 'workerd, static worker';
@@ -52,6 +52,10 @@ export const throughput: Bench = {
           compare('Strata ÷ workerd static, 32 connections', divide(rate(SHARED, 32), rate(STATIC, 32)), {
             atLeast: 2,
           }),
+          compare(
+            'Strata with a log line each ÷ without, 32 connections',
+            divide(rate(LOGGED, 32), rate(SHARED, 32)),
+          ),
           compare('Strata ÷ Worker Loader warm, 32 connections', divide(rate(SHARED, 32), rate(LOADER, 32))),
           compare('Strata ÷ bare Fastify, 1 connection', divide(rate(SHARED, 1), rate(FASTIFY, 1))),
           compare('Strata ÷ workerd static, 1 connection', divide(rate(SHARED, 1), rate(STATIC, 1))),
@@ -60,33 +64,44 @@ export const throughput: Bench = {
         notes: [
           'Load by wrk with one thread and the same body for all, on the machine of the servers.',
           'The rate is the median of the rounds; latencies are medians of what wrk reports for each.',
+          'wrk corrects latencies for coordinated omission: one long stall raises the p99 as if load had kept coming.',
         ],
       };
     }),
 };
 
 const strataSubjects = async (scope: Scope): Promise<Subject[]> => {
-  const names = { [SHARED]: 'shared', [SEPARATE]: 'separate' };
-  try {
-    const strata = await Strata.start(scope);
-    const base = { runtime: 'isolate', handler: 'index.handler', code: { source: FUNCTION_SOURCE } } as const;
-    await strata.deploy('shared', { ...base, concurrency: 32 });
-    await strata.deploy('separate', { ...base, concurrency: 1, maxInstances: 32 });
-    return Object.entries(names).map(([id, name]) => ({
-      id,
-      open: async () => {
-        const client = new Client(strata.url);
-        const reply = await client.post(invocationPath(name), BODY);
-        client.close();
-        if (reply.status !== 200 || !reply.body.includes('"Ada"'))
-          throw unexpected(`invoking ${name}`, reply);
-        return { url: strata.url, path: invocationPath(name), body: BODY } satisfies Load;
-      },
-    }));
-  } catch (error) {
-    progress(`throughput: ${String(error)}`);
-    return Object.keys(names).map((id) => ({ id, open: () => Promise.reject(error) }));
-  }
+  const base = { runtime: 'isolate', handler: 'index.handler', code: { source: FUNCTION_SOURCE } } as const;
+  const shared = { ...base, concurrency: 32 };
+  const quiet = await startStrata(scope, QUIET);
+  return [
+    strataSubject(SHARED, quiet, 'shared', shared),
+    strataSubject(SEPARATE, quiet, 'separate', { ...base, concurrency: 1, maxInstances: 32 }),
+    strataSubject(LOGGED, await startStrata(scope, {}), 'logged', shared),
+  ];
 };
+
+/** A server that does not start fails its subjects, not the bench: the peers' figures still stand. */
+const startStrata = (scope: Scope, settings: Readonly<Record<string, string>>): Promise<Strata | Error> =>
+  Strata.start(scope, settings).catch((error: unknown) => {
+    progress(`throughput: ${reasonOf(error)}`);
+    return new Error(reasonOf(error));
+  });
+
+const strataSubject = (
+  id: string,
+  strata: Strata | Error,
+  name: string,
+  spec: FunctionSpecInput,
+): Subject => ({
+  id,
+  open: async () => {
+    if (strata instanceof Error) throw strata;
+    await strata.deploy(name, spec);
+    const reply = await strata.invoke(name, { name: 'Ada' });
+    if (reply.status !== 200 || !reply.body.includes('"Ada"')) throw unexpected(`invoking ${name}`, reply);
+    return { url: strata.url, path: invocationPath(name), body: BODY };
+  },
+});
 
 if (import.meta.main) await runFromCommandLine(throughput);

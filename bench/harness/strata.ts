@@ -13,6 +13,9 @@ import { REPOSITORY_ROOT } from './machine.ts';
 
 const READY_TIMEOUT_MS = 60_000;
 
+/** The defaults otherwise; peers write no line a request, so neither does Strata unless a bench asks for it. */
+export const QUIET: Readonly<Record<string, string>> = { STRATA_LOG_LEVEL: 'warn' };
+
 export class Strata {
   readonly url: string;
   readonly pid: number;
@@ -24,11 +27,11 @@ export class Strata {
     this.client = client;
   }
 
-  static async start(scope: Scope, settings: Readonly<Record<string, string>> = {}): Promise<Strata> {
+  static async start(scope: Scope, settings: Readonly<Record<string, string>> = QUIET): Promise<Strata> {
     const dataFolder = scope.temporaryFolder();
     const main = join(REPOSITORY_ROOT, 'src/main.ts');
     const args = [main, 'serve', '--port', '0', '--data-dir', dataFolder];
-    const child = startChild(scope, process.execPath, args, { env: { ...process.env, ...settings } });
+    const child = startChild(scope, process.execPath, args, { env: { ...cleanEnvironment(), ...settings } });
     const [url] = await child.waitFor(/http:\/\/127\.0\.0\.1:\d+/);
     const client = scope.own(new Client(url));
     await eventually('/readyz answers 200', READY_TIMEOUT_MS, async () =>
@@ -65,6 +68,10 @@ export class Strata {
     return tier;
   }
 }
+
+/** Without what the caller's shell says to a Strata of its own. */
+const cleanEnvironment = (): NodeJS.ProcessEnv =>
+  Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('STRATA_')));
 
 export const invocationPath = (name: string): string => `/v1/functions/${name}/invocations`;
 
