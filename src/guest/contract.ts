@@ -34,8 +34,12 @@ export const OP = {
   CANCEL: 9,
   /** (): returns the buffered records and empties the buffer. */
   COLLECT: 10,
-  /** (path): the names of the exports of a CommonJS file, as a JSON array of strings, after evaluating it. */
+  /** (path): evaluates a CommonJS or JSON file; JSON of { names: string[] } or { error: { type, message, stack } }. */
   EXPORT_NAMES: 11,
+  /** (path, function): calls the function, which is a module's own, with the exports of that file. */
+  EXPORT_TO: 12,
+  /** (LoadOptionsJson, nowMs): sets environment and limits, owner 0, before an ES module is evaluated. No record. */
+  PREPARE: 13,
 } as const;
 
 /** What `boot` is told; sizes in bytes of UTF-16 code units are compared as characters. */

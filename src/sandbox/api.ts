@@ -65,13 +65,22 @@ export interface Carrier {
 }
 
 /** Why the server itself ended a carrier; anything else is a death of its own. */
-export type KillCause = 'idle' | 'shutdown' | 'unresponsive' | 'memory' | 'protocol' | 'start_failed' | 'evicted';
+export type KillCause =
+  | 'idle'
+  | 'shutdown'
+  | 'unresponsive'
+  | 'memory'
+  | 'protocol'
+  | 'start_failed'
+  | 'evicted';
 
 export interface CarrierExit {
   /** Set when the server killed it. */
   readonly cause: KillCause | null;
   readonly exitCode: number | null;
   readonly signal: string | null;
+  /** The instances that may have caused it, when it was not the server's own decision; one alone is proven. */
+  readonly suspects: readonly Instance[];
 }
 
 /** One place for one function version inside a carrier. */
@@ -133,6 +142,6 @@ export type InvokeOutcome = Measured & {
   /** The largest memory seen, bytes; null when nothing was measured. */
   readonly maxMemoryBytes: number | null;
 } & (
-    | { readonly failure: null; /** JSON text, UTF-8. */ readonly resultJson: Uint8Array }
+    | { readonly failure: null /** JSON text, UTF-8. */; readonly resultJson: Uint8Array }
     | { readonly failure: Failure; readonly resultJson: null }
   );

@@ -1,0 +1,48 @@
+/**
+ * The right to use an instance for one invocation. It has one owner, and it always ends: `release` is idempotent.
+ */
+import type { Start } from '../core/receipt.ts';
+import type { Instance } from '../sandbox/api.ts';
+import type { LayeredPool } from './layered-pool.ts';
+import type { Slot } from './slot.ts';
+
+export interface LeaseOrigin {
+  readonly start: Start;
+  readonly provisionMs: number;
+  readonly bootMs: number;
+  /** The owner has to load the code before, or together with, its invocation. */
+  readonly loads: boolean;
+}
+
+export class Lease implements LeaseOrigin {
+  readonly start: Start;
+  readonly provisionMs: number;
+  readonly bootMs: number;
+  readonly loads: boolean;
+  readonly instance: Instance;
+  readonly #pool: LayeredPool;
+  readonly #slot: Slot;
+  #released = false;
+
+  constructor(pool: LayeredPool, slot: Slot, instance: Instance, origin: LeaseOrigin) {
+    this.#pool = pool;
+    this.#slot = slot;
+    this.instance = instance;
+    this.start = origin.start;
+    this.provisionMs = origin.provisionMs;
+    this.bootMs = origin.bootMs;
+    this.loads = origin.loads;
+  }
+
+  /** The code is loaded: others may use the instance beside this lease, as far as the concurrency goes. */
+  loaded(): void {
+    this.#pool.loaded(this.#slot);
+  }
+
+  /** @param clean false when the instance must not be used again. */
+  release(clean: boolean): void {
+    if (this.#released) return;
+    this.#released = true;
+    this.#pool.release(this.#slot, clean);
+  }
+}

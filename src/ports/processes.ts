@@ -1,0 +1,180 @@
+/**
+ * Child processes as a port: starting one with a channel, and what the kernel says about it.
+ *
+ * Owns spawn, signals and /proc. Never decides when a process has to end.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
+import type { Duplex } from 'node:stream';
+
+export interface SpawnRequest {
+  readonly command: string;
+  readonly args: readonly string[];
+  /** Run as this user and group; only root may ask for it. */
+  readonly uid?: number;
+  readonly gid?: number;
+}
+
+export interface ProcessExit {
+  readonly exitCode: number | null;
+  readonly signal: string | null;
+}
+
+export interface ProcessHandle {
+  readonly pid: number;
+  /** Descriptor 3 of the child: a stream in both directions. */
+  readonly channel: Duplex;
+  readonly exited: Promise<ProcessExit>;
+  /** The last kilobytes that it wrote to its standard error. */
+  stderrTail(): string;
+  /** SIGKILL to the process and to the one at the end of its chain of wrappers. Idempotent. */
+  kill(): void;
+  /** What the kernel has on the process that does the work; null when it cannot be read. */
+  usage(): ProcessUsage | null;
+}
+
+export interface ProcessUsage {
+  readonly residentBytes: number;
+  /** CPU time of all its threads since it started, nanoseconds, to the kernel's clock tick. */
+  readonly cpuNs: number;
+}
+
+export interface Processes {
+  /** @throws Error when the command cannot be started at all. */
+  spawn(request: SpawnRequest): Promise<ProcessHandle>;
+}
+
+const STDERR_TAIL_CHARS = 4_096;
+const PAGE_BYTES = 4_096;
+/** Linux reports CPU time to user space in ticks of a hundredth of a second on every platform it runs Node on. */
+const TICK_NS = 1e7;
+
+/** The processes of this machine. Children get an empty environment. */
+export const systemProcesses: Processes = {
+  spawn: (request) =>
+    new Promise((resolve, reject) => {
+      const child = spawn(request.command, request.args, {
+        stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
+        env: {},
+        cwd: '/',
+        ...(request.uid === undefined ? {} : { uid: request.uid }),
+        ...(request.gid === undefined ? {} : { gid: request.gid }),
+      });
+      child.once('error', reject);
+      child.once('spawn', () => {
+        child.off('error', reject);
+        child.on('error', () => undefined);
+        resolve(new SystemProcess(child));
+      });
+    }),
+};
+
+class SystemProcess implements ProcessHandle {
+  readonly pid: number;
+  readonly channel: Duplex;
+  readonly exited: Promise<ProcessExit>;
+  readonly #child: ChildProcess;
+  #stderr = '';
+  #ended = false;
+  #workerPid: number | null = null;
+  #statm: number | null = null;
+  #stat: number | null = null;
+
+  constructor(child: ChildProcess) {
+    this.#child = child;
+    this.pid = child.pid ?? -1;
+    this.channel = child.stdio[3] as Duplex;
+    this.channel.on('error', () => undefined);
+    child.stderr?.setEncoding('utf8');
+    child.stderr?.on('data', (text: string) => {
+      this.#stderr = (this.#stderr + text).slice(-STDERR_TAIL_CHARS);
+    });
+    this.exited = new Promise((resolve) => {
+      child.once('exit', (exitCode, signal) => {
+        this.#ended = true;
+        for (const descriptor of [this.#statm, this.#stat]) if (descriptor !== null) closeSync(descriptor);
+        this.#statm = null;
+        this.#stat = null;
+        resolve(asWrapped(exitCode, signal));
+      });
+    });
+  }
+
+  stderrTail(): string {
+    return this.#stderr;
+  }
+
+  kill(): void {
+    if (this.#ended) return;
+    // The worker first: once its wrapper is gone its number may belong to another process.
+    const worker = this.#worker();
+    if (worker !== null && worker !== this.pid) signalKill(worker);
+    this.#child.kill('SIGKILL');
+  }
+
+  usage(): ProcessUsage | null {
+    if (this.#ended) return null;
+    try {
+      const worker = this.#worker();
+      if (worker === null) return null;
+      this.#statm ??= openSync(`/proc/${worker}/statm`, 'r');
+      this.#stat ??= openSync(`/proc/${worker}/stat`, 'r');
+      const resident = readText(this.#statm).split(' ', 2)[1];
+      // The command's name may hold spaces; the fields are counted from behind its closing bracket.
+      const stat = readText(this.#stat);
+      const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+      return {
+        residentBytes: Number(resident) * PAGE_BYTES,
+        cpuNs: (Number(fields[11]) + Number(fields[12])) * TICK_NS,
+      };
+    } catch {
+      return null;
+    }
+  }
+
+  /** The process at the end of the chain of wrappers, found once: each wrapper has exactly one child. */
+  #worker(): number | null {
+    if (this.#workerPid !== null) return this.#workerPid;
+    let pid = this.pid;
+    try {
+      for (;;) {
+        const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ');
+        const child = Number(children[0]);
+        if (!Number.isInteger(child) || child <= 0) break;
+        pid = child;
+      }
+      this.#workerPid = pid;
+      return pid;
+    } catch {
+      return null;
+    }
+  }
+}
+
+const BUFFER = Buffer.alloc(1_024);
+const readText = (descriptor: number): string =>
+  BUFFER.toString('latin1', 0, readSync(descriptor, BUFFER, 0, BUFFER.length, 0));
+
+const signalKill = (pid: number): void => {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch {
+    // It has ended on its own meanwhile.
+  }
+};
+
+const SIGNALS: Readonly<Record<number, string>> = {
+  4: 'SIGILL',
+  5: 'SIGTRAP',
+  6: 'SIGABRT',
+  7: 'SIGBUS',
+  9: 'SIGKILL',
+  11: 'SIGSEGV',
+  15: 'SIGTERM',
+};
+
+/** A wrapper reports its child's death by a signal as exit code 128 + signal. */
+const asWrapped = (exitCode: number | null, signal: string | null): ProcessExit => {
+  const named = exitCode !== null && exitCode > 128 ? SIGNALS[exitCode - 128] : undefined;
+  return named === undefined ? { exitCode, signal } : { exitCode: null, signal: named };
+};

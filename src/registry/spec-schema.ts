@@ -1,0 +1,116 @@
+/**
+ * The schema of a function's spec, as the HTTP API publishes it and the registry checks it.
+ *
+ * Owns types, numeric bounds and patterns. Never fills defaults and never checks what needs more than one field;
+ * `spec.ts` does. Lengths of free text are checked there too, because this schema language counts characters as
+ * readers see them, and one such character can be arbitrarily many bytes.
+ */
+import { Type } from 'typebox';
+import {
+  type Bound,
+  CODE_MAX_FILES,
+  DESCRIPTION_MAX_LENGTH,
+  ENV_MAX_ENTRIES,
+  FUNCTION_NAME_PATTERN,
+  HANDLER_MAX_LENGTH,
+  HANDLER_PATTERN,
+  LABEL_MAX_LENGTH,
+  LABELS_MAX_ENTRIES,
+  NETWORK_ALLOW_MAX_ENTRIES,
+  SPEC_BOUNDS,
+} from '../core/limits.ts';
+
+export const RUNTIMES = ['isolate', 'nodejs24', 'python3', 'provided'] as const;
+export const PROCESS_MODELS = ['resident', 'ephemeral'] as const;
+export const DEFAULT_HANDLER = 'index.handler';
+
+const closed = { additionalProperties: false } as const;
+
+const whole = (bound: Bound, description: string) =>
+  Type.Integer({ minimum: bound.min, maximum: bound.max, default: bound.default, description });
+
+const handler = (description: string, extra: { default?: string } = {}) =>
+  Type.String({ maxLength: HANDLER_MAX_LENGTH, pattern: HANDLER_PATTERN, description, ...extra });
+
+const textMap = (maxProperties: number, description: string) =>
+  Type.Record(Type.String(), Type.String(), { maxProperties, default: {}, description });
+
+export const FUNCTION_NAME_SCHEMA = Type.String({
+  pattern: FUNCTION_NAME_PATTERN,
+  description: 'A letter or digit, then letters, digits, `-` and `_`; 64 at most.',
+});
+
+const CODE_SCHEMA = Type.Union(
+  [
+    Type.Object(
+      { source: Type.String({ description: 'One file: `index.js`, or `index.py` for python3.' }) },
+      closed,
+    ),
+    Type.Object(
+      {
+        files: Type.Record(Type.String(), Type.String(), {
+          minProperties: 1,
+          maxProperties: CODE_MAX_FILES,
+          description: 'Text by relative path.',
+        }),
+      },
+      closed,
+    ),
+    Type.Object({ zip: Type.String({ description: 'A ZIP archive in base64.' }) }, closed),
+  ],
+  { description: 'Exactly one of `source`, `files` and `zip`.' },
+);
+
+export const FUNCTION_SPEC_SCHEMA = Type.Object(
+  {
+    runtime: Type.Enum([...RUNTIMES], { description: 'What runs the code.' }),
+    code: CODE_SCHEMA,
+    handler: Type.Optional(handler('`file.export`.', { default: DEFAULT_HANDLER })),
+    memoryMb: Type.Optional(whole(SPEC_BOUNDS.memoryMb, 'What one instance may use.')),
+    timeoutMs: Type.Optional(whole(SPEC_BOUNDS.timeoutMs, 'Wall time of one invocation of the handler.')),
+    cpuMs: Type.Optional(whole(SPEC_BOUNDS.cpuMs, 'CPU time of one invocation of the handler.')),
+    processModel: Type.Optional(
+      Type.Enum([...PROCESS_MODELS], {
+        default: 'resident',
+        description:
+          '`resident` keeps an instance for further invocations, `ephemeral` destroys it after one.',
+      }),
+    ),
+    concurrency: Type.Optional(
+      whole(SPEC_BOUNDS.concurrency, 'Invocations that one instance takes at once.'),
+    ),
+    initializer: Type.Optional(
+      Type.Union([handler('`file.export`, run once when an instance loads.'), Type.Null()], {
+        default: null,
+      }),
+    ),
+    initTimeoutMs: Type.Optional(whole(SPEC_BOUNDS.initTimeoutMs, 'Wall time of load and initializer.')),
+    minInstances: Type.Optional(whole(SPEC_BOUNDS.minInstances, 'Instances kept loaded.')),
+    maxInstances: Type.Optional(whole(SPEC_BOUNDS.maxInstances, 'Instances at most.')),
+    idleTimeoutMs: Type.Optional(
+      whole(SPEC_BOUNDS.idleTimeoutMs, 'After this long unused, an instance ends.'),
+    ),
+    env: Type.Optional(textMap(ENV_MAX_ENTRIES, 'Environment variables of the function.')),
+    labels: Type.Optional(
+      textMap(
+        LABELS_MAX_ENTRIES,
+        `For listing; keys and values have ${LABEL_MAX_LENGTH} characters at most.`,
+      ),
+    ),
+    description: Type.Optional(
+      Type.String({ default: '', description: `${DESCRIPTION_MAX_LENGTH} characters at most.` }),
+    ),
+    network: Type.Optional(
+      Type.Object(
+        {
+          allow: Type.Array(Type.String(), {
+            maxItems: NETWORK_ALLOW_MAX_ENTRIES,
+            description: 'Hosts that the function may reach. Not offered yet: only the empty list is taken.',
+          }),
+        },
+        closed,
+      ),
+    ),
+  },
+  { ...closed, description: 'What a function is.' },
+);

@@ -1,0 +1,147 @@
+/**
+ * Checks a spec as a caller gives it and completes it with defaults.
+ *
+ * Owns every refusal that concerns the spec and not the code itself. Never stores anything. Invariants: what comes
+ * out is frozen and within bounds, and shares no object with what came in; a message never shows the value of an
+ * environment variable or the text of code, because both may hold secrets.
+ */
+import { Compile } from 'typebox/compile';
+import { StrataError } from '../core/errors.ts';
+import {
+  DESCRIPTION_MAX_LENGTH,
+  ENV_MAX_BYTES,
+  FUNCTION_NAME_PATTERN,
+  HANDLER_MAX_LENGTH,
+  LABEL_MAX_LENGTH,
+  SPEC_BOUNDS,
+  TENANT_NAME_PATTERN,
+} from '../core/limits.ts';
+import type { FunctionSpec, FunctionSpecInput } from '../core/spec.ts';
+import { explain, FORBIDDEN_KEYS, isObject, shown } from './spec-errors.ts';
+import { DEFAULT_HANDLER, FUNCTION_SPEC_SCHEMA } from './spec-schema.ts';
+
+/**
+ * The complete spec of a function.
+ * @throws StrataError `invalid_request` naming the field, the value and what is allowed.
+ */
+export const completeSpec = (name: string, input: FunctionSpecInput): FunctionSpec => {
+  checkFunctionName(name);
+  refuseForbiddenKeys(input);
+  refuseLongText(input);
+  if (!VALIDATOR.Check(input)) refuse(explain(input, VALIDATOR.Errors(input)));
+  const env = copy(input.env);
+  const spec: FunctionSpec = {
+    runtime: input.runtime,
+    handler: input.handler ?? DEFAULT_HANDLER,
+    memoryMb: input.memoryMb ?? SPEC_BOUNDS.memoryMb.default,
+    timeoutMs: input.timeoutMs ?? SPEC_BOUNDS.timeoutMs.default,
+    cpuMs: input.cpuMs ?? SPEC_BOUNDS.cpuMs.default,
+    processModel: input.processModel ?? 'resident',
+    concurrency: input.concurrency ?? SPEC_BOUNDS.concurrency.default,
+    initializer: input.initializer ?? null,
+    initTimeoutMs: input.initTimeoutMs ?? SPEC_BOUNDS.initTimeoutMs.default,
+    minInstances: input.minInstances ?? SPEC_BOUNDS.minInstances.default,
+    maxInstances: input.maxInstances ?? SPEC_BOUNDS.maxInstances.default,
+    idleTimeoutMs: input.idleTimeoutMs ?? SPEC_BOUNDS.idleTimeoutMs.default,
+    env,
+    labels: copy(input.labels),
+    description: input.description ?? '',
+    network: Object.freeze({ allow: Object.freeze([...(input.network?.allow ?? [])]) }),
+  };
+  refuseBadEnv(env);
+  refuseContradictions(spec);
+  return Object.freeze(spec);
+};
+
+/** @throws StrataError `invalid_request`. */
+export const checkFunctionName = (name: string): void => checkName('name', name, FUNCTION_NAME);
+
+/** @throws StrataError `invalid_request`. */
+export const checkTenantName = (tenant: string): void => checkName('tenant', tenant, TENANT_NAME);
+
+/** True for a name that a function could have. */
+export const isFunctionName = (name: string): boolean => name.length <= 64 && FUNCTION_NAME.test(name);
+
+const VALIDATOR = Compile(FUNCTION_SPEC_SCHEMA);
+const FUNCTION_NAME = new RegExp(FUNCTION_NAME_PATTERN);
+const TENANT_NAME = new RegExp(TENANT_NAME_PATTERN);
+const ENV_NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
+
+const checkName = (what: string, name: unknown, pattern: RegExp): void => {
+  if (typeof name === 'string' && name.length <= 64 && pattern.test(name)) return;
+  refuse(
+    `${what}: ${shown(name)} is not allowed; use a letter or digit, then letters, digits, "-" and "_", ` +
+      '64 characters at most.',
+  );
+};
+
+/** Keys that name parts of every object's prototype would be lost or misread when the map is copied. */
+const refuseForbiddenKeys = (input: unknown): void => {
+  if (!isObject(input)) return;
+  const code = input.code;
+  const maps = {
+    env: input.env,
+    labels: input.labels,
+    'code.files': isObject(code) ? code.files : undefined,
+  };
+  for (const [field, map] of Object.entries(maps)) {
+    if (!isObject(map)) continue;
+    for (const key of FORBIDDEN_KEYS)
+      if (Object.hasOwn(map, key)) refuse(`${field}: the key ${shown(key)} is not allowed; choose another.`);
+  }
+};
+
+/** Runs before the schema, whose own length check and patterns take time in proportion to the text. */
+const refuseLongText = (input: unknown): void => {
+  if (!isObject(input)) return;
+  refuseLonger('description', input.description, DESCRIPTION_MAX_LENGTH);
+  refuseLonger('handler', input.handler, HANDLER_MAX_LENGTH);
+  refuseLonger('initializer', input.initializer, HANDLER_MAX_LENGTH);
+  if (!isObject(input.labels)) return;
+  for (const [key, value] of Object.entries(input.labels)) {
+    if (key.length === 0) refuse('labels: an empty key is not allowed; give the label a name.');
+    refuseLonger('labels: the key', key, LABEL_MAX_LENGTH);
+    refuseLonger(`labels.${key}`, value, LABEL_MAX_LENGTH);
+  }
+};
+
+const refuseLonger = (field: string, text: unknown, max: number): void => {
+  if (typeof text === 'string' && text.length > max)
+    refuse(`${field}: ${shown(text)} has ${text.length} characters; at most ${max} are allowed.`);
+};
+
+const refuseBadEnv = (env: Readonly<Record<string, string>>): void => {
+  let bytes = 0;
+  for (const [name, value] of Object.entries(env)) {
+    if (!ENV_NAME.test(name))
+      refuse(`env: the name ${shown(name)} is not allowed; it must match ${ENV_NAME.source}.`);
+    if (value.includes('\0')) refuse(`env.${shown(name)}: the value holds a NUL character; remove it.`);
+    bytes += Buffer.byteLength(name) + Buffer.byteLength(value);
+  }
+  if (bytes > ENV_MAX_BYTES)
+    refuse(`env: names and values have ${bytes} bytes together; at most ${ENV_MAX_BYTES} are allowed.`);
+};
+
+const refuseContradictions = (spec: FunctionSpec): void => {
+  if (spec.minInstances > spec.maxInstances)
+    refuse(
+      `minInstances: ${spec.minInstances} is more than maxInstances, ${spec.maxInstances}; lower one or raise the other.`,
+    );
+  if (spec.processModel === 'ephemeral' && spec.concurrency > 1)
+    refuse(
+      `concurrency: ${spec.concurrency} contradicts processModel ephemeral, whose instances serve one invocation; ` +
+        'use 1, or resident.',
+    );
+  if (spec.network.allow.length > 0)
+    refuse(
+      `network.allow: ${shown(spec.network.allow)} is not offered yet: the egress broker does not exist, and ` +
+        'functions have no network. Leave the list empty.',
+    );
+};
+
+const copy = (map: Readonly<Record<string, string>> | undefined): Readonly<Record<string, string>> =>
+  Object.freeze({ ...map });
+
+const refuse: (message: string) => never = (message) => {
+  throw new StrataError('invalid_request', message);
+};

@@ -1,0 +1,147 @@
+/**
+ * Function records in SQLite, the default.
+ *
+ * Owns the tables and their versions. Never caches: the registry holds what it needs in memory. Invariants: one
+ * process at a time has the database, so that no cache outside it goes stale; every write is on the disk before its
+ * promise resolves; the file is readable by its owner alone.
+ */
+import { chmodSync, closeSync, openSync } from 'node:fs';
+import { DatabaseSync, type SQLOutputValue } from 'node:sqlite';
+import { StrataError } from '../core/errors.ts';
+import type { FunctionRecord, FunctionSpec } from '../core/spec.ts';
+import type { FunctionStore } from './store.ts';
+
+export interface SqliteOptions {
+  /** How long to wait for another process that still has the database. */
+  readonly busyTimeoutMs?: number;
+}
+
+/**
+ * Opens or creates a database.
+ * @throws StrataError `conflict` when another process has it, `internal_error` when it cannot be used.
+ */
+export const openSqliteStore = (path: string, options: SqliteOptions = {}): FunctionStore => {
+  const database = open(path, options.busyTimeoutMs ?? 5_000);
+  const attempt = async <Result>(run: () => Result): Promise<Result> => {
+    try {
+      return run();
+    } catch (cause) {
+      throw asStrataError(path, cause);
+    }
+  };
+  let closed = false;
+  return {
+    load: () => attempt(() => database.prepare(SELECT).all().map(toRecord)),
+    put: (record) => attempt(() => void database.prepare(UPSERT).run(...toRow(record))),
+    remove: (tenant, name, version) =>
+      attempt(() => database.prepare(DELETE).run(tenant, name, version).changes > 0),
+    close() {
+      if (!closed) database.close();
+      closed = true;
+    },
+  };
+};
+
+const SCHEMA_VERSION = 1;
+
+/** The steps from each version to the next; step 0 makes version 1 of an empty database. */
+const MIGRATIONS: readonly string[] = [
+  `CREATE TABLE functions (
+    tenant TEXT NOT NULL,
+    name TEXT NOT NULL,
+    version TEXT NOT NULL,
+    id TEXT NOT NULL,
+    revision TEXT NOT NULL,
+    code_digest TEXT NOT NULL,
+    code_bytes INTEGER NOT NULL,
+    created_at TEXT NOT NULL,
+    updated_at TEXT NOT NULL,
+    spec TEXT NOT NULL,
+    PRIMARY KEY (tenant, name, version)
+  ) STRICT, WITHOUT ROWID`,
+];
+
+const COLUMNS = 'tenant, name, version, id, revision, code_digest, code_bytes, created_at, updated_at, spec';
+const SELECT = `SELECT ${COLUMNS} FROM functions`;
+const UPSERT = `INSERT OR REPLACE INTO functions (${COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`;
+const DELETE = 'DELETE FROM functions WHERE tenant = ? AND name = ? AND version = ?';
+
+const open = (path: string, busyTimeoutMs: number): DatabaseSync => {
+  let database: DatabaseSync | null = null;
+  try {
+    // Made here first, because SQLite would create it readable by others; its journal takes the same mode.
+    closeSync(openSync(path, 'a', 0o600));
+    chmodSync(path, 0o600);
+    database = new DatabaseSync(path, { timeout: busyTimeoutMs });
+    // The exclusive mode must come first: then SQLite never shares the journal, and a second process is refused.
+    database.exec('PRAGMA locking_mode = EXCLUSIVE');
+    database.exec('PRAGMA journal_mode = WAL');
+    database.exec('PRAGMA synchronous = FULL');
+    migrate(database);
+    return database;
+  } catch (cause) {
+    database?.close();
+    throw asStrataError(path, cause);
+  }
+};
+
+/** Writes even when there is nothing to do, because only a write takes the lock. */
+const migrate = (database: DatabaseSync): void => {
+  database.exec('BEGIN IMMEDIATE');
+  database.exec('CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL) STRICT');
+  const row = database.prepare('SELECT version FROM schema_version').get();
+  const version = Number(row?.version ?? 0);
+  if (version > SCHEMA_VERSION)
+    throw new Error(
+      `its schema is version ${version}, newer than ${SCHEMA_VERSION}, which this Strata knows`,
+    );
+  for (const step of MIGRATIONS.slice(version)) database.exec(step);
+  database.exec('DELETE FROM schema_version');
+  database.prepare('INSERT INTO schema_version (version) VALUES (?)').run(SCHEMA_VERSION);
+  database.exec('COMMIT');
+};
+
+const toRow = (record: FunctionRecord): (string | number)[] => {
+  const { tenant, name, version, id, revision, codeDigest, codeBytes, createdAt, updatedAt, ...spec } =
+    record;
+  const text = JSON.stringify(spec satisfies FunctionSpec);
+  return [tenant, name, version, id, revision, codeDigest, codeBytes, createdAt, updatedAt, text];
+};
+
+const toRecord = (row: Record<string, SQLOutputValue>): FunctionRecord => ({
+  ...parseSpec(row),
+  tenant: String(row.tenant),
+  name: String(row.name),
+  version: String(row.version),
+  id: String(row.id),
+  revision: String(row.revision),
+  codeDigest: String(row.code_digest),
+  codeBytes: Number(row.code_bytes),
+  createdAt: String(row.created_at),
+  updatedAt: String(row.updated_at),
+});
+
+const parseSpec = (row: Record<string, SQLOutputValue>): FunctionSpec => {
+  try {
+    return JSON.parse(String(row.spec)) as FunctionSpec;
+  } catch (cause) {
+    throw new Error(`the spec of ${String(row.tenant)}/${String(row.name)} is not JSON`, { cause });
+  }
+};
+
+const SQLITE_BUSY = 5;
+
+const asStrataError = (path: string, cause: unknown): StrataError => {
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  if (cause instanceof Error && 'errcode' in cause && cause.errcode === SQLITE_BUSY)
+    return new StrataError(
+      'conflict',
+      `The database ${path} is in use by another process; stop that one or take another data folder.`,
+      { cause },
+    );
+  return new StrataError(
+    'internal_error',
+    `The database ${path} cannot be used: ${reason}. Restore it from a backup, or move it away to start empty.`,
+    { cause },
+  );
+};

@@ -1,0 +1,60 @@
+/**
+ * What a tier has to bring: carriers that are told things and answer with events.
+ *
+ * Owns the raw contract below `guard.ts`. A backend keeps no deadlines, blames nobody and promises no answer: a
+ * backend that stays silent is a normal case, and the guard deals with it.
+ */
+import type { Tier } from '../core/spec.ts';
+import type { ProcessExit, ProcessUsage } from '../ports/processes.ts';
+import type { Confinement, InvokeRequest, LoadRequest } from './api.ts';
+import type { OutcomeTail } from './protocol/messages.ts';
+
+export interface Backend {
+  readonly tier: Tier;
+  readonly confinement: Confinement;
+  /** How many instances one carrier may hold. */
+  readonly capacity: number;
+  /** Starts the outer process and resolves when it has reported ready; rejects when it ends before that. */
+  provision(events: BackendEvents): Promise<BackendCarrier>;
+  /** Releases what all carriers share; they have ended by then. */
+  close(): Promise<void>;
+}
+
+/** Every method returns at once and may be called on a carrier that has ended. */
+export interface BackendCarrier {
+  readonly exited: Promise<ProcessExit>;
+  boot(instance: number, memoryMb: number): void;
+  load(instance: number, nonce: number, request: LoadRequest): void;
+  invoke(instance: number, nonce: number, request: InvokeRequest): void;
+  terminate(instance: number, nonce: number): void;
+  dispose(instance: number): void;
+  /** SIGKILL. */
+  kill(): void;
+  usage(): ProcessUsage | null;
+  /** What the process wrote to its standard error last: evidence after a crash. */
+  stderrTail(): string;
+}
+
+export interface BackendEvents {
+  booted(instance: number): void;
+  bootFailed(instance: number, reason: string): void;
+  loaded(instance: number, nonce: number, outcome: RawOutcome): void;
+  settled(instance: number, nonce: number, outcome: RawOutcome): void;
+  parked(instance: number, nonce: number, parked: boolean): void;
+  disposed(instance: number): void;
+  /** The engine ran out of memory in this instance and has lost control of its thread. */
+  catastrophe(instance: number): void;
+  /** The sandbox broke the protocol; the reason is for the log. */
+  violated(reason: string): void;
+}
+
+export interface RawOutcome {
+  readonly cpuNs: number;
+  /** Handler milliseconds, or load milliseconds. */
+  readonly firstMs: number;
+  /** Memory bytes or −1, or init milliseconds. */
+  readonly second: number;
+  readonly failed: boolean;
+  readonly tail: OutcomeTail | null;
+  readonly payload: Uint8Array;
+}

@@ -1,0 +1,286 @@
+/**
+ * Makes any backend keep the promises of `api.ts`: every call settles once, in bounded time, blaming nobody wrongly.
+ *
+ * Owns deadlines, the kill after them, the memory watchdog, and what becomes of calls when a carrier dies.
+ * Never trusts a backend to answer. Invariants: a nonce is used once; an answer to an unknown nonce kills the
+ * carrier; after a carrier's end nothing of it is pending.
+ */
+import { StrataError } from '../core/errors.ts';
+import type { Clock, Timer } from '../ports/clock.ts';
+import type { Random } from '../ports/random.ts';
+import type { Carrier, CarrierExit, Instance, KillCause, SandboxTier } from './api.ts';
+import type { Backend, BackendCarrier, BackendEvents, RawOutcome } from './backend.ts';
+import { assignBlame, type Death } from './blame.ts';
+import { type Call, GuardedInstance } from './guarded-instance.ts';
+
+export interface GuardOptions {
+  readonly clock: Clock;
+  readonly random: Random;
+  /** For a carrier to come up, and for an instance to boot. */
+  readonly startTimeoutMs: number;
+  /** Between asking a sandbox to stop something and SIGKILL. */
+  readonly killGraceMs: number;
+  /** Null for tiers whose memory the kernel bounds. */
+  readonly watchdog: WatchdogOptions | null;
+  /** Called for faults that an operator should read about. */
+  readonly onFault?: ((message: string, details: Readonly<Record<string, unknown>>) => void) | undefined;
+}
+
+export interface WatchdogOptions {
+  readonly intervalMs: number;
+  /** What a carrier may hold beyond its own size and its instances' memory. */
+  readonly slackMb: number;
+  readonly maxMb: number;
+}
+
+const MB = 1024 * 1024;
+
+export const guardTier = (backend: Backend, options: GuardOptions): SandboxTier => {
+  const carriers = new Set<GuardedCarrier>();
+  let closing = false;
+  return {
+    tier: backend.tier,
+    confinement: backend.confinement,
+    async provision() {
+      if (closing) throw new StrataError('draining', 'The executor is closing and starts no sandbox.');
+      const carrier = new GuardedCarrier(options.random.uuid(), backend.capacity, options);
+      await carrier.start(backend);
+      if (closing) carrier.kill('shutdown');
+      carriers.add(carrier);
+      void carrier.exited.then(() => carriers.delete(carrier));
+      return carrier;
+    },
+    async close() {
+      closing = true;
+      for (const carrier of carriers) carrier.kill('shutdown');
+      await Promise.all([...carriers].map((carrier) => carrier.exited));
+      await backend.close();
+    },
+  };
+};
+
+export class GuardedCarrier implements Carrier, BackendEvents {
+  readonly id: string;
+  readonly capacity: number;
+  readonly exited: Promise<CarrierExit>;
+  readonly options: GuardOptions;
+  readonly #instances = new Map<number, GuardedInstance>();
+  readonly #calls = new Map<number, Call>();
+  #raw: BackendCarrier | null = null;
+  #resolveExit: (exit: CarrierExit) => void = () => undefined;
+  #nextInstance = 1;
+  #cause: KillCause | null = null;
+  #ended = false;
+  #catastrophe: number | null = null;
+  #condemned: GuardedInstance | null = null;
+  #processMemory: Death['processMemory'] = null;
+  #baselineBytes: number | null = null;
+  #watchdog: Timer | null = null;
+
+  constructor(id: string, capacity: number, options: GuardOptions) {
+    this.id = id;
+    this.capacity = capacity;
+    this.options = options;
+    this.exited = new Promise((resolve) => {
+      this.#resolveExit = resolve;
+    });
+  }
+
+  get ended(): boolean {
+    return this.#ended || this.#cause !== null;
+  }
+
+  get raw(): BackendCarrier | null {
+    return this.#raw;
+  }
+
+  /** @throws StrataError `start_failed`. */
+  async start(backend: Backend): Promise<void> {
+    let expired = false;
+    const provisioned = backend.provision(this);
+    const timeout = new Promise<never>((_, reject) => {
+      const timer = this.options.clock.setTimer(this.options.startTimeoutMs, () => {
+        expired = true;
+        reject(
+          new StrataError('start_failed', `No sandbox came up within ${this.options.startTimeoutMs} ms.`),
+        );
+      });
+      const cancel = (): void => timer.cancel();
+      provisioned.then(cancel, cancel);
+    });
+    // A carrier that comes up after the deadline is nobody's: it ends at once.
+    provisioned.then(
+      (late) => expired && late.kill(),
+      () => undefined,
+    );
+    this.#raw = await Promise.race([provisioned, timeout]);
+    this.#baselineBytes = this.#raw.usage()?.residentBytes ?? null;
+    void this.#raw.exited.then((exit) => this.#died(exit.exitCode, exit.signal));
+  }
+
+  async boot(memoryMb: number): Promise<Instance> {
+    const number = this.#nextInstance;
+    this.#nextInstance += 1;
+    const instance = new GuardedInstance(this, number, memoryMb);
+    if (this.ended || this.#raw === null) throw startFailed('the carrier has ended');
+    this.#instances.set(number, instance);
+    this.#raw.boot(number, memoryMb);
+    const timer = this.options.clock.setTimer(this.options.startTimeoutMs, () => {
+      instance.bootFailed(startFailed(`it did not boot within ${this.options.startTimeoutMs} ms`));
+      this.kill('start_failed');
+    });
+    try {
+      await instance.ready;
+    } finally {
+      timer.cancel();
+    }
+    return instance;
+  }
+
+  residentBytes(): number | null {
+    return this.#raw?.usage()?.residentBytes ?? null;
+  }
+
+  kill(cause: KillCause): void {
+    if (this.ended) return;
+    this.#cause = cause;
+    this.#raw?.kill();
+  }
+
+  /** Ends the carrier on account of an instance that did not stop when it was told to. */
+  condemn(instance: GuardedInstance): void {
+    if (this.ended) return;
+    this.#condemned = instance;
+    this.kill('unresponsive');
+  }
+
+  /** Registers a call; its nonce comes back with the answer. */
+  open(call: Omit<Call, 'nonce'>): Call {
+    const opened: Call = Object.assign(call, { nonce: this.options.random.nonce() });
+    this.#calls.set(opened.nonce, opened);
+    if (this.#watchdog === null && this.options.watchdog !== null) this.#watch(this.options.watchdog);
+    return opened;
+  }
+
+  forget(call: Call): void {
+    this.#calls.delete(call.nonce);
+  }
+
+  remove(instance: GuardedInstance): void {
+    this.#instances.delete(instance.number);
+  }
+
+  booted(number: number): void {
+    this.#instances.get(number)?.booted();
+  }
+
+  bootFailed(number: number, reason: string): void {
+    this.#instances.get(number)?.bootFailed(startFailed(reason));
+    this.kill('start_failed');
+  }
+
+  loaded(number: number, nonce: number, outcome: RawOutcome): void {
+    this.#answer(number, nonce, 'load', outcome);
+  }
+
+  settled(number: number, nonce: number, outcome: RawOutcome): void {
+    this.#answer(number, nonce, 'invoke', outcome);
+  }
+
+  parked(number: number, nonce: number, parked: boolean): void {
+    const call = this.#calls.get(nonce);
+    if (call !== undefined && call.instance.number === number) call.parked = parked;
+  }
+
+  disposed(number: number): void {
+    this.#instances.get(number)?.gone();
+  }
+
+  catastrophe(number: number): void {
+    this.#catastrophe ??= number;
+    this.kill('memory');
+  }
+
+  violated(reason: string): void {
+    this.options.onFault?.('a sandbox broke the protocol', { carrier: this.id, reason });
+    this.kill('protocol');
+  }
+
+  #answer(number: number, nonce: number, kind: Call['kind'], outcome: RawOutcome): void {
+    const call = this.#calls.get(nonce);
+    if (call === undefined || call.kind !== kind || call.instance.number !== number) {
+      if (!this.ended) this.violated(`an answer to call ${nonce}, which is not open`);
+      return;
+    }
+    this.#calls.delete(nonce);
+    call.answer(outcome);
+  }
+
+  #died(exitCode: number | null, signal: string | null): void {
+    this.#ended = true;
+    this.#watchdog?.cancel();
+    const calls = [...this.#calls.values()];
+    this.#calls.clear();
+    const stderr = this.#raw?.stderrTail() ?? '';
+    const death: Death = {
+      ...{ cause: this.#cause, exitCode, signal, stderr },
+      ...{ catastrophe: this.#catastrophe, processMemory: this.#processMemory },
+    };
+    const { failures, suspects } = assignBlame(
+      calls.map((call) => ({
+        call,
+        parked: call.parked,
+        instance: call.instance.number,
+        memoryMb: call.instance.memoryMb,
+      })),
+      death,
+    );
+    for (const instance of this.#instances.values()) instance.carrierDied();
+    for (const [candidate, failure] of failures) candidate.call.fail(failure);
+    this.#instances.clear();
+    if (this.#cause === null) {
+      this.options.onFault?.('a sandbox died', {
+        carrier: this.id,
+        exitCode,
+        signal,
+        stderr: stderr.slice(-500),
+      });
+    }
+    this.#resolveExit({
+      ...{ cause: this.#cause, exitCode, signal },
+      suspects:
+        this.#condemned === null
+          ? [...new Set(suspects.map((candidate) => candidate.call.instance))]
+          : [this.#condemned],
+    });
+  }
+
+  /** Looks at the process's real memory for as long as calls are open. */
+  #watch(watchdog: WatchdogOptions): void {
+    this.#watchdog = this.options.clock.setTimer(watchdog.intervalMs, () => {
+      this.#watchdog = null;
+      if (this.ended || this.#calls.size === 0) return;
+      const usage = this.#raw?.usage() ?? null;
+      if (usage !== null) {
+        for (const call of this.#calls.values()) call.cpuBaselineNs ??= usage.cpuNs;
+        const limitMb = this.#memoryLimitMb(watchdog);
+        if (usage.residentBytes > limitMb * MB) {
+          this.#processMemory = { limitMb, observedMb: Math.ceil(usage.residentBytes / MB) };
+          this.kill('memory');
+          return;
+        }
+      }
+      this.#watch(watchdog);
+    });
+  }
+
+  #memoryLimitMb(watchdog: WatchdogOptions): number {
+    let instancesMb = 0;
+    for (const instance of this.#instances.values()) instancesMb += instance.allowanceMb;
+    const baselineMb = Math.ceil((this.#baselineBytes ?? 0) / MB);
+    return Math.min(watchdog.maxMb, baselineMb + instancesMb + watchdog.slackMb);
+  }
+}
+
+const startFailed = (reason: string): StrataError =>
+  new StrataError('start_failed', `A sandbox could not be started: ${reason}.`);

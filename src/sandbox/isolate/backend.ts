@@ -1,0 +1,185 @@
+/**
+ * The isolate tier's backend: host processes behind a jail, spoken to in frames.
+ *
+ * Owns the translation between the guard's calls and frames. Never keeps a deadline. Invariant: bytes that break
+ * the protocol end in `violated`, never in an exception.
+ */
+import { StrataError } from '../../core/errors.ts';
+import type { CodeFiles } from '../../core/spec.ts';
+import type { ProcessExit, Processes, ProcessHandle, ProcessUsage } from '../../ports/processes.ts';
+import type { InvokeRequest, LoadRequest } from '../api.ts';
+import type { Backend, BackendCarrier, BackendEvents, RawOutcome } from '../backend.ts';
+import { FRAME, type Frame, FrameReader, FrameWriter, OUTCOME } from '../protocol/frames.ts';
+import { type LoadMeta, parseTail } from '../protocol/messages.ts';
+import type { HostOptions } from './host/main.ts';
+import type { Jail } from './jail.ts';
+
+export interface IsolateBackendOptions {
+  readonly jail: Jail;
+  readonly processes: Processes;
+  readonly capacity: number;
+  readonly hostOptions: Omit<HostOptions, 'guestPath'>;
+  /** Called once, after the last carrier. */
+  readonly release: () => Promise<void>;
+}
+
+export const isolateBackend = (options: IsolateBackendOptions): Backend => ({
+  tier: 'isolate',
+  confinement: options.jail.confinement,
+  capacity: options.capacity,
+  async provision(events) {
+    const hostOptions: HostOptions = { ...options.hostOptions, guestPath: options.jail.guestPath };
+    const handle = await options.processes.spawn(options.jail.command(JSON.stringify(hostOptions)));
+    return HostProcess.connect(handle, events, hostOptions.maxFrameBytes);
+  },
+  close: options.release,
+});
+
+class HostProcess implements BackendCarrier {
+  readonly exited: Promise<ProcessExit>;
+  readonly #handle: ProcessHandle;
+  readonly #events: BackendEvents;
+  readonly #writer: FrameWriter;
+  #violated = false;
+  #onReady: (() => void) | null;
+
+  static connect(handle: ProcessHandle, events: BackendEvents, maxFrameBytes: number): Promise<HostProcess> {
+    return new Promise((resolve, reject) => {
+      const host: HostProcess = new HostProcess(handle, events, maxFrameBytes, () => resolve(host));
+      void handle.exited.then(({ exitCode, signal }) =>
+        reject(
+          new StrataError(
+            'start_failed',
+            `An isolate host ended before it was ready (${signal ?? `exit code ${exitCode}`}): ` +
+              `${handle.stderrTail().trim().slice(0, 500) || 'it wrote nothing'}`,
+          ),
+        ),
+      );
+    });
+  }
+
+  private constructor(
+    handle: ProcessHandle,
+    events: BackendEvents,
+    maxFrameBytes: number,
+    onReady: () => void,
+  ) {
+    this.#handle = handle;
+    this.#events = events;
+    this.#onReady = onReady;
+    this.exited = handle.exited;
+    this.#writer = new FrameWriter(handle.channel);
+    const reader = new FrameReader(maxFrameBytes, (frame) => this.#accept(frame));
+    handle.channel.on('data', (chunk: Buffer) => {
+      if (this.#violated) return;
+      try {
+        reader.push(chunk);
+      } catch (thrown) {
+        this.#violated = true;
+        events.violated(thrown instanceof Error ? thrown.message : String(thrown));
+      }
+    });
+  }
+
+  boot(instance: number, memoryMb: number): void {
+    this.#writer.send(FRAME.boot, instance, 0, { a: memoryMb });
+  }
+
+  load(instance: number, nonce: number, request: LoadRequest): void {
+    const { functionName, functionVersion, codeDigest, handler, initializer, env, memoryMb } = request;
+    const { resultMaxBytes, logMaxBytes } = request;
+    const meta: LoadMeta = {
+      ...{ functionName, functionVersion, codeDigest, handler, initializer, env, memoryMb },
+      ...{ resultMaxBytes, logMaxBytes },
+    };
+    this.#writer.send(FRAME.load, instance, nonce, {
+      meta: JSON.stringify(meta),
+      payload: encodeFiles(request.files),
+    });
+  }
+
+  invoke(instance: number, nonce: number, request: InvokeRequest): void {
+    this.#writer.send(FRAME.invoke, instance, nonce, {
+      a: request.timeoutMs,
+      b: request.cpuMs,
+      meta: request.invocationId,
+      payload: request.eventJson,
+    });
+  }
+
+  terminate(instance: number, nonce: number): void {
+    this.#writer.send(FRAME.terminate, instance, nonce);
+  }
+
+  dispose(instance: number): void {
+    this.#writer.send(FRAME.dispose, instance);
+  }
+
+  kill(): void {
+    this.#handle.kill();
+  }
+
+  usage(): ProcessUsage | null {
+    return this.#handle.usage();
+  }
+
+  stderrTail(): string {
+    return this.#handle.stderrTail();
+  }
+
+  #accept(frame: Frame): void {
+    const events = this.#events;
+    switch (frame.type) {
+      case FRAME.outcome:
+        events.settled(frame.instance, frame.nonce, outcomeOf(frame));
+        break;
+      case FRAME.loaded:
+        events.loaded(frame.instance, frame.nonce, outcomeOf(frame));
+        break;
+      case FRAME.parked:
+        events.parked(frame.instance, frame.nonce, frame.flags === 1);
+        break;
+      case FRAME.booted:
+        events.booted(frame.instance);
+        break;
+      case FRAME.bootFailed:
+        events.bootFailed(frame.instance, frame.meta.slice(0, 500));
+        break;
+      case FRAME.disposed:
+        events.disposed(frame.instance);
+        break;
+      case FRAME.catastrophe:
+        events.catastrophe(frame.instance);
+        break;
+      case FRAME.ready:
+        this.#onReady?.();
+        this.#onReady = null;
+        break;
+      default:
+        events.violated(`a frame of type ${frame.type}, which no host sends`);
+    }
+  }
+}
+
+const outcomeOf = (frame: Frame): RawOutcome => ({
+  cpuNs: countOf(frame.a),
+  firstMs: countOf(frame.b),
+  second: Number.isFinite(frame.c) ? frame.c : -1,
+  failed: (frame.flags & OUTCOME.failed) !== 0,
+  tail: (frame.flags & OUTCOME.hasTail) === 0 ? null : parseTail(frame.meta),
+  payload: frame.payload,
+});
+
+/** A measure from a sandbox is a finite number that is not negative, or nothing. */
+const countOf = (value: number): number => (Number.isFinite(value) && value > 0 ? value : 0);
+
+const ENCODED = new WeakMap<CodeFiles, Uint8Array>();
+
+/** The payload of a load frame; kept as long as the files are, because each fresh instance needs it again. */
+const encodeFiles = (files: CodeFiles): Uint8Array => {
+  const known = ENCODED.get(files);
+  if (known !== undefined) return known;
+  const encoded = Buffer.from(JSON.stringify([...files]), 'utf8');
+  ENCODED.set(files, encoded);
+  return encoded;
+};

@@ -1,0 +1,210 @@
+/**
+ * Enters an isolate: batches of entries, one COLLECT behind each batch, and the CPU time of every owner.
+ *
+ * Owns the queue of entries and the measuring. Invariants: one batch is in the isolate at a time; all CPU time of
+ * the isolate is given to owners, none twice. The rule: what an isolate used between two readings belongs in equal
+ * parts to the owners whose entries ended between them; a long entry is read on its own, because nothing else ends
+ * while it runs.
+ */
+import type ivm from 'isolated-vm';
+import { OP } from '../../../guest/contract.ts';
+import type { Clock } from '../../../ports/clock.ts';
+import type { EntryArguments, EntryReference } from './loader.ts';
+import type { Owner } from './owner.ts';
+
+export interface BatchEvents {
+  /** What COLLECT returned after a batch. */
+  collected(text: string): void;
+  /** An entry of this owner ended with a rejection. */
+  rejected(owner: Owner, thrown: unknown): void;
+  /** COLLECT failed: the isolate is of no further use. */
+  broken(thrown: unknown): void;
+  /** No batch is in the isolate any more. */
+  idle(): void;
+}
+
+interface Entry {
+  readonly owner: Owner | null;
+  readonly args: EntryArguments;
+}
+
+const COPY = { result: { copy: true } } as const;
+/** Memory is looked at with the first batch after this many milliseconds. */
+const HEAP_INTERVAL_MS = 100;
+
+export class Batches {
+  /** The owners whose entries were in the batch that was collected last. */
+  entered: readonly Owner[] = [];
+  readonly #isolate: ivm.Isolate;
+  readonly #entry: EntryReference;
+  readonly #clock: Clock;
+  readonly #events: BatchEvents;
+  #queue: Entry[] = [];
+  #batch: Owner[] = [];
+  #finished = 0;
+  #inFlight = false;
+  #closed = false;
+  #scheduled = false;
+  #tracked: Owner | null = null;
+  #readNs: number;
+  #turnNs = 0;
+  #turnOwners: Owner[] = [];
+  #heapReadMs = Number.NEGATIVE_INFINITY;
+  #heapBytes = -1;
+
+  constructor(isolate: ivm.Isolate, entry: EntryReference, clock: Clock, events: BatchEvents) {
+    this.#isolate = isolate;
+    this.#entry = entry;
+    this.#clock = clock;
+    this.#events = events;
+    this.#readNs = Number(isolate.cpuTime);
+  }
+
+  get inFlight(): boolean {
+    return this.#inFlight;
+  }
+
+  /** The owner whose entry runs now, as far as is known. */
+  get running(): Owner | null {
+    return this.#inFlight ? (this.#batch[this.#finished] ?? this.#batch.at(-1) ?? null) : this.#tracked;
+  }
+
+  holds(owner: Owner): boolean {
+    return this.#inFlight && this.#batch.includes(owner);
+  }
+
+  /** Everything used outside of a batch counts for this owner: compiling and linking, before the first entry. */
+  track(owner: Owner): void {
+    this.#tracked = owner;
+  }
+
+  /** Queues an entry. Without arguments nothing is called, and the buffer is collected all the same. */
+  post(owner: Owner | null, args: EntryArguments): void {
+    if (this.#closed) return;
+    this.#queue.push({ owner, args });
+    if (this.#inFlight || this.#scheduled) return;
+    this.#scheduled = true;
+    queueMicrotask(() => this.#start());
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#queue = [];
+  }
+
+  /** Reads the CPU clock now and returns the running owner with its share up to date; null when nothing runs. */
+  sample(): Owner | null {
+    this.flush();
+    const delta = this.#read();
+    const running = this.running;
+    if (running !== null) running.cpuNs += delta;
+    return running;
+  }
+
+  /** Divides what was read in this turn of the event loop among the owners whose entries ended in it. */
+  flush(): void {
+    const count = this.#turnOwners.length;
+    if (count === 0) return;
+    const share = Math.floor(this.#turnNs / count);
+    let rest = this.#turnNs - share * count;
+    for (const owner of this.#turnOwners) {
+      owner.cpuNs += share + (rest > 0 ? 1 : 0);
+      rest -= 1;
+    }
+    this.#turnNs = 0;
+    this.#turnOwners = [];
+  }
+
+  #start(): void {
+    this.#scheduled = false;
+    if (this.#closed || this.#inFlight || this.#queue.length === 0) return;
+    const entries = this.#queue;
+    this.#queue = [];
+    this.#inFlight = true;
+    this.#finished = 0;
+    this.#batch = [];
+    this.#chargeOutside();
+    for (const { owner, args } of entries) {
+      if (owner !== null) this.#batch.push(owner);
+      if (args.length > 0) this.#enter(owner, args);
+    }
+    this.#readHeap();
+    this.#entry.apply(undefined, [OP.COLLECT], COPY).then(
+      (text) => this.#collect(String(text)),
+      (thrown: unknown) => this.#fail(thrown),
+    );
+  }
+
+  #enter(owner: Owner | null, args: EntryArguments): void {
+    this.#entry.apply(undefined, args).then(
+      () => this.#entryEnded(owner),
+      (thrown: unknown) => {
+        this.#entryEnded(owner);
+        if (owner !== null && !this.#isolate.isDisposed) this.#events.rejected(owner, thrown);
+      },
+    );
+  }
+
+  #entryEnded(owner: Owner | null): void {
+    if (owner === null) return;
+    this.#finished += 1;
+    if (this.#turnOwners.length === 0) setImmediate(() => this.flush());
+    this.#turnNs += this.#read();
+    this.#turnOwners.push(owner);
+  }
+
+  #collect(text: string): void {
+    // What COLLECT itself cost belongs to the batch it collected for.
+    this.#turnNs += this.#turnOwners.length > 0 ? this.#read() : 0;
+    this.flush();
+    for (const owner of this.#batch) owner.memoryBytes = Math.max(owner.memoryBytes, this.#heapBytes);
+    this.entered = this.#batch;
+    this.#inFlight = false;
+    try {
+      this.#events.collected(text);
+    } catch (thrown) {
+      this.#events.broken(thrown);
+    }
+    this.#next();
+  }
+
+  #fail(thrown: unknown): void {
+    this.flush();
+    this.#events.broken(thrown);
+    this.#inFlight = false;
+    this.#next();
+  }
+
+  #next(): void {
+    if (this.#queue.length > 0 && !this.#closed) this.#start();
+    else this.#events.idle();
+  }
+
+  /** What the isolate used since the last reading outside any batch: load's, or nobody's after it. */
+  #chargeOutside(): void {
+    const delta = this.#read();
+    if (this.#tracked !== null) this.#tracked.cpuNs += delta;
+    else if (this.#batch[0] !== undefined) this.#batch[0].cpuNs += delta;
+    this.#tracked = null;
+  }
+
+  #readHeap(): void {
+    const now = this.#clock.nowMs();
+    if (now - this.#heapReadMs < HEAP_INTERVAL_MS) return;
+    this.#heapReadMs = now;
+    this.#isolate.getHeapStatistics().then(
+      (heap) => {
+        this.#heapBytes = heap.used_heap_size + heap.externally_allocated_size;
+      },
+      () => undefined,
+    );
+  }
+
+  #read(): number {
+    if (this.#isolate.isDisposed) return 0;
+    const nowNs = Number(this.#isolate.cpuTime);
+    const delta = nowNs - this.#readNs;
+    this.#readNs = nowNs;
+    return delta;
+  }
+}

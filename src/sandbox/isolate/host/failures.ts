@@ -1,0 +1,40 @@
+/**
+ * Failures as a host reports them.
+ *
+ * Owns how a thrown value of the engine or of the guest becomes plain strings. Values that isolated-vm copied out
+ * may be of any type, so nothing here assumes an Error.
+ */
+import type { GuestError } from '../../../core/errors.ts';
+import type { HostFailure } from '../../protocol/messages.ts';
+
+const TEXT_MAX_CHARS = 8_192;
+
+export const hostFailure = (
+  code: HostFailure['code'],
+  detail: string,
+  error: GuestError | null = null,
+  limit: HostFailure['limit'] = null,
+): HostFailure => ({ code, detail, error, limit });
+
+/** For who was in an isolate that had to be ended on another's account. */
+export const LOST: HostFailure = hostFailure(
+  'sandbox_lost',
+  'The instance ended while this invocation was in it, and not on its account. Retry.',
+);
+
+/** The parts of a thrown value as strings, without the frames of the host itself. */
+export const describeThrown = (thrown: unknown): GuestError => {
+  if (!(thrown instanceof Error)) {
+    return { type: typeof thrown, message: cut(String(thrown)), stack: '' };
+  }
+  const stack = typeof thrown.stack === 'string' ? thrown.stack : '';
+  const boundary = stack.indexOf('\n    at (<isolated-vm boundary>)');
+  return {
+    type: cut(String('type' in thrown ? thrown.type : thrown.name)),
+    message: cut(String(thrown.message)),
+    stack: boundary < 0 ? '' : cut(stack.slice(0, boundary)),
+  };
+};
+
+const cut = (text: string): string =>
+  text.length <= TEXT_MAX_CHARS ? text : `${text.slice(0, TEXT_MAX_CHARS)}…`;

@@ -1,0 +1,396 @@
+/**
+ * One isolate in a host: boots it, loads code, runs invocations, and measures what each of them used.
+ *
+ * Owns the isolate, its owners (load and each invocation) and their timers. Never calls the guest synchronously,
+ * never hands it a callback, never decides about wall time: the server does, with `terminate`.
+ * Invariants: at most one batch of entries is in the isolate at a time, so that CPU time can be told apart; each
+ * owner is answered exactly once; after `end` nothing enters the isolate again.
+ */
+import ivm from 'isolated-vm';
+import type { GuestFailure, GuestLog, LoadOptions } from '../../../guest/contract.ts';
+import { OP } from '../../../guest/contract.ts';
+import type { Clock, Timer } from '../../../ports/clock.ts';
+import type { HostFailure, LoadFiles, LoadMeta } from '../../protocol/messages.ts';
+import { Batches } from './batches.ts';
+import { describeThrown, hostFailure, LOST } from './failures.ts';
+import type { EntryReference } from './loader.ts';
+import { CodeError, Loader } from './loader.ts';
+import { LOAD_OWNER, newOwner, type Owner } from './owner.ts';
+import { parseRecords } from './records.ts';
+
+/** What an instance tells its host; each becomes a frame. */
+export interface InstanceEvents {
+  loaded(
+    instance: HostInstance,
+    owner: Owner,
+    failure: HostFailure | null,
+    loadMs: number,
+    initMs: number,
+  ): void;
+  settled(instance: HostInstance, owner: Owner, failure: HostFailure | null, resultJson: string | null): void;
+  parked(instance: HostInstance, owner: Owner, parked: boolean): void;
+  ended(instance: HostInstance): void;
+  catastrophe(instance: HostInstance): void;
+}
+
+export interface BootMaterial {
+  readonly source: string;
+  readonly cachedData: ivm.ExternalCopy<ArrayBuffer> | undefined;
+  readonly seedHex: string;
+  readonly optionsJson: string;
+}
+
+/** How it is with an instance: `booted` has no code; `failed` could not load it; `ending` waits for the engine. */
+type State = 'booted' | 'loading' | 'serving' | 'failed' | 'ending' | 'ended';
+
+export class HostInstance {
+  readonly number: number;
+  readonly memoryMb: number;
+  readonly #isolate: ivm.Isolate;
+  readonly #loader: Loader;
+  readonly #batches: Batches;
+  readonly #clock: Clock;
+  readonly #events: InstanceEvents;
+  readonly #owners = new Map<number, Owner>();
+  readonly #timers = new Map<number, Timer>();
+  readonly #waiting: (() => void)[] = [];
+  #state: State = 'booted';
+  #nextOwner = 1;
+  /** Files are being compiled or linked: the engine works outside of any batch. */
+  #preparing = false;
+  #loadFailure: HostFailure | null = null;
+  #loadStartMs = 0;
+  #loadedAtMs = 0;
+  #pendingModule: ivm.Reference | null = null;
+  #load: { meta: LoadMeta; options: LoadOptions } | null = null;
+
+  /** Boots an isolate with the bootstrap run in it. Rejects when the engine cannot. */
+  static async boot(
+    number: number,
+    memoryMb: number,
+    material: BootMaterial,
+    clock: Clock,
+    events: InstanceEvents,
+  ): Promise<HostInstance> {
+    let instance: HostInstance | undefined;
+    const isolate = new ivm.Isolate({
+      memoryLimit: memoryMb,
+      onCatastrophicError: () => {
+        if (instance !== undefined) events.catastrophe(instance);
+      },
+    });
+    const context = await isolate.createContext();
+    const { source, cachedData, seedHex, optionsJson } = material;
+    const script = await isolate.compileScript(source, {
+      filename: 'strata:bootstrap',
+      ...(cachedData === undefined ? {} : { cachedData }),
+    });
+    const boot = await script.run(context, { reference: true });
+    const entry: EntryReference = await boot.apply(undefined, [seedHex, optionsJson], {
+      result: { reference: true },
+    });
+    instance = new HostInstance(number, memoryMb, isolate, context, entry, clock, events);
+    return instance;
+  }
+
+  private constructor(
+    number: number,
+    memoryMb: number,
+    isolate: ivm.Isolate,
+    context: ivm.Context,
+    entry: EntryReference,
+    clock: Clock,
+    events: InstanceEvents,
+  ) {
+    this.number = number;
+    this.memoryMb = memoryMb;
+    this.#isolate = isolate;
+    this.#clock = clock;
+    this.#events = events;
+    this.#loader = new Loader(isolate, context, entry);
+    this.#batches = new Batches(isolate, entry, clock, {
+      collected: (text) => this.#collected(text),
+      rejected: (owner, thrown) => this.#rejected(owner, thrown),
+      broken: (thrown) => this.#broken(thrown),
+      idle: () => this.#idle(),
+    });
+  }
+
+  load(nonce: number, meta: LoadMeta, files: LoadFiles): void {
+    const owner = newOwner(LOAD_OWNER, nonce, null, this.#clock.nowMs());
+    this.#owners.set(LOAD_OWNER, owner);
+    this.#state = 'loading';
+    this.#loadStartMs = owner.startedMs;
+    this.#batches.track(owner);
+    this.#preparing = true;
+    this.#prepare(meta, files)
+      .catch((thrown: unknown) => this.#rejected(owner, thrown))
+      .finally(() => {
+        this.#preparing = false;
+        this.#idle();
+      });
+  }
+
+  invoke(nonce: number, invocationId: string, eventJson: string, timeoutMs: number, cpuMs: number): void {
+    const owner = newOwner(this.#nextOwner, nonce, cpuMs, this.#clock.nowMs());
+    this.#nextOwner += 1;
+    this.#owners.set(owner.number, owner);
+    const enter = (): void => {
+      if (this.#owners.get(owner.number) !== owner) return;
+      owner.startedMs = this.#clock.nowMs();
+      this.#batches.post(owner, [
+        OP.INVOKE,
+        owner.number,
+        invocationId,
+        eventJson,
+        timeoutMs,
+        owner.startedMs,
+      ]);
+    };
+    if (this.#state === 'serving') enter();
+    else if (this.#state === 'loading') this.#waiting.push(enter);
+    else this.#settle(owner, this.#loadFailure ?? LOST, null);
+  }
+
+  /** The server's deadline for one call: answers it, and ends the instance as soon as that hurts nobody else. */
+  terminate(nonce: number): void {
+    const owner = this.#byNonce(nonce);
+    if (owner === undefined) return;
+    this.#batches.sample();
+    const stopped = hostFailure('terminated', 'The server stopped it.');
+    const executing = owner.number === LOAD_OWNER || this.#batches.holds(owner);
+    this.#settle(owner, stopped, null, true);
+    if (executing || this.#owners.size === 0) this.end();
+    else this.#batches.post(null, [OP.CANCEL, owner.number]);
+  }
+
+  /** Stops the isolate. Whoever still runs in it is answered as lost; `ended` follows when the engine let go. */
+  end(): void {
+    if (this.#state === 'ending' || this.#state === 'ended') return;
+    this.#batches.sample();
+    this.#state = 'ending';
+    for (const timer of this.#timers.values()) timer.cancel();
+    this.#timers.clear();
+    for (const owner of [...this.#owners.values()]) this.#settle(owner, LOST, null, true);
+    this.#batches.close();
+    this.#isolate.dispose();
+    this.#idle();
+  }
+
+  /** Called by the host's meter while entries run: ends what is over its CPU budget. */
+  checkCpu(): void {
+    const running = this.#batches.sample();
+    if (running === null) return;
+    if (running.cpuLimitNs !== null && running.cpuNs > running.cpuLimitNs) this.#overCpu(running);
+  }
+
+  get executing(): boolean {
+    return this.#batches.inFlight || this.#preparing;
+  }
+
+  async #prepare(meta: LoadMeta, files: LoadFiles): Promise<void> {
+    await this.#loader.compileAll(files);
+    const entry = this.#loader.findEntry(meta.handler);
+    const initializer = meta.initializer === null ? null : this.#loader.findEntry(meta.initializer);
+    if (entry === null || (meta.initializer !== null && initializer === null)) {
+      throw new CodeError(
+        'Error',
+        `there is no file for ${entry === null ? meta.handler : meta.initializer}`,
+      );
+    }
+    const options: LoadOptions = {
+      functionName: meta.functionName,
+      functionVersion: meta.functionVersion,
+      memoryMb: meta.memoryMb,
+      entryPath: entry.path,
+      handlerExport: entry.exportName,
+      initializerExport: initializer?.exportName ?? null,
+      initializerPath: initializer?.path ?? null,
+      env: meta.env,
+      logMaxChars: meta.logMaxBytes,
+      resultMaxChars: meta.resultMaxBytes,
+    };
+    this.#load = { meta, options };
+    const owner = this.#owners.get(LOAD_OWNER);
+    if (owner === undefined || this.#state !== 'loading') return;
+    const now = this.#clock.nowMs();
+    if (!this.#loader.isModule(entry.path)) {
+      this.#batches.post(owner, [OP.LOAD, JSON.stringify(options), now]);
+      return;
+    }
+    // The options come first because the module's own top level may already read process.env.
+    this.#batches.post(owner, [OP.PREPARE, JSON.stringify(options), now]);
+    this.#pendingModule = await this.#loader.evaluateModule(entry.path);
+    this.#batches.post(owner, []);
+  }
+
+  /** A module with a top-level await is ready when its last export is initialised; asked after each entry. */
+  async #offerModule(): Promise<void> {
+    const wrapper = this.#pendingModule;
+    const owner = this.#owners.get(LOAD_OWNER);
+    if (wrapper === null || owner === undefined || this.#load === null) return;
+    this.#pendingModule = null;
+    const ready = await wrapper.get('ready').catch(() => false);
+    if (ready !== true) {
+      this.#pendingModule = wrapper;
+      return;
+    }
+    const namespace = await wrapper.get('namespace', { reference: true });
+    const options = JSON.stringify(this.#load.options);
+    this.#batches.post(owner, [OP.LOAD_MODULE, options, this.#clock.nowMs(), namespace.derefInto()]);
+  }
+
+  #collected(text: string): void {
+    for (const record of parseRecords(text)) {
+      const owner = this.#owners.get(record.owner);
+      if (owner === undefined) continue;
+      if (record.kind === 'G') addLog(owner, record.payload);
+      else if (record.kind === 'T') this.#arm(owner, Number(record.payload));
+      else if (record.kind === 'R') this.#settle(owner, null, record.payload);
+      else if (record.kind === 'X') this.#settle(owner, guestFailure(record.payload, this.#load?.meta), null);
+      else if (record.kind === 'L') this.#evaluated(owner);
+      else this.#loadDone(owner, null);
+    }
+    if (this.#pendingModule !== null) {
+      this.#offerModule().catch((thrown: unknown) => this.#broken(thrown));
+    }
+    for (const owner of this.#batches.entered) this.#park(owner);
+  }
+
+  #evaluated(owner: Owner): void {
+    this.#loadedAtMs = this.#clock.nowMs();
+    if (this.#load?.meta.initializer == null) this.#loadDone(owner, null);
+    else this.#batches.post(owner, [OP.INIT, this.#loadedAtMs]);
+  }
+
+  #loadDone(owner: Owner, failed: HostFailure | null): void {
+    if (!this.#owners.delete(LOAD_OWNER)) return;
+    this.#timers.get(LOAD_OWNER)?.cancel();
+    this.#batches.flush();
+    const now = this.#clock.nowMs();
+    const loadMs = (this.#loadedAtMs === 0 ? now : this.#loadedAtMs) - this.#loadStartMs;
+    const initMs = this.#loadedAtMs === 0 ? 0 : now - this.#loadedAtMs;
+    this.#loadFailure = failed;
+    if (this.#state === 'loading') this.#state = failed === null ? 'serving' : 'failed';
+    this.#events.loaded(this, owner, failed, loadMs, initMs);
+    const waiting = this.#waiting.splice(0);
+    if (failed === null) for (const enter of waiting) enter();
+    else for (const other of [...this.#owners.values()]) this.#settle(other, failed, null);
+  }
+
+  #settle(owner: Owner, failed: HostFailure | null, resultJson: string | null, stopped = false): void {
+    if (owner.number === LOAD_OWNER) {
+      this.#loadDone(owner, failed);
+      return;
+    }
+    if (!this.#owners.delete(owner.number)) return;
+    this.#timers.get(owner.number)?.cancel();
+    this.#timers.delete(owner.number);
+    this.#batches.flush();
+    const overCpu = !stopped && owner.cpuLimitNs !== null && owner.cpuNs > owner.cpuLimitNs;
+    this.#events.settled(this, owner, overCpu ? cpuFailure(owner) : failed, overCpu ? null : resultJson);
+    if (overCpu) this.end();
+  }
+
+  #overCpu(owner: Owner): void {
+    if (this.#owners.get(owner.number) !== owner) return;
+    this.#settle(owner, cpuFailure(owner), null, true);
+    this.end();
+  }
+
+  #arm(owner: Owner, delayMs: number): void {
+    this.#timers.get(owner.number)?.cancel();
+    this.#timers.delete(owner.number);
+    if (!(delayMs >= 0)) return;
+    const timer = this.#clock.setTimer(delayMs, () => {
+      this.#timers.delete(owner.number);
+      if (owner.parked) {
+        owner.parked = false;
+        this.#events.parked(this, owner, false);
+      }
+      this.#batches.post(owner, [OP.TICK, owner.number, this.#clock.nowMs()]);
+    });
+    this.#timers.set(owner.number, timer);
+  }
+
+  /** An owner that is still unanswered after its entry waits for a timer: it cannot be what crashes the process. */
+  #park(owner: Owner): void {
+    if (owner.parked || owner.number === LOAD_OWNER || this.#owners.get(owner.number) !== owner) return;
+    owner.parked = true;
+    this.#events.parked(this, owner, true);
+  }
+
+  /** A rejection that surfaced at an entry's end: a promise of the guest's that nobody handled, or the engine. */
+  #rejected(owner: Owner, thrown: unknown): void {
+    if (this.#isolate.isDisposed || this.#state === 'ending') {
+      this.#broken(thrown);
+      return;
+    }
+    if (this.#owners.get(owner.number) !== owner) return;
+    const code = owner.number === LOAD_OWNER ? 'init_error' : 'function_error';
+    const error = describeThrown(thrown);
+    const what =
+      code === 'init_error' ? 'Loading the code failed' : 'A promise was rejected and nobody handled it';
+    this.#settle(owner, hostFailure(code, `${what}: ${error.type}: ${error.message}`, error), null);
+  }
+
+  /** The isolate is of no further use: the engine disposed it, most often at its memory limit. */
+  #broken(thrown: unknown): void {
+    if (this.#state === 'ending' || this.#state === 'ended') {
+      this.#idle();
+      return;
+    }
+    const message = thrown instanceof Error ? thrown.message : String(thrown);
+    const blamed = this.#batches.running;
+    if (/memory limit/i.test(message) && blamed !== null) {
+      this.#settle(blamed, memoryFailure(this.memoryMb), null, true);
+    }
+    this.end();
+  }
+
+  #idle(): void {
+    if (this.#state !== 'ending' || this.executing) return;
+    this.#state = 'ended';
+    this.#events.ended(this);
+  }
+
+  #byNonce(nonce: number): Owner | undefined {
+    for (const owner of this.#owners.values()) if (owner.nonce === nonce) return owner;
+    return undefined;
+  }
+}
+
+const addLog = (owner: Owner, payload: string): void => {
+  const log = JSON.parse(payload) as GuestLog;
+  owner.logs.push(...log.lines);
+  if (log.truncated) owner.logTruncated = true;
+};
+
+const guestFailure = (payload: string, meta: LoadMeta | undefined): HostFailure => {
+  const guest = JSON.parse(payload) as GuestFailure;
+  if (guest.code === 'event_invalid') return hostFailure('invalid_request', guest.detail);
+  const limit =
+    guest.code === 'result_too_large'
+      ? { kind: 'resultBytes' as const, configured: meta?.resultMaxBytes ?? 0, observed: guest.observed }
+      : null;
+  return hostFailure(guest.code, guest.detail, guest.error, limit);
+};
+
+const cpuFailure = (owner: Owner): HostFailure => {
+  const configured = (owner.cpuLimitNs ?? 0) / 1e6;
+  const observed = Math.round(owner.cpuNs / 1e4) / 100;
+  return hostFailure(
+    'cpu_limit',
+    `The invocation used ${observed} ms of CPU time; cpuMs allows ${configured}. Compute less or raise cpuMs.`,
+    null,
+    { kind: 'cpuMs', configured, observed },
+  );
+};
+
+export const memoryFailure = (memoryMb: number): HostFailure =>
+  hostFailure(
+    'memory_limit',
+    `The function needed more than the ${memoryMb} MB that memoryMb allows. Use less memory or raise memoryMb.`,
+    null,
+    { kind: 'memoryMb', configured: memoryMb, observed: null },
+  );
