@@ -71,7 +71,11 @@ export const openArtifactStore = (options: ArtifactOptions): ArtifactStore => {
     },
     remove(digest) {
       cache.delete(digest);
-      rmSync(pathOf(digest), { force: true });
+      try {
+        rmSync(pathOf(digest), { force: true });
+      } catch {
+        // What cannot be removed now is unused, harmless, and removed by the sweep at the next start.
+      }
     },
     sweep(used) {
       for (const bucket of readdirSync(folder, { withFileTypes: true })) {

@@ -11,7 +11,6 @@ import {
   CODE_MAX_FILES,
   DESCRIPTION_MAX_LENGTH,
   ENV_MAX_ENTRIES,
-  FUNCTION_NAME_PATTERN,
   HANDLER_MAX_LENGTH,
   HANDLER_PATTERN,
   LABEL_MAX_LENGTH,
@@ -20,8 +19,8 @@ import {
   SPEC_BOUNDS,
 } from '../core/limits.ts';
 
-export const RUNTIMES = ['isolate', 'nodejs24', 'python3', 'provided'] as const;
-export const PROCESS_MODELS = ['resident', 'ephemeral'] as const;
+const RUNTIMES = ['isolate', 'nodejs24', 'python3', 'provided'] as const;
+const PROCESS_MODELS = ['resident', 'ephemeral'] as const;
 export const DEFAULT_HANDLER = 'index.handler';
 
 const closed = { additionalProperties: false } as const;
@@ -34,11 +33,6 @@ const handler = (description: string, extra: { default?: string } = {}) =>
 
 const textMap = (maxProperties: number, description: string) =>
   Type.Record(Type.String(), Type.String(), { maxProperties, default: {}, description });
-
-export const FUNCTION_NAME_SCHEMA = Type.String({
-  pattern: FUNCTION_NAME_PATTERN,
-  description: 'A letter or digit, then letters, digits, `-` and `_`; 64 at most.',
-});
 
 const CODE_SCHEMA = Type.Union(
   [

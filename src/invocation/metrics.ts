@@ -1,0 +1,153 @@
+/**
+ * What the executor shows to Prometheus.
+ *
+ * Owns the names, labels and buckets; see `docs/` for the list. Labels are of bounded number: no tenant, no function.
+ */
+import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import type { Finished } from '../billing/receipts.ts';
+import { PHASES, type Start } from '../core/receipt.ts';
+import type { TierView } from '../pool/api.ts';
+
+/** What is read when somebody scrapes. */
+export interface MetricSources {
+  readonly pools: () => Readonly<Record<string, TierView>>;
+  readonly queued: () => number;
+  readonly inFlight: () => number;
+}
+
+const PHASE_BUCKETS_SECONDS = [
+  ...[0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025],
+  ...[0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
+];
+
+export class Metrics {
+  readonly #registry = new Registry();
+  readonly #invocations: Counter<'tier' | 'status'>;
+  readonly #starts: Counter<'tier' | 'start'>;
+  readonly #phases: Histogram<'phase' | 'start'>;
+  readonly #cpuSeconds: Counter<'tier'>;
+  readonly #refusals: Counter<'code'>;
+  readonly #deaths: Counter<'tier' | 'cause'>;
+  readonly #phaseChildren = new Map<string, { observe(seconds: number): void }>();
+
+  constructor(sources: MetricSources) {
+    const registers = [this.#registry];
+    this.#invocations = new Counter({
+      name: 'strata_invocations_total',
+      help: 'Finished invocations; status is succeeded or the error code.',
+      labelNames: ['tier', 'status'],
+      registers,
+    });
+    this.#starts = new Counter({
+      name: 'strata_starts_total',
+      help: 'Finished invocations by the layer they started from.',
+      labelNames: ['tier', 'start'],
+      registers,
+    });
+    this.#phases = new Histogram({
+      name: 'strata_phase_seconds',
+      help: 'Duration of each phase that an invocation went through, by start layer.',
+      labelNames: ['phase', 'start'],
+      buckets: PHASE_BUCKETS_SECONDS,
+      registers,
+    });
+    this.#cpuSeconds = new Counter({
+      name: 'strata_cpu_seconds_total',
+      help: 'CPU seconds on receipts.',
+      labelNames: ['tier'],
+      registers,
+    });
+    this.#refusals = new Counter({
+      name: 'strata_refusals_total',
+      help: 'Invocations that were refused before they ran, by error code.',
+      labelNames: ['code'],
+      registers,
+    });
+    this.#deaths = new Counter({
+      name: 'strata_sandbox_ends_total',
+      help: "Sandboxes that ended, by the server's reason or by how they died.",
+      labelNames: ['tier', 'cause'],
+      registers,
+    });
+    this.#gauges(sources, registers);
+  }
+
+  finished(finished: Finished, tier: string): void {
+    this.#invocations.inc({ tier, status: finished.failure?.code ?? 'succeeded' });
+    this.#starts.inc({ tier, start: finished.start });
+    this.#cpuSeconds.inc({ tier }, (finished.initCpuNs + finished.handlerCpuNs) / 1e9);
+    for (let index = 0; index < PHASES.length; index += 1) {
+      const ms = finished.phases[index] ?? 0;
+      if (ms > 0) this.#phase(index, finished.start).observe(ms / 1000);
+    }
+  }
+
+  refused(code: string): void {
+    this.#refusals.inc({ code });
+  }
+
+  sandboxEnded(tier: string, cause: string): void {
+    this.#deaths.inc({ tier, cause });
+  }
+
+  async expose(): Promise<{ contentType: string; body: string }> {
+    return { contentType: this.#registry.contentType, body: await this.#registry.metrics() };
+  }
+
+  #phase(index: number, start: Start): { observe(seconds: number): void } {
+    const key = `${index}${start}`;
+    let child = this.#phaseChildren.get(key);
+    if (child === undefined) {
+      child = this.#phases.labels({ phase: PHASES[index] ?? 'handler', start });
+      this.#phaseChildren.set(key, child);
+    }
+    return child;
+  }
+
+  #gauges(sources: MetricSources, registers: Registry[]): void {
+    new Gauge({
+      name: 'strata_pool_slots',
+      help: 'Instances by layer and state.',
+      labelNames: ['tier', 'layer', 'state'],
+      registers,
+      collect() {
+        this.reset();
+        for (const [tier, view] of Object.entries(sources.pools())) {
+          for (const { instances } of view.sandboxes) {
+            for (const { layer, state } of instances) this.inc({ tier, layer, state });
+          }
+        }
+      },
+    });
+    new Gauge({
+      name: 'strata_pool_sandboxes',
+      help: 'Sandboxes by highest layer and state; taint is pristine or tenant.',
+      labelNames: ['tier', 'layer', 'state', 'taint'],
+      registers,
+      collect() {
+        this.reset();
+        for (const [tier, view] of Object.entries(sources.pools())) {
+          for (const { layer, state, tenant } of view.sandboxes) {
+            this.inc({ tier, layer, state, taint: tenant === null ? 'pristine' : 'tenant' });
+          }
+        }
+      },
+    });
+    new Gauge({
+      name: 'strata_queue_depth',
+      help: 'Invocations that wait for an instance.',
+      registers,
+      collect() {
+        this.set(sources.queued());
+      },
+    });
+    new Gauge({
+      name: 'strata_in_flight',
+      help: 'Invocations between admission and answer.',
+      registers,
+      collect() {
+        this.set(sources.inFlight());
+      },
+    });
+  }
+}

@@ -1,0 +1,163 @@
+/**
+ * One invocation, from a resolved function to a finished record: the straight walk of the main path.
+ *
+ * admit and lease (scheduler, pool) → load and run (sandbox) → what was used (billing). Owns the order and the
+ * phases. Never parses an event or a result. Invariant: every lease that is taken here is released here.
+ */
+import type { Finished } from '../billing/receipts.ts';
+import type { Failure } from '../core/errors.ts';
+import type { LogLine, Start } from '../core/receipt.ts';
+import type { CodeFiles, FunctionRecord } from '../core/spec.ts';
+import type { Lease } from '../pool/lease.ts';
+import type { Placement } from '../pool/slot.ts';
+import type { Clock } from '../ports/clock.ts';
+import type { InvokeOutcome, LoadOutcome, LoadRequest } from '../sandbox/api.ts';
+import type { Scheduler } from '../scheduler/scheduler.ts';
+
+export interface WalkContext {
+  readonly clock: Clock;
+  readonly scheduler: Scheduler;
+  readonly codeFiles: (record: FunctionRecord) => Promise<CodeFiles>;
+  readonly resultMaxBytes: number;
+  readonly logMaxBytes: number;
+}
+
+export interface Walk {
+  readonly invocationId: string;
+  readonly record: FunctionRecord;
+  readonly eventJson: Uint8Array;
+  readonly dryRun: boolean;
+  readonly requireStart: Start | undefined;
+}
+
+export interface Walked {
+  readonly finished: Finished;
+  readonly resultJson: Uint8Array | null;
+}
+
+/** @throws StrataError when the invocation is refused before it runs. */
+export const walk = async (context: WalkContext, request: Walk): Promise<Walked> => {
+  const { clock, scheduler } = context;
+  const startedAtMs = clock.wallMs();
+  const arrivedMs = clock.nowMs();
+  const admitted = scheduler.acquire(placementOf(request.record), request.requireStart);
+  const lease = admitted instanceof Promise ? await admitted : admitted;
+  const queueMs = Math.max(0, clock.nowMs() - arrivedMs - lease.provisionMs - lease.bootMs);
+  let reusable = false;
+  try {
+    const ran = await run(context, request, lease);
+    reusable = request.record.processModel === 'resident' && !lease.instance.ended && ran.reusable;
+    return {
+      resultJson: ran.resultJson,
+      finished: {
+        invocationId: request.invocationId,
+        function: request.record,
+        start: lease.start,
+        phases: [queueMs, lease.provisionMs, lease.bootMs, ran.loadMs, ran.initMs, ran.handlerMs],
+        initCpuNs: ran.initCpuNs,
+        handlerCpuNs: ran.handlerCpuNs,
+        maxMemoryBytes: ran.maxMemoryBytes,
+        failure: ran.failure,
+        startedAtMs,
+        logs: ran.logs,
+        logTruncated: ran.logTruncated,
+      },
+    };
+  } finally {
+    lease.release(reusable);
+  }
+};
+
+interface Ran {
+  readonly failure: Failure | null;
+  readonly resultJson: Uint8Array | null;
+  readonly loadMs: number;
+  readonly initMs: number;
+  readonly handlerMs: number;
+  readonly initCpuNs: number;
+  readonly handlerCpuNs: number;
+  readonly maxMemoryBytes: number | null;
+  readonly logs: readonly LogLine[];
+  readonly logTruncated: boolean;
+  readonly reusable: boolean;
+}
+
+const run = async (context: WalkContext, request: Walk, lease: Lease): Promise<Ran> => {
+  if (!lease.loads) return invoked(await invoke(request, lease), null);
+  const files = await context.codeFiles(request.record);
+  const loading = lease.instance.load(loadRequest(context, request.record, files));
+  // The invocation goes out right behind the code: one round trip instead of two.
+  const invoking = request.dryRun ? null : invoke(request, lease);
+  const load = await loading;
+  if (load.failure !== null) return loadOnly(load);
+  lease.loaded();
+  return invoking === null ? loadOnly(load) : invoked(await invoking, load);
+};
+
+const invoke = ({ invocationId, eventJson, record, dryRun }: Walk, lease: Lease): Promise<InvokeOutcome> =>
+  dryRun
+    ? Promise.resolve(NOT_CALLED)
+    : lease.instance.invoke({
+        invocationId,
+        eventJson,
+        timeoutMs: record.timeoutMs,
+        cpuMs: record.cpuMs,
+      });
+
+/** A dry run that finds the code loaded already has nothing left to do. */
+const NOT_CALLED: InvokeOutcome = {
+  ...{ cpuNs: 0, logs: [], logTruncated: false, handlerMs: 0, maxMemoryBytes: null },
+  ...{ failure: null, resultJson: Buffer.from('null') },
+};
+
+const loadOnly = (load: LoadOutcome): Ran => ({
+  failure: load.failure,
+  resultJson: load.failure === null ? NOT_CALLED.resultJson : null,
+  ...{ loadMs: load.loadMs, initMs: load.initMs, handlerMs: 0 },
+  ...{ initCpuNs: load.cpuNs, handlerCpuNs: 0, maxMemoryBytes: null },
+  ...{ logs: load.logs, logTruncated: load.logTruncated },
+  reusable: load.failure === null,
+});
+
+const invoked = (outcome: InvokeOutcome, load: LoadOutcome | null): Ran => ({
+  failure: outcome.failure,
+  resultJson: outcome.resultJson,
+  loadMs: load?.loadMs ?? 0,
+  initMs: load?.initMs ?? 0,
+  handlerMs: outcome.handlerMs,
+  initCpuNs: load?.cpuNs ?? 0,
+  handlerCpuNs: outcome.cpuNs,
+  maxMemoryBytes: outcome.maxMemoryBytes,
+  logs: load === null || load.logs.length === 0 ? outcome.logs : [...load.logs, ...outcome.logs],
+  logTruncated: outcome.logTruncated || (load?.logTruncated ?? false),
+  reusable: true,
+});
+
+const loadRequest = (context: WalkContext, record: FunctionRecord, files: CodeFiles): LoadRequest => ({
+  ...{ functionName: record.name, functionVersion: record.version, codeDigest: record.codeDigest, files },
+  ...{ handler: record.handler, initializer: record.initializer, env: record.env, memoryMb: record.memoryMb },
+  initTimeoutMs: record.initTimeoutMs,
+  resultMaxBytes: context.resultMaxBytes,
+  logMaxBytes: context.logMaxBytes,
+});
+
+const PLACEMENTS = new WeakMap<FunctionRecord, Placement>();
+
+/** What the pool needs to know of a function; made once for each deployed state of it. */
+export const placementOf = (record: FunctionRecord): Placement => {
+  let placement = PLACEMENTS.get(record);
+  if (placement === undefined) {
+    placement = {
+      key: `${record.id}/${record.version}/${record.revision}`,
+      tenant: record.tenant,
+      label: `${record.name}@${record.version}`,
+      memoryMb: record.memoryMb,
+      concurrency: record.processModel === 'ephemeral' ? 1 : record.concurrency,
+      minInstances: record.minInstances,
+      maxInstances: record.maxInstances,
+      idleTimeoutMs: record.idleTimeoutMs,
+    };
+    PLACEMENTS.set(record, placement);
+  }
+  return placement;
+};

@@ -1,0 +1,277 @@
+import { strToU8, type Zippable, zipSync } from 'fflate';
+import { describe, expect, it } from 'vitest';
+import { type ErrorCode, StrataError } from '../core/errors.ts';
+import type { CodeUpload, Runtime } from '../core/spec.ts';
+import { type Code, entryFile, readCode } from './code.ts';
+
+const MAX = 5 * 1024 * 1024;
+
+const read = (
+  upload: CodeUpload,
+  options: { max?: number; runtime?: Runtime; handler?: string } = {},
+): Code => {
+  const { max = MAX, runtime = 'isolate', handler = 'index.handler' } = options;
+  return readCode(upload, { runtime, handler, initializer: null }, max);
+};
+
+const refusal = (run: () => unknown, code: ErrorCode = 'code_invalid'): string => {
+  try {
+    run();
+  } catch (error) {
+    if (!(error instanceof StrataError)) throw error;
+    expect(error.code).toBe(code);
+    expect(error.message.length).toBeLessThan(500);
+    return error.message;
+  }
+  throw new Error('was not refused');
+};
+
+const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64');
+const zipped = (files: Zippable): Buffer => Buffer.from(zipSync({ 'index.js': strToU8('x'), ...files }));
+const readZipped = (bytes: Uint8Array, max = MAX): Code => read({ zip: base64(bytes) }, { max });
+
+const END = 0x06054b50;
+const DIRECTORY = 0x02014b50;
+
+/** The offset of the n-th directory entry, found by its signature. */
+const directoryEntry = (zip: Buffer, n: number): number => {
+  let offset = zip.readUInt32LE(zip.length - 6);
+  for (let index = 0; index < n; index += 1)
+    offset +=
+      46 + zip.readUInt16LE(offset + 28) + zip.readUInt16LE(offset + 30) + zip.readUInt16LE(offset + 32);
+  expect(zip.readUInt32LE(offset)).toBe(DIRECTORY);
+  return offset;
+};
+
+describe('source and files', () => {
+  it('become index.js, or index.py for python3', () => {
+    expect([...read({ source: 'é' }).files]).toEqual([['index.js', 'é']]);
+    expect(read({ source: 'é' }).bytes).toBe(2);
+    expect([...read({ source: '' }, { runtime: 'python3' }).files.keys()]).toEqual(['index.py']);
+    expect([...read({ source: '' }, { runtime: 'nodejs24' }).files.keys()]).toEqual(['index.js']);
+  });
+
+  it('keep their text byte for byte, a byte order mark included', () => {
+    const text = '\ufeff// \u2028 \0 😀\r\n';
+    expect(read({ source: text }).files.get('index.js')).toBe(text);
+    expect(readZipped(zipped({ 'a.js': strToU8(text) })).files.get('a.js')).toBe(text);
+  });
+
+  it('are counted in bytes of UTF-8 against the limit', () => {
+    expect(read({ source: 'éé' }, { max: 4 }).bytes).toBe(4);
+    expect(refusal(() => read({ source: 'ééa' }, { max: 4 }), 'payload_too_large')).toContain('at most 4');
+    refusal(() => read({ files: { 'index.js': 'aaa', b: 'bb' } }, { max: 4 }), 'payload_too_large');
+  });
+
+  it('are refused with half a surrogate pair', () => {
+    expect(refusal(() => read({ source: 'a\ud800' }))).toContain('not valid Unicode');
+  });
+
+  it('have their paths normalised to NFC', () => {
+    const { files } = read({ files: { 'index.js': '', 'cafe\u0301/x.js': '1' } });
+    expect(files.get('caf\u00e9/x.js')).toBe('1');
+  });
+
+  const badPaths = [
+    '../evil.js',
+    'a/../../evil.js',
+    'a/..',
+    './a.js',
+    'a/./b',
+    '/etc/passwd',
+    '//a',
+    'a//b',
+    'a/',
+  ];
+  const oddPaths = [
+    'a\0.js',
+    'a\n.js',
+    'a\u0085',
+    'a\\b.js',
+    'C:/a.js',
+    'node:fs',
+    '',
+    'x'.repeat(10_000),
+    'a\ud800',
+  ];
+  it.each([...badPaths, ...oddPaths, 'x'.repeat(257)])('are refused under the path %j', (path) => {
+    refusal(() => read({ files: { 'index.js': '', [path]: '' } }));
+    if (path.isWellFormed() && path !== '') refusal(() => readZipped(zipped({ [path]: strToU8('x') })));
+  });
+
+  it.each(['__proto__', 'constructor', 'prototype'])('are refused under the path %s', (path) => {
+    refusal(() => read({ files: JSON.parse(`{"index.js":"","${path}":""}`) }));
+  });
+
+  it.each([
+    ['Index.js', 'index.js'],
+    ['caf\u00e9', 'cafe\u0301'],
+    ['stra\u00dfe', 'STRASSE'],
+    ['a', 'a/b'],
+    ['A', 'a/b'],
+    ['a/x', 'A/y'],
+    ['\u212a', 'k'],
+  ])('are refused when %s and %s could be one file', (first, second) => {
+    refusal(() => read({ files: { 'index.js': '', [first]: '', [second]: '' } }));
+    refusal(() => read({ files: { 'index.js': '', [second]: '', [first]: '' } }));
+  });
+
+  it('may be 1,000, and not one more', () => {
+    const files = (count: number) =>
+      Object.fromEntries(Array.from({ length: count }, (_, n) => [n === 0 ? 'index.js' : `f${n}`, '']));
+    expect(read({ files: files(1_000) }).files.size).toBe(1_000);
+    expect(refusal(() => read({ files: files(1_001) }))).toContain('at most 1000');
+  });
+});
+
+describe('the handler’s file', () => {
+  const files = new Map(
+    ['index.mjs', 'index.cjs', 'lib/app.js', 'a.b.js', 'main.py'].map((path) => [path, '']),
+  );
+
+  it.each([
+    ['index.handler', 'index.cjs', 'handler'],
+    ['lib/app.main', 'lib/app.js', 'main'],
+    ['a.b.$run', 'a.b.js', '$run'],
+  ])('%s is in %s', (handler, path, exportName) => {
+    expect(entryFile(files, handler)).toEqual({ path, exportName });
+  });
+
+  it('is a .py file for python3 only', () => {
+    expect(entryFile(files, 'main.run', 'python3')?.path).toBe('main.py');
+    expect(entryFile(files, 'main.run')).toBeNull();
+  });
+
+  it('must exist, for the initializer as well', () => {
+    expect(refusal(() => read({ files: { 'main.js': '' } }))).toContain('index.js, index.cjs, index.mjs');
+    const spec = { runtime: 'isolate', handler: 'index.handler', initializer: 'boot.init' } as const;
+    expect(refusal(() => readCode({ source: '' }, spec, MAX))).toContain('initializer');
+  });
+});
+
+describe('an archive', () => {
+  it('gives its files, and no folder is stripped', () => {
+    const zip = zipped({ lib: { 'a.js': strToU8('1') }, 'top/': new Uint8Array(0) });
+    expect([...readZipped(zip).files]).toEqual([
+      ['index.js', 'x'],
+      ['lib/a.js', '1'],
+    ]);
+  });
+
+  it('may have stored entries, a Unix mode and a comment', () => {
+    const plain = zipped({ 'a.js': [strToU8('1'), { level: 0, os: 3, attrs: 0o100755 << 16 }] });
+    expect(readZipped(plain).files.get('a.js')).toBe('1');
+    const commented = Buffer.concat([plain, Buffer.from('hello')]);
+    commented.writeUInt16LE(5, plain.length - 2);
+    expect(readZipped(commented).files.size).toBe(2);
+  });
+
+  it.each([
+    ['a symbolic link', 0o120777],
+    ['a character device', 0o020666],
+    ['a block device', 0o060666],
+    ['a pipe', 0o010666],
+    ['a socket', 0o140777],
+    ['a folder posing as a file', 0o040755],
+  ])('is refused with %s in it', (_, mode) => {
+    const link = zipped({ 'a.js': [strToU8('/etc/passwd'), { os: 3, attrs: mode << 16 }] });
+    expect(refusal(() => readZipped(link))).toContain('only files are allowed');
+    link[directoryEntry(link, 1) + 5] = 0;
+    refusal(() => readZipped(link));
+  });
+
+  it('is refused when a folder’s name leads outside', () => {
+    refusal(() => readZipped(zipped({ '../out/': new Uint8Array(0) })));
+  });
+
+  it('is refused when it would unpack past the limit, before anything is inflated', () => {
+    const bomb = zipped({ 'a.js': new Uint8Array(4_096) });
+    expect(refusal(() => readZipped(bomb, 4_096), 'payload_too_large')).toContain('limits.codeMaxBytes');
+    expect(readZipped(bomb, 4_097).bytes).toBe(4_097);
+  });
+
+  it('is refused when it unpacks to over a hundred times its size', () => {
+    expect(refusal(() => readZipped(zipped({ 'a.js': new Uint8Array(4_000_000) })))).toContain('100 times');
+  });
+
+  it.each([
+    ['less', 10, 'more than the 10 bytes'],
+    ['more', 2_000_000, 'but declares 2000000'],
+  ])('is refused when it declares %s than it holds', (_, declared, part) => {
+    const liar = zipped({ 'a.js': Buffer.from(Array.from({ length: 1e5 }, (__, n) => `${n} `).join('')) });
+    liar.writeUInt32LE(declared, directoryEntry(liar, 1) + 24);
+    expect(refusal(() => readZipped(liar))).toContain(part);
+  });
+
+  it('is refused with a wrong checksum, damaged data, another name inside, or encryption', () => {
+    const patched = (patch: (zip: Buffer, entry: number) => void): string => {
+      const zip = zipped({ 'a.js': Buffer.from('hello '.repeat(50)) });
+      patch(zip, directoryEntry(zip, 1));
+      return refusal(() => readZipped(zip));
+    };
+    const local = (zip: Buffer, entry: number): number => zip.readUInt32LE(entry + 42);
+    expect(patched((zip, entry) => zip.writeUInt32LE(1, entry + 16))).toContain('checksum');
+    expect(patched((zip, entry) => zip.fill(0xff, local(zip, entry) + 34, local(zip, entry) + 40))).toContain(
+      'damaged',
+    );
+    expect(patched((zip, entry) => zip.write('b', local(zip, entry) + 30))).toContain('differently');
+    for (const flags of [1, 0x40, 0x2000])
+      expect(patched((zip, entry) => zip.writeUInt16LE(flags, entry + 8))).toContain('encrypted');
+    expect(patched((zip, entry) => zip.writeUInt16LE(14, entry + 10))).toContain('method 14');
+    expect(patched((zip, entry) => zip.writeUInt32LE(0xffffffff, entry + 24))).toContain('ZIP64');
+    expect(patched((zip, entry) => zip.writeUInt32LE(zip.length, entry + 42))).toContain('no data');
+    expect(patched((zip, entry) => zip.writeUInt32LE(zip.length, entry + 20))).toContain('cut off');
+    expect(patched((zip, entry) => zip.writeUInt16LE(0xffff, entry + 28))).toContain('broken directory');
+  });
+
+  it('is refused with more entries than are allowed, or more than it declares', () => {
+    const many = (count: number): Buffer =>
+      zipped(Object.fromEntries(Array.from({ length: count }, (_, n) => [`${n}`, new Uint8Array(0)])));
+    expect(refusal(() => readZipped(many(1_000)))).toContain('1001 entries');
+    const hidden = many(20);
+    expect(hidden.readUInt32LE(hidden.length - 22)).toBe(END);
+    for (const offset of [14, 12]) hidden.writeUInt16LE(5, hidden.length - offset);
+    expect(refusal(() => readZipped(hidden))).toContain('than the 5 entries it declares');
+  });
+
+  it('with a hundred thousand entries is refused by its size', () => {
+    const hundred = Object.fromEntries(
+      Array.from({ length: 100_000 }, (_, n) => [`${n}`, new Uint8Array(0)]),
+    );
+    refusal(() => readZipped(Buffer.from(zipSync(hundred, { level: 0 }))), 'payload_too_large');
+  });
+
+  it('is refused with two entries of one name', () => {
+    const zip = zipped({ 'a.js': strToU8('1'), 'b.js': strToU8('2') });
+    const twice = Buffer.from(zip.toString('latin1').replaceAll('b.js', 'a.js'), 'latin1');
+    expect(refusal(() => readZipped(twice))).toContain('collides');
+  });
+
+  it('is refused with text that is not UTF-8, or without any file', () => {
+    expect(refusal(() => readZipped(zipped({ 'a.js': Uint8Array.of(0xff, 0xfe) })))).toContain('not UTF-8');
+    expect(refusal(() => readZipped(Buffer.from(zipSync({}))))).toContain('no file');
+  });
+
+  it('is refused when it is none, cut off, or not base64', () => {
+    const zip = zipped({});
+    refusal(() => read({ zip: '' }));
+    refusal(() => read({ zip: 'aGVsbG8=' }));
+    for (let length = 0; length < zip.length; length += 1) refusal(() => readZipped(zip.subarray(0, length)));
+    for (const text of ['%%%%', 'abc', 'a===', 'ab\ncd', base64(zip).replaceAll('A', '-')])
+      refusal(() => read({ zip: text }));
+  });
+
+  it('never fails otherwise than by a refusal when any one byte is changed', () => {
+    const zip = zipped({ 'lib/a.js': strToU8('hello '.repeat(20)) });
+    for (let index = 0; index < zip.length; index += 1)
+      for (const mask of [0x01, 0x80, 0xff]) {
+        const broken = Buffer.from(zip);
+        broken[index] = (broken[index] ?? 0) ^ mask;
+        try {
+          readZipped(broken);
+        } catch (error) {
+          expect(error).toBeInstanceOf(StrataError);
+        }
+      }
+  });
+});

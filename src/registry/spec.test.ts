@@ -1,0 +1,176 @@
+import { describe, expect, it } from 'vitest';
+import { StrataError } from '../core/errors.ts';
+import { ENV_MAX_BYTES, ENV_MAX_ENTRIES, LABELS_MAX_ENTRIES, SPEC_BOUNDS } from '../core/limits.ts';
+import type { FunctionSpec } from '../core/spec.ts';
+import { completeSpec } from './spec.ts';
+
+const complete = (extra: object = {}, name: unknown = 'hello'): FunctionSpec =>
+  completeSpec(name as string, { runtime: 'isolate', code: { source: '' }, ...extra });
+
+const refusal = (run: () => unknown): string => {
+  try {
+    run();
+  } catch (error) {
+    if (!(error instanceof StrataError)) throw error;
+    expect(error.code).toBe('invalid_request');
+    expect(error.message.length).toBeLessThan(400);
+    return error.message;
+  }
+  throw new Error('was not refused');
+};
+
+const entries = (count: number) =>
+  Object.fromEntries(Array.from({ length: count }, (_, index) => [`K${index}`, 'v']));
+
+describe('completeSpec', () => {
+  it('fills every default in', () => {
+    expect(complete()).toEqual({
+      runtime: 'isolate',
+      handler: 'index.handler',
+      memoryMb: 128,
+      timeoutMs: 3_000,
+      cpuMs: 1_000,
+      processModel: 'resident',
+      concurrency: 1,
+      initializer: null,
+      initTimeoutMs: 10_000,
+      minInstances: 0,
+      maxInstances: 50,
+      idleTimeoutMs: 600_000,
+      env: {},
+      labels: {},
+      description: '',
+      network: { allow: [] },
+    });
+  });
+
+  it('keeps what was given, frozen and apart from the input', () => {
+    const env = { A: '1' };
+    const spec = complete({
+      env,
+      initializer: 'lib/app.init',
+      handler: 'src/a-b.c.main',
+      labels: { team: 'ß' },
+    });
+    env.A = '2';
+    expect(spec).toMatchObject({ env: { A: '1' }, initializer: 'lib/app.init', handler: 'src/a-b.c.main' });
+    expect([spec, spec.env, spec.labels, spec.network, spec.network.allow].every(Object.isFrozen)).toBe(true);
+  });
+
+  it('takes null as no initializer', () => {
+    expect(complete({ initializer: null }).initializer).toBeNull();
+  });
+
+  it.each(Object.entries(SPEC_BOUNDS))('takes %s at its bounds and refuses one past them', (field, bound) => {
+    const others = field === 'minInstances' ? { maxInstances: 1_000 } : {};
+    for (const value of [bound.min, bound.max])
+      expect(complete({ ...others, [field]: value })).toHaveProperty(field, value);
+    for (const value of [bound.min - 1, bound.max + 1]) {
+      const message = refusal(() => complete({ ...others, [field]: value }));
+      expect(message).toContain(field);
+      expect(message).toContain(String(value));
+      expect(message).toContain(String(value < bound.min ? bound.min : bound.max));
+    }
+    for (const value of [1.5, '1', null, Number.NaN, Number.POSITIVE_INFINITY, [], {}, 10n])
+      refusal(() => complete({ [field]: value }));
+  });
+
+  const names = [
+    '',
+    '..',
+    'a/b',
+    'a\0',
+    'a\n',
+    '-a',
+    '_a',
+    'ä',
+    'a'.repeat(65),
+    'a'.repeat(10_000),
+    '__proto__',
+    7,
+    null,
+  ];
+  it.each(names)('refuses the name %j', (name) => {
+    expect(refusal(() => complete({}, name))).toContain('name');
+  });
+
+  it('takes names of 1 and of 64 characters', () => {
+    expect(() => [
+      complete({}, 'a'),
+      complete({}, 'A'.repeat(64)),
+      complete({}, 'constructor'),
+    ]).not.toThrow();
+  });
+
+  it.each([
+    [{ memory: 1 }, 'memory: unknown field'],
+    [{ network: { allow: [], deny: [] } }, 'network.deny: unknown field'],
+    [{ runtime: 'ruby' }, 'runtime: must be one of isolate, nodejs24, python3, provided; seen "ruby"'],
+    [{ runtime: undefined }, 'runtime'],
+    [{ processModel: 'both' }, 'processModel: must be one of resident, ephemeral'],
+    [{ handler: 'index' }, 'handler'],
+    [{ handler: '../index.handler' }, 'handler'],
+    [{ handler: 'index.handler\n' }, 'handler'],
+    [{ handler: `${'a'.repeat(6_000_000)}.b` }, 'handler'],
+    [{ handler: '' }, 'handler'],
+    [{ initializer: 7 }, 'initializer'],
+    [{ description: 'x'.repeat(1_025) }, 'description: '],
+    [{ description: `e${'\u0301'.repeat(2_000)}` }, 'has 2001 characters'],
+    [{ labels: { '': 'x' } }, 'labels'],
+    [{ labels: { a: 'x'.repeat(129) } }, 'labels.a'],
+    [{ labels: { ['k'.repeat(129)]: 'x' } }, 'labels'],
+    [{ labels: { a: 1 } }, 'labels.a'],
+    [{ labels: entries(LABELS_MAX_ENTRIES + 1) }, 'labels'],
+    [{ env: entries(ENV_MAX_ENTRIES + 1) }, 'env'],
+    [{ env: { '1A': 'x' } }, 'env'],
+    [{ env: { 'A=B': 'x' } }, 'env'],
+    [{ env: { A: 'x\0' } }, 'NUL'],
+    [{ env: { A: 'x'.repeat(ENV_MAX_BYTES) } }, `have ${ENV_MAX_BYTES + 1} bytes`],
+    [{ env: [] }, 'env'],
+    [{ minInstances: 6, maxInstances: 5 }, 'minInstances: 6 is more than maxInstances, 5'],
+    [{ processModel: 'ephemeral', concurrency: 2 }, 'concurrency: 2 contradicts'],
+    [{ network: { allow: ['example.com'] } }, 'not offered yet: the egress broker'],
+    [{ code: undefined }, 'code: is missing'],
+    [{ code: {} }, 'code: must have exactly one of source, files and zip; seen none'],
+    [{ code: { source: '', zip: '' } }, 'exactly one'],
+    [{ code: { text: '' } }, 'exactly one'],
+    [{ code: 'x' }, 'code: must be an object'],
+    [{ code: { source: 1 } }, 'code.source: must be a string; seen number'],
+    [{ code: { files: [] } }, 'code.files: must be an object'],
+    [{ code: { files: {} } }, 'has 0 files'],
+    [{ code: { files: { a: null } } }, 'code.files: "a" must be a string; seen null'],
+  ])('refuses %# with a message that names the field', (extra, part) => {
+    expect(refusal(() => complete(extra))).toContain(part);
+  });
+
+  it('refuses a hundred thousand files without looking at each', () => {
+    const files = Object.fromEntries(Array.from({ length: 100_000 }, (_, index) => [`f${index}.js`, '']));
+    expect(refusal(() => complete({ code: { files } }))).toContain('has 100000 files');
+  });
+
+  it.each(['__proto__', 'constructor', 'prototype'])('refuses %s as a key of a map', (key) => {
+    const map: unknown = JSON.parse(`{"${key}":"x"}`);
+    expect(refusal(() => complete({ env: map }))).toContain('env: the key');
+    expect(refusal(() => complete({ labels: map }))).toContain('labels: the key');
+    expect(refusal(() => complete({ code: { files: map } }))).toContain('code.files: the key');
+    expect(
+      refusal(() =>
+        completeSpec('a', JSON.parse('{"runtime":"isolate","code":{"source":""},"__proto__":1}')),
+      ),
+    ).toContain('__proto__: unknown field');
+  });
+
+  it('never shows the value of an environment variable or the text of code', () => {
+    const secret = 'hunter2';
+    for (const extra of [
+      { env: { A: [secret] } },
+      { env: { A: `${secret}\0` } },
+      { code: { source: [secret] } },
+    ])
+      expect(refusal(() => complete(extra))).not.toContain(secret);
+  });
+
+  it.each([null, undefined, 7, 'x', []])('refuses %j as a spec', (spec) => {
+    refusal(() => completeSpec('hello', spec as never));
+  });
+});
