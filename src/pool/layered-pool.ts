@@ -230,7 +230,8 @@ export class LayeredPool {
     const alone = this.#quarantine.has(placement.key);
     let best: Sandbox | null = null;
     for (const sandbox of this.#sandboxes) {
-      if (sandbox.state !== 'ready' || sandbox.slots.size >= sandbox.capacity) continue;
+      if (sandbox.state !== 'ready' || sandbox.doubtful > 0) continue;
+      if (sandbox.slots.size >= sandbox.capacity) continue;
       const own = alone
         ? sandbox.quarantinedFor?.key === placement.key
         : sandbox.tenant === placement.tenant && sandbox.quarantinedFor === null;
@@ -259,7 +260,7 @@ export class LayeredPool {
     const startedMs = this.#clock.nowMs();
     const sandbox: Sandbox = {
       ...{ number: this.#nextNumber, state: 'starting', carrier: null, capacity: this.#options.capacity },
-      ...{ tenant: placement?.tenant ?? null, quarantinedFor: null, slots: new Set() },
+      ...{ tenant: placement?.tenant ?? null, quarantinedFor: null, slots: new Set(), doubtful: 0 },
       ...{ spareMemoryMb: this.#options.settings.runtimeMemoryMb, usedMs: startedMs },
     };
     this.#nextNumber += 1;
@@ -351,10 +352,19 @@ export class LayeredPool {
     this.#refillSoon();
   }
 
+  /** Ends an instance. One that broke a limit keeps its sandbox from taking more until it has let go. */
   #drain(slot: Slot): void {
+    const { sandbox } = slot;
+    const doubtful = slot.instance?.ended === true;
     this.#slots.move(slot, 'draining');
+    if (doubtful) sandbox.doubtful += 1;
     const gone = (): void => {
       if (slot.state === 'draining') this.#gone(slot);
+      if (!doubtful) return;
+      sandbox.doubtful -= 1;
+      // What was passed over meanwhile is offered again: its entry in the stacks was dropped.
+      for (const other of sandbox.slots)
+        if (other.state === 'free' || other.state === 'busy') this.#offer(other);
     };
     slot.instance?.dispose().then(gone, gone);
   }

@@ -46,6 +46,7 @@ const isReadyRuntime = (slot: Slot, key: string): boolean =>
   slot.layer === 'runtime' &&
   !slot.retired &&
   slot.sandbox.state === 'ready' &&
+  slot.sandbox.doubtful === 0 &&
   slot.instance !== null &&
   !slot.instance.ended &&
   runtimeKey(slot.sandbox, slot.memoryMb) === key;

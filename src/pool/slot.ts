@@ -69,6 +69,8 @@ export interface Sandbox {
   tenant: string | null;
   quarantinedFor: Placement | null;
   readonly slots: Set<Slot>;
+  /** Instances that broke a limit and have not yet let go: until they do, the carrier may be killed any moment. */
+  doubtful: number;
   /** The memory size of which spare runtimes are kept. */
   spareMemoryMb: number;
   usedMs: number;
@@ -133,6 +135,7 @@ export const canTake = (slot: Slot, placement: Placement): boolean =>
   !slot.retired &&
   !slot.loading &&
   slot.layer === 'code' &&
+  slot.sandbox.doubtful === 0 &&
   slot.inFlight < placement.concurrency &&
   slot.instance !== null &&
   !slot.instance.ended;

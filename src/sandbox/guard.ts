@@ -34,6 +34,7 @@ export interface WatchdogOptions {
 }
 
 const MB = 1024 * 1024;
+const NS_PER_MS = 1e6;
 
 export const guardTier = (backend: Backend, options: GuardOptions): SandboxTier => {
   const carriers = new Set<GuardedCarrier>();
@@ -76,6 +77,8 @@ export class GuardedCarrier implements Carrier, BackendEvents {
   #processMemory: Death['processMemory'] = null;
   #baselineBytes: number | null = null;
   #watchdog: Timer | null = null;
+  /** CPU time of the process at the watchdog's last look. */
+  #usedNs = 0;
 
   constructor(id: string, capacity: number, options: GuardOptions) {
     this.id = id;
@@ -162,6 +165,17 @@ export class GuardedCarrier implements Carrier, BackendEvents {
     return opened;
   }
 
+  /**
+   * CPU time of a call that never answered and ran to the end: what the process used since the call began, and
+   * the whole time when the kernel was not asked in between. Never more than the time that passed.
+   */
+  usedBy(call: Call): number {
+    const elapsedNs = Math.round(call.elapsedMs() * NS_PER_MS);
+    if (call.cpuBaselineNs === null) return elapsedNs;
+    const usedNs = (this.#raw?.usage()?.cpuNs ?? this.#usedNs) - call.cpuBaselineNs;
+    return Math.round(Math.min(elapsedNs, Math.max(0, usedNs)));
+  }
+
   forget(call: Call): void {
     this.#calls.delete(call.nonce);
   }
@@ -236,7 +250,10 @@ export class GuardedCarrier implements Carrier, BackendEvents {
       death,
     );
     for (const instance of this.#instances.values()) instance.carrierDied();
-    for (const [candidate, failure] of failures) candidate.call.fail(failure);
+    for (const [candidate, failure] of failures) {
+      const blamed = failure.code !== 'sandbox_lost';
+      candidate.call.fail(failure, blamed ? this.usedBy(candidate.call) : 0);
+    }
     this.#instances.clear();
     if (this.#cause === null) {
       this.options.onFault?.('a sandbox died', {
@@ -262,7 +279,9 @@ export class GuardedCarrier implements Carrier, BackendEvents {
       if (this.ended || this.#calls.size === 0) return;
       const usage = this.#raw?.usage() ?? null;
       if (usage !== null) {
-        for (const call of this.#calls.values()) call.cpuBaselineNs ??= usage.cpuNs;
+        this.#usedNs = usage.cpuNs;
+        for (const call of this.#calls.values())
+          call.cpuBaselineNs ??= usage.cpuNs - call.elapsedMs() * NS_PER_MS;
         const limitMb = this.#memoryLimitMb(watchdog);
         if (usage.residentBytes > limitMb * MB) {
           this.#processMemory = { limitMb, observedMb: Math.ceil(usage.residentBytes / MB) };

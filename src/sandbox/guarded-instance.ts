@@ -19,10 +19,12 @@ export interface Call {
   readonly instance: GuardedInstance;
   /** It waits for a timer inside the sandbox, so nothing of it is running. */
   parked: boolean;
-  /** The process's CPU time when the watchdog first saw this call; null before. */
+  /** The process's CPU time at the start of this call, as the watchdog's first look at it tells; null before. */
   cpuBaselineNs: number | null;
   answer(outcome: RawOutcome): void;
-  fail(failure: Failure): void;
+  /** @param cpuNs what it used, as far as the kernel's account of the process shows it; 0 when it is not to blame. */
+  fail(failure: Failure, cpuNs: number): void;
+  elapsedMs(): number;
 }
 
 /** What an instance that runs nobody's code yet may take of the carrier's memory. */
@@ -116,7 +118,8 @@ export class GuardedInstance implements Instance {
           const failed = reported(outcome, () => timedOut(deadline.elapsedMs()));
           settle({ ...measured(outcome), loadMs: outcome.firstMs, initMs: outcome.second, failure: failed });
         },
-        fail: (failed) => settle(loadFailed(failed)),
+        fail: (failed, cpuNs) => settle({ ...loadFailed(failed), cpuNs, loadMs: deadline.elapsedMs() }),
+        elapsedMs: () => deadline.elapsedMs(),
       });
       raw.load(this.number, call.nonce, request);
       deadline.arm();
@@ -158,7 +161,9 @@ export class GuardedInstance implements Instance {
             code !== undefined && ENDS_INSTANCE.has(code),
           );
         },
-        fail: (failed) => settle(invokeFailed(failed), true),
+        fail: (failed, cpuNs) =>
+          settle({ ...invokeFailed(failed), cpuNs, handlerMs: deadline.elapsedMs() }, true),
+        elapsedMs: () => deadline.elapsedMs(),
       });
       raw.invoke(this.number, call.nonce, request);
       if (this.#loadPending) this.#armWaiting.push(() => deadline.arm());
@@ -185,7 +190,7 @@ export class GuardedInstance implements Instance {
     this.gone();
   }
 
-  #open(kind: Call['kind'], settle: Pick<Call, 'answer' | 'fail'>): Call {
+  #open(kind: Call['kind'], settle: Pick<Call, 'answer' | 'fail' | 'elapsedMs'>): Call {
     this.#openCalls += 1;
     return this.#carrier.open({ kind, instance: this, parked: false, cpuBaselineNs: null, ...settle });
   }
@@ -224,10 +229,10 @@ export class GuardedInstance implements Instance {
     const elapsedMs = (): number => Math.round(clock.nowMs() - startedMs);
     const kill = (): void => {
       const open = call();
-      const usedNs = this.#carrier.raw?.usage()?.cpuNs ?? 0;
+      const cpuNs = this.#carrier.usedBy(open);
       this.#carrier.forget(open);
       this.#carrier.condemn(this);
-      overdue(open.cpuBaselineNs === null ? 0 : Math.max(0, usedNs - open.cpuBaselineNs), elapsedMs());
+      overdue(cpuNs, elapsedMs());
     };
     return {
       arm: () => {

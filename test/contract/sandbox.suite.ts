@@ -19,7 +19,7 @@ const SOURCES: Readonly<Record<Behaviour, string>> = {
   loop: 'exports.handler = () => { for (;;); };',
   // A thrown value whose name never comes: copying it out spins where no termination reaches.
   stuck:
-    'exports.handler = () => { (async () => { throw new (class extends Error { get name() { for (;;); } })(); })(); return new Promise(() => {}); };',
+    'exports.handler = () => { (async () => { throw new (class Spin extends Error { get name() { for (;;); } })(); })(); return new Promise(() => {}); };',
   crash: 'exports.handler = () => "a".repeat(2 ** 29 - 24).split("");',
   exhaust: 'exports.handler = () => { const map = new Map(); for (let i = 0; ; i += 1) map.set(i, { i }); };',
   broken: 'throw new Error("boom");',
