@@ -18,6 +18,9 @@ const FULL = { functionsOfOneTenant: [1, 100, 1_000], tenants: 100, settleMs: 2_
 const SPARE_HOSTS = 28;
 const QUICK = { functionsOfOneTenant: [1, 10], tenants: 5, settleMs: 500 };
 
+/** What the kernel calls a Node process: by its main thread since Node 24. */
+const NODE_COMMANDS: ReadonlySet<string> = new Set(['MainThread', 'node']);
+
 /** Functions stay warm for the whole measurement. */
 const SPEC = {
   runtime: 'isolate',
@@ -44,7 +47,7 @@ export const density: Bench = {
       ],
       notes: [
         'Own memory: private pages, clean and dirty, from smaps_rollup, in MB of 10^6 bytes.',
-        'Hosts are the descendants of the server that are not the jail itself; spare ones are among them.',
+        'Hosts are the Node processes below the server, spare ones among them; others are the jail and any helper.',
       ],
     };
   },
@@ -68,7 +71,7 @@ interface Memory {
   readonly serverResidentMb: number | null;
   readonly hosts: number;
   readonly hostsOwnMb: number | null;
-  readonly jailOwnMb: number | null;
+  readonly othersOwnMb: number | null;
 }
 
 const measureOneTenant = (sizes: Sizes): Promise<Sample[]> =>
@@ -156,13 +159,13 @@ const warmFunctions = async (strata: Strata): Promise<number> => {
 
 const readServer = (serverPid: number): Memory => {
   const processes = descendantsOf(serverPid).flatMap((pid) => readMemory(pid) ?? []);
-  const isJail = ({ command }: { command: string }): boolean => command === 'bwrap';
-  const hosts = processes.filter((process) => !isJail(process));
+  const hosts = processes.filter(({ command }) => NODE_COMMANDS.has(command));
+  const others = processes.filter(({ command }) => !NODE_COMMANDS.has(command));
   return {
     serverResidentMb: readMemory(serverPid)?.residentMb ?? null,
     hosts: hosts.length,
     hostsOwnMb: sum(hosts.map(({ ownMb }) => ownMb)),
-    jailOwnMb: sum(processes.filter(isJail).map(({ ownMb }) => ownMb)),
+    othersOwnMb: sum(others.map(({ ownMb }) => ownMb)),
   };
 };
 
@@ -187,7 +190,7 @@ const toRow = ({ subject, functions, memory, reason }: Sample): Row =>
       functions,
       hosts: memory?.hosts ?? null,
       hostsOwnMb: memory?.hostsOwnMb ?? null,
-      jailOwnMb: memory?.jailOwnMb ?? null,
+      othersOwnMb: memory?.othersOwnMb ?? null,
       serverResidentMb: memory?.serverResidentMb ?? null,
     },
     reason ?? (memory?.hostsOwnMb === null ? 'smaps_rollup of a host cannot be read by this user' : null),
