@@ -1,0 +1,66 @@
+/**
+ * Memory and ancestry of processes, read from /proc.
+ *
+ * A process may end between two reads: it is then left out. `ownMb` is what would be freed if the process ended:
+ * its private pages, clean and dirty.
+ */
+import { readdirSync, readFileSync } from 'node:fs';
+
+export interface ProcessMemory {
+  readonly pid: number;
+  readonly command: string;
+  readonly residentMb: number;
+  /** Null when the kernel does not let this user read it. */
+  readonly ownMb: number | null;
+}
+
+/** Every living descendant of a process, itself excluded. */
+export const descendantsOf = (ancestorPid: number): readonly number[] => {
+  const children = new Map<number, number[]>();
+  for (const name of readdirSync('/proc')) {
+    const parentPid = /^\d+$/.test(name) ? readParentPid(Number(name)) : null;
+    if (parentPid !== null) children.set(parentPid, [...(children.get(parentPid) ?? []), Number(name)]);
+  }
+  const collect = (pid: number): number[] =>
+    (children.get(pid) ?? []).flatMap((child) => [child, ...collect(child)]);
+  return collect(ancestorPid);
+};
+
+export const readMemory = (pid: number): ProcessMemory | null => {
+  const status = readProc(pid, 'status');
+  const residentKb = status === null ? null : fieldKb(status, 'VmRSS');
+  if (status === null || residentKb === null) return null;
+  const rollup = readProc(pid, 'smaps_rollup');
+  const cleanKb = rollup === null ? null : fieldKb(rollup, 'Private_Clean');
+  const dirtyKb = rollup === null ? null : fieldKb(rollup, 'Private_Dirty');
+  return {
+    pid,
+    command: /^Name:\s*(.*)$/m.exec(status)?.[1] ?? '',
+    residentMb: toMb(residentKb),
+    ownMb: cleanKb === null || dirtyKb === null ? null : toMb(cleanKb + dirtyKb),
+  };
+};
+
+/** The command stands in brackets and may itself contain brackets: fields are counted from the last one. */
+const readParentPid = (pid: number): number | null => {
+  const stat = readProc(pid, 'stat');
+  if (stat === null) return null;
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return Number(fields[1]);
+};
+
+const readProc = (pid: number, name: string): string | null => {
+  try {
+    return readFileSync(`/proc/${pid}/${name}`, 'utf8');
+  } catch {
+    return null;
+  }
+};
+
+const fieldKb = (text: string, name: string): number | null => {
+  const value = new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(text)?.[1];
+  return value === undefined ? null : Number(value);
+};
+
+/** Megabytes of 10^6 bytes from the kernel's kilobytes of 1,024. */
+const toMb = (kilobytes: number): number => (kilobytes * 1024) / 1e6;

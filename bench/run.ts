@@ -1,0 +1,44 @@
+/**
+ * Runs every bench, one after the other, and writes `bench/results/<question>.json` and the tables of README.md.
+ *
+ * `--only <question>` runs one. `--quick` proves that all of it runs and writes into a temporary folder instead:
+ * its figures must not be committed. Fails when a figure could not be measured.
+ */
+import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { coldStart } from './cold-start.ts';
+import { density } from './density.ts';
+import { ephemeral } from './ephemeral.ts';
+import { answer, type Bench, progress } from './harness/command.ts';
+import { toMarkdown } from './harness/result.ts';
+import { RESULTS_FOLDER, updateTables } from './tables.ts';
+import { throughput } from './throughput.ts';
+
+const BENCHES: readonly Bench[] = [coldStart, throughput, ephemeral, density];
+
+const run = async (): Promise<void> => {
+  const { values } = parseArgs({
+    options: { quick: { type: 'boolean', default: false }, only: { type: 'string' } },
+  });
+  const chosen = BENCHES.filter(({ question }) => values.only === undefined || values.only === question);
+  if (chosen.length === 0) {
+    throw new Error(
+      `no bench ${values.only}; there are ${BENCHES.map(({ question }) => question).join(', ')}`,
+    );
+  }
+  const folder = values.quick ? mkdtempSync(join(tmpdir(), 'strata-quick-results-')) : RESULTS_FOLDER;
+  mkdirSync(folder, { recursive: true });
+  for (const bench of chosen) {
+    const result = await answer(bench, { quick: values.quick });
+    const path = join(folder, `${bench.question}.json`);
+    writeFileSync(path, `${JSON.stringify(result, null, 2)}\n`);
+    process.stdout.write(`\n## ${bench.question}\n\n${toMarkdown(result)}\n`);
+    progress(`written: ${path}`);
+    if (result.rows.some(({ reason }) => reason !== null)) process.exitCode = 1;
+  }
+  if (!values.quick) updateTables({ check: false });
+};
+
+await run();

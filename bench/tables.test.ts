@@ -1,0 +1,43 @@
+import { expect, it } from 'vitest';
+import { type BenchResult, compare, row } from './harness/result.ts';
+import { withTables } from './tables.ts';
+
+const RESULT: BenchResult = {
+  question: 'speed',
+  quick: false,
+  startedAt: '2026-01-02T03:04:05.000Z',
+  machine: {
+    cpuModel: 'A',
+    cores: 2,
+    memoryGb: 8,
+    kernel: 'Linux 6',
+    commit: 'abc',
+    versions: { node: '24' },
+  },
+  sizes: { rounds: 3 },
+  rows: [row('fast', { p50Ms: 0.5 }), row('absent', { p50Ms: null }, 'it did not start')],
+  comparisons: [compare('fast enough', 0.5, { atMost: 0.4 }), compare('unknown', null, { atLeast: 2 })],
+  notes: ['Read with care.'],
+};
+
+it('replaces what stands between the markers, and nothing else', () => {
+  const text = 'before\n<!-- bench:speed -->\nold\n<!-- /bench:speed -->\nafter\n';
+  const next = withTables(text, () => RESULT);
+  expect(next).toMatch(/^before\n<!-- bench:speed -->\n\| {2}\| p50 ms \|\n/);
+  expect(next).toMatch(/<!-- \/bench:speed -->\nafter\n$/);
+  expect(next).not.toContain('old');
+  expect(withTables(next, () => RESULT)).toBe(next);
+});
+
+it('shows a missed target, a missing figure and its reason', () => {
+  const next = withTables('<!-- bench:speed --><!-- /bench:speed -->', () => RESULT);
+  expect(next).toContain('| fast enough | 0.5 | ≤ 0.4 | no |');
+  expect(next).toContain('| unknown | n/a | ≥ 2 |  |');
+  expect(next).toContain('- Not measured: absent: it did not start');
+});
+
+it('refuses a marker that is not closed', () => {
+  expect(() => withTables('<!-- bench:speed -->\nold', () => RESULT)).toThrow(
+    '1 bench tables are opened and 0',
+  );
+});

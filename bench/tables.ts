@@ -1,0 +1,56 @@
+/**
+ * Writes the committed results into README.md, between `<!-- bench:NAME -->` and `<!-- /bench:NAME -->`.
+ *
+ * `node bench/tables.ts` rewrites the tables; `--check` only says whether they are current, and fails when not.
+ * The tables come from `bench/results/*.json` and from nowhere else.
+ */
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import { REPOSITORY_ROOT } from './harness/machine.ts';
+import { type BenchResult, toMarkdown } from './harness/result.ts';
+
+export const RESULTS_FOLDER = `${REPOSITORY_ROOT}bench/results`;
+const README_PATH = `${REPOSITORY_ROOT}README.md`;
+
+/** The text with every table replaced. @throws when a marker is not closed, or there is no result for one. */
+export const withTables = (text: string, resultOf: (question: string) => BenchResult): string => {
+  const opened = [...text.matchAll(/<!-- bench:([a-z-]+) -->/g)].length;
+  let replaced = 0;
+  const next = text.replace(
+    /<!-- bench:([a-z-]+) -->[\s\S]*?<!-- \/bench:\1 -->/g,
+    (_whole, question: string) => {
+      replaced += 1;
+      return `<!-- bench:${question} -->\n${toMarkdown(resultOf(question))}\n<!-- /bench:${question} -->`;
+    },
+  );
+  if (replaced !== opened) {
+    throw new Error(
+      `${opened} bench tables are opened and ${replaced} closed; add the missing <!-- /bench:… -->`,
+    );
+  }
+  return next;
+};
+
+/** Whether README.md is as its results say; rewrites it unless `check`. */
+export const updateTables = ({ check }: { check: boolean }): boolean => {
+  if (!existsSync(README_PATH)) throw new Error('there is no README.md to hold the bench tables');
+  const text = readFileSync(README_PATH, 'utf8');
+  const next = withTables(text, readResult);
+  if (!check && next !== text) writeFileSync(README_PATH, next);
+  return next === text;
+};
+
+const readResult = (question: string): BenchResult => {
+  const path = `${RESULTS_FOLDER}/${question}.json`;
+  if (!existsSync(path)) throw new Error(`no ${path}; run: node bench/run.ts --only ${question}`);
+  return JSON.parse(readFileSync(path, 'utf8')) as BenchResult;
+};
+
+if (import.meta.main) {
+  const { values } = parseArgs({ options: { check: { type: 'boolean', default: false } } });
+  const current = updateTables({ check: values.check });
+  if (values.check && !current) {
+    process.stderr.write('README.md differs from bench/results; run: node bench/tables.ts\n');
+    process.exitCode = 1;
+  }
+}

@@ -1,0 +1,3 @@
+import { greet } from './greeting.js';
+
+export const handler = (event) => ({ greeting: greet(event.name ?? 'world', event.language ?? 'en') });

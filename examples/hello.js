@@ -1,0 +1,4 @@
+exports.handler = async (event, context) => {
+  console.log(`invocation ${context.invocationId}`);
+  return { hello: event.name ?? 'world' };
+};
