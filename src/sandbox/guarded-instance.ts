@@ -54,6 +54,8 @@ export class GuardedInstance implements Instance {
   #loaded = false;
   #loadPending = false;
   #openCalls = 0;
+  /** A call in it broke a limit. */
+  #broke = false;
   #armWaiting: (() => void)[] = [];
   #graceTimer: Timer | null = null;
 
@@ -198,6 +200,7 @@ export class GuardedInstance implements Instance {
   /** After a call: an instance that must end does so once nobody else is in it. */
   #closed(ends: boolean): void {
     this.#openCalls -= 1;
+    if (ends) this.#broke = true;
     if (ends && this.#state === 'open') this.#state = 'ending';
     if (this.#state === 'ending' && this.#openCalls === 0) this.#end();
   }
@@ -207,9 +210,10 @@ export class GuardedInstance implements Instance {
     this.#state = 'ending';
     if (this.#graceTimer !== null) return;
     this.#carrier.raw?.dispose(this.number);
-    this.#graceTimer = this.#carrier.options.clock.setTimer(this.#carrier.options.killGraceMs, () =>
-      this.#carrier.condemn(this),
-    );
+    // What broke a limit is suspected to run on; what was idle may only have to wait for a busy host.
+    const { clock, killGraceMs, startTimeoutMs } = this.#carrier.options;
+    const graceMs = this.#broke ? killGraceMs : startTimeoutMs;
+    this.#graceTimer = clock.setTimer(graceMs, () => this.#carrier.condemn(this));
   }
 
   /**
