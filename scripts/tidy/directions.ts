@@ -1,0 +1,113 @@
+/**
+ * Which folder of `src/` may import what: core ← ports ← the domain folders ← invocation ← api, cli ← main, index.
+ *
+ * Owns the table. An entry is a folder (`core/`) or one file; an entry that nothing uses is an error, so the table
+ * says what is, not what once was. Tests and fixtures may import more; they have a table of their own.
+ */
+import { posix } from 'node:path';
+import type { Finding } from './finding.ts';
+import { type Import, importsOf, type SourceFile } from './source.ts';
+
+const CORE = 'core/';
+const CLOCK = 'ports/clock.ts';
+
+const ALLOWED: Readonly<Record<string, readonly string[]>> = {
+  core: [],
+  ports: [],
+  config: [CORE],
+  registry: [CORE, 'ports/'],
+  // Only what makes the bundle runs in the server and may fail with an error of the catalogue.
+  guest: ['core/errors.ts'],
+  sandbox: [CORE, 'ports/', 'guest/bundle.ts', 'guest/contract.ts', 'guest/resolve.ts'],
+  pool: [CORE, CLOCK, 'sandbox/api.ts'],
+  scheduler: [CORE, CLOCK, 'pool/layered-pool.ts', 'pool/lease.ts', 'pool/slot.ts'],
+  billing: [CORE],
+  invocation: [
+    ...[CORE, 'ports/', 'billing/receipts.ts', 'registry/api.ts', 'sandbox/api.ts', 'scheduler/scheduler.ts'],
+    ...['pool/api.ts', 'pool/layered-pool.ts', 'pool/lease.ts', 'pool/slot.ts'],
+  ],
+  api: [CORE, CLOCK, 'invocation/api.ts', 'registry/spec-schema.ts'],
+  cli: [
+    ...[CORE, CLOCK, 'config/config.ts', 'invocation/api.ts', 'pool/api.ts'],
+    ...['api/lifecycle.ts', 'api/loopback.ts', 'api/server.ts', 'api/version.ts'],
+    // `serve` starts the library and `doctor` surveys the machine, each loaded only when asked for.
+    ...['index.ts', 'sandbox/isolate/machine.ts'],
+  ],
+  'index.ts': [
+    ...[CORE, 'ports/', 'config/config.ts', 'registry/registry.ts', 'sandbox/isolate/tier.ts'],
+    ...['pool/layered-pool.ts', 'scheduler/scheduler.ts', 'invocation/'],
+  ],
+  'main.ts': ['cli/program.ts'],
+};
+
+/** What tests and their fixtures import beyond that. */
+const ALLOWED_IN_TESTS: Readonly<Record<string, readonly string[]>> = {
+  api: ['ports/manual-clock.ts'],
+  // One suite for every backend; the ones that start processes run it from test/.
+  sandbox: ['../test/contract/sandbox.suite.ts'],
+  pool: ['ports/', 'sandbox/fake/backend.ts', 'sandbox/guard.ts', 'scheduler/scheduler.ts'],
+  scheduler: ['pool/fixture.ts', 'sandbox/fake/backend.ts'],
+};
+
+const HOST = 'src/sandbox/isolate/host/';
+
+export const isTest = (path: string): boolean => /\.test\.ts$|(?:^|[/-])(?:fixture|testing)\.ts$/.test(path);
+
+export const checkDirections = (files: readonly SourceFile[]): Finding[] => {
+  const findings: Finding[] = [];
+  const used = new Set<string>();
+  for (const file of files) {
+    for (const imported of importsOf(file)) {
+      const wrong = directionOf(file, imported, used) ?? hostOf(file, imported);
+      if (wrong !== null) findings.push({ path: file.path, line: imported.line, message: wrong });
+    }
+    // Tests of the guest run it in an isolate of their own; the server never imports a test.
+    const mayLoad = file.path.startsWith(HOST) || isTest(file.path);
+    if (!mayLoad && /\b(?:from|import|require)\s*\(?\s*'isolated-vm'/.test(file.code)) {
+      const message = `isolated-vm is imported; only ${HOST} may, and the server starts that as a process`;
+      findings.push({ path: file.path, line: 1, message });
+    }
+  }
+  return [...findings, ...unused(used)];
+};
+
+const folderOf = (path: string): string => path.slice('src/'.length).split('/')[0] ?? '';
+
+const directionOf = (file: SourceFile, { target }: Import, used: Set<string>): string | null => {
+  const from = folderOf(file.path);
+  if (isTest(target) && !isTest(file.path)) return `${target} is for tests; what both need lies elsewhere`;
+  if (target.startsWith('src/') && folderOf(target) === from) return null;
+  const inside = posix.relative('src', target);
+  const matches = (entry: string): boolean =>
+    entry.endsWith('/') ? inside.startsWith(entry) : inside === entry;
+  const entry = ALLOWED[from]?.find(matches);
+  if (entry !== undefined) {
+    used.add(`${from} → ${entry}`);
+    return null;
+  }
+  const inTests = isTest(file.path) ? ALLOWED_IN_TESTS[from]?.find(matches) : undefined;
+  if (inTests === undefined) return `${from} may not import ${inside}; see scripts/tidy/directions.ts`;
+  used.add(`${from} → ${inTests} (tests)`);
+  return null;
+};
+
+const hostOf = (file: SourceFile, { target, typeOnly }: Import): string | null =>
+  target.startsWith(HOST) && !file.path.startsWith(HOST) && !typeOnly
+    ? `${target} runs inside a host; import its types with "import type", or speak to it in frames`
+    : null;
+
+const unused = (used: ReadonlySet<string>): Finding[] => {
+  const entries = [
+    ...Object.entries(ALLOWED).flatMap(([from, to]) => to.map((entry) => `${from} → ${entry}`)),
+    ...Object.entries(ALLOWED_IN_TESTS).flatMap(([from, to]) =>
+      to.map((entry) => `${from} → ${entry} (tests)`),
+    ),
+  ];
+  return entries
+    .filter((entry) => !used.has(entry))
+    .map((entry) => ({
+      path: 'scripts/tidy/directions.ts',
+      line: 1,
+      message: `nothing imports ${entry}; drop it from the table`,
+    }));
+};
