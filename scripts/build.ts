@@ -19,8 +19,8 @@ import {
 import { dirname, join } from 'node:path';
 import { buildGuestBundle } from '../src/guest/bundle.ts';
 import { buildHostBundle } from '../src/sandbox/isolate/assets.ts';
+import { ROOT } from './tidy/source.ts';
 
-const ROOT = join(import.meta.dirname, '..');
 const PACKAGE = join(ROOT, 'dist');
 const CODE = join(PACKAGE, 'dist');
 const COPIED = ['bin/strata.js', 'examples/hello.js', 'README.md', 'CHANGELOG.md', 'SECURITY.md'];

@@ -5,8 +5,10 @@
  * of them does.
  */
 import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { delimiter, join } from 'node:path';
+import { ROOT } from './tidy/source.ts';
 
 interface Step {
   readonly name: string;
@@ -21,7 +23,6 @@ interface Outcome {
   readonly output: string;
 }
 
-const ROOT = join(import.meta.dirname, '..');
 const BIN = join(ROOT, 'node_modules', '.bin');
 
 const tool = (name: string, command: string, ...args: string[]): Step => ({
@@ -39,6 +40,10 @@ const STEPS: readonly Step[] = [
   tool('format and lint', 'biome', 'check', '.'),
   script('style', 'scripts/tidy.ts'),
   script('generated docs', 'scripts/docs.ts', '--check'),
+  // Until a bench has run there is nothing that the tables could differ from.
+  ...(existsSync(join(ROOT, 'bench', 'results'))
+    ? [script('bench tables', 'bench/tables.ts', '--check')]
+    : []),
 ];
 
 const PARALLEL = Math.min(2, availableParallelism());
