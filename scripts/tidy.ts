@@ -7,6 +7,7 @@
 import { checkCalls, checkWords } from './tidy/bans.ts';
 import { findCycles } from './tidy/cycles.ts';
 import { checkDirections } from './tidy/directions.ts';
+import { checkDocument } from './tidy/documents.ts';
 import type { Finding } from './tidy/finding.ts';
 import { readSource, readText, repositoryFiles, type SourceFile } from './tidy/source.ts';
 import { checkTests } from './tidy/tests.ts';
@@ -49,6 +50,7 @@ const errors = [
   ...cycles.values,
   ...checkCalls(server),
   ...paths.filter((path) => !GENERATED.test(path)).flatMap((path) => checkWords(path, readText(path))),
+  ...paths.filter((path) => path.endsWith('.md')).flatMap((path) => checkDocument(path, readText(path))),
   ...long.errors,
   ...tests.findings,
 ];

@@ -21,7 +21,7 @@ export interface Import {
 export interface SourceFile {
   readonly path: string;
   readonly text: string;
-  /** The text with every comment replaced by spaces; line numbers stay. */
+  /** The text with comments, and what is quoted and no module specifier, replaced by spaces; line numbers stay. */
   readonly code: string;
   /** The code with the contents of strings and regular expressions replaced by spaces too. */
   readonly bare: string;
@@ -65,9 +65,10 @@ const TOKEN =
   /\/\/[^\n]*|\/\*[\s\S]*?\*\/|'(?:\\.|[^'\\\n])*'|"(?:\\.|[^"\\\n])*"|`(?:\\[\s\S]|[^`\\])*`|(?<=[(,=:[!&|?{};\n]\s*)\/(?:\\.|\[(?:\\.|[^\]\\\n])*\]|[^/\\\n[])+\/[a-z]*/g;
 
 const scan = (text: string): { code: string; bare: string } => {
-  const isComment = (token: string): boolean => token.startsWith('//') || token.startsWith('/*');
+  const isSpecifier = (token: string): boolean => /^'\.[^'\s(]*'$|^'[a-z@][\w:@/-]*'$/.test(token);
   return {
-    code: text.replace(TOKEN, (token) => (isComment(token) ? blank(token) : token)),
+    // Of all that is quoted only what can be a specifier stays: programs in strings are not this file's imports.
+    code: text.replace(TOKEN, (token) => (isSpecifier(token) ? token : blank(token))),
     // A template's expressions are code, so templates stay as they are.
     bare: text.replace(TOKEN, (token) => (token.startsWith('`') ? token : blank(token))),
   };
