@@ -1,0 +1,56 @@
+/**
+ * What hostile code does to the engine, the clock and the memory, and that nobody else notices.
+ */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Arena } from './arena.ts';
+import { ASYNC_CASES, CPU_CASES, ERROR_CASES, KNOWN_CRASHES, MEMORY_CASES } from './engine-cases.ts';
+
+let arena: Arena;
+
+beforeAll(async () => {
+  arena = await Arena.open();
+});
+
+afterAll(() => arena.close());
+
+describe.each([
+  ['what is known to break isolated-vm', KNOWN_CRASHES],
+  ['CPU', CPU_CASES],
+  ['asynchronous work', ASYNC_CASES],
+  ['error bombs', ERROR_CASES],
+  ['memory', MEMORY_CASES],
+] as const)('%s', (_group, cases) => {
+  it.each(cases)('bounds $name', async (hostile) => {
+    await arena.run(hostile);
+  });
+});
+
+it('runs several instances side by side that fill their memory nearly', async () => {
+  const source =
+    'const kept = []; exports.handler = () => { for (let i = kept.length; i < 18; i += 1) kept.push(new Array(2 ** 17).fill(i)); return kept.length; };';
+  const names = ['near-1', 'near-2', 'near-3', 'near-4'];
+  for (const name of names) {
+    const spec = {
+      runtime: 'isolate',
+      code: { source },
+      memoryMb: 32,
+      timeoutMs: 10_000,
+      cpuMs: 10_000,
+    } as const;
+    await arena.executor.deploy({ tenant: 'mallory', name, ...spec });
+  }
+  for (let round = 0; round < 2; round += 1) {
+    const answers = await Promise.all(
+      names.map((name) => arena.executor.invoke({ tenant: 'mallory', function: name })),
+    );
+    expect(answers.map(({ result }) => result)).toEqual([18, 18, 18, 18]);
+  }
+  await arena.canary();
+});
+
+it('never gave the neighbour another host, and keeps no tenant together with another', () => {
+  const { sandboxes = [] } = arena.executor.pools().tiers.isolate ?? {};
+  const own = sandboxes.filter(({ tenant }) => tenant === 'neighbour');
+  expect(own, JSON.stringify(own)).toHaveLength(1);
+  arena.checkSlots();
+});
