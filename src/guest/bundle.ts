@@ -10,6 +10,8 @@ import { fileURLToPath } from 'node:url';
 import { StrataError } from '../core/errors.ts';
 
 const BEFORE = '"use strict";((module)=>{';
+/** Functions that every boot calls. */
+const EAGER = ['boot', 'lockDown', 'installTimers', 'installGlobals', 'defineLazy'] as const;
 const AFTER = 'return module.exports.boot})({exports:{}})';
 
 /** The script: made beforehand in a published package, bundled now in a checkout. */
@@ -44,5 +46,25 @@ const bundleGuest = async (): Promise<string> => {
   if (output === undefined) {
     throw new StrataError('internal_error', 'The guest bootstrap could not be bundled.');
   }
-  return output.text;
+  return EAGER.reduce(compileEagerly, output.text);
+};
+
+/**
+ * Puts a function in parentheses. The engine then compiles it with the script, so that the code cache has it, and
+ * not at its first call; that takes a tenth of a millisecond off every boot. The bundler drops such parentheses.
+ * Braces are only counted, so those functions must hold no unbalanced brace in a string.
+ */
+const compileEagerly = (script: string, name: string): string => {
+  const head = new RegExp(`[,; ]${name}=(?=(?:\\([^()]*\\)|\\w+)=>\\{)`).exec(script);
+  if (head === null)
+    throw new StrataError('internal_error', `The guest bootstrap has no function '${name}'.`);
+  const start = head.index + head[0].length;
+  let depth = 0;
+  for (let at = script.indexOf('=>{', start) + 2; at < script.length; at += 1) {
+    if (script[at] === '{') depth += 1;
+    else if (script[at] === '}') depth -= 1;
+    if (depth === 0)
+      return `${script.slice(0, start)}(${script.slice(start, at + 1)})${script.slice(at + 1)}`;
+  }
+  throw new StrataError('internal_error', `The function '${name}' of the guest bootstrap does not end.`);
 };

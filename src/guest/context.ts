@@ -6,7 +6,7 @@
 import { now } from './clock.ts';
 import { MathFloor } from './primordials.ts';
 
-export interface FunctionIdentity {
+interface FunctionIdentity {
   readonly functionName: string;
   readonly functionVersion: string;
   readonly memoryMb: number;

@@ -11,7 +11,7 @@ import { cut } from './primordials.ts';
 import { type Owner, settleFailure } from './records.ts';
 import { withoutBootstrap } from './stack.ts';
 
-export type DescribedError = NonNullable<GuestFailure['error']>;
+type DescribedError = NonNullable<GuestFailure['error']>;
 
 const TEXT_MAX_CHARS = 8_192;
 const DETAIL_MAX_CHARS = 1_000;

@@ -17,7 +17,7 @@ import {
   SymbolToString,
 } from './primordials.ts';
 
-export const LINE_MAX_CHARS = 16_384;
+const LINE_MAX_CHARS = 16_384;
 const DEEP = 4;
 
 /** Arguments of a console method as one text. */

@@ -12,7 +12,7 @@ import { ArrayIsArray, cut, JSONParse, JSONStringify, ReflectApply } from './pri
 import { limits, type Owner, settle, settleFailure } from './records.ts';
 
 /** How a call ends: what to do with its value, and with what it threw. */
-export interface Outcome {
+interface Outcome {
   readonly returned: (owner: Owner, value: unknown) => void;
   readonly threw: (owner: Owner, thrown: unknown) => void;
 }

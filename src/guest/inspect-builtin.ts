@@ -27,7 +27,7 @@ import {
 } from './primordials.ts';
 import { withoutBootstrap } from './stack.ts';
 
-export interface BuiltIn {
+interface BuiltIn {
   /** Stands before the brackets, or alone. */
   readonly prefix: string;
   /** Without items only the prefix is shown. */

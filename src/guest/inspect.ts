@@ -109,7 +109,7 @@ const arrange = (
   close: string,
 ): string => {
   const start = prefix === '' ? open : `${prefix} ${open}`;
-  let width = items.length + run.indentation + start.length + 10;
+  let width = 2 * items.length + run.indentation + start.length + 10;
   let inline = '';
   let block = '';
   const margin = spaces(run.indentation);
@@ -150,7 +150,7 @@ const quoteString = (text: string): string => {
 };
 
 const keyText = (key: string | symbol): string => {
-  if (typeof key === 'symbol') return `[${SymbolToString(key)}]`;
+  if (typeof key === 'symbol') return SymbolToString(key);
   return isIdentifier(key) ? key : quoteString(key);
 };
 

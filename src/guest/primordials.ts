@@ -31,7 +31,6 @@ export const JSONStringify: (value: unknown) => string | undefined = JSON.string
 export const DateNow = Date.now;
 export const MathFloor = Math.floor;
 export const MathCeil = Math.ceil;
-export const NumberIsInteger = Number.isInteger;
 export const StringOf = String;
 export const NumberOf = Number;
 export const ParseInt = parseInt;
@@ -49,7 +48,6 @@ export const StringIndexOf = uncurry(String.prototype.indexOf) as (
 ) => number;
 export const StringCharCodeAt = uncurry(String.prototype.charCodeAt);
 export const StringIsWellFormed = uncurry(String.prototype.isWellFormed);
-export const NumberToString = uncurry(Number.prototype.toString);
 export const SymbolToString = uncurry(Symbol.prototype.toString);
 export const BigIntToString = uncurry(BigInt.prototype.toString);
 export const FunctionToString = uncurry(Function.prototype.toString);

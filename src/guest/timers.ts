@@ -166,7 +166,7 @@ export const installTimers = (scope: object): void => {
 };
 
 /** Ends a timer; does nothing for one that has ended. */
-export const remove = (timer: TimerState): void => {
+const remove = (timer: TimerState): void => {
   if (!MapDelete(timersById, timer.id)) return;
   const { owner } = timer;
   if (owner.timers !== null) MapDelete(owner.timers, timer.id);

@@ -1,7 +1,8 @@
 /**
  * The newest finished invocations, in memory: for receipts and logs.
  *
- * Owns a ring. Bounded in entries and in characters of log; the oldest goes first. Never persists.
+ * Owns a ring. Bounded in entries and in characters of log; the oldest goes first. Never persists. Adding is on the
+ * path of every invocation and costs a store; finding is rare and looks through all.
  */
 import type { Finished } from '../billing/receipts.ts';
 import { StrataError } from '../core/errors.ts';
@@ -18,8 +19,12 @@ const LOG_MAX_CHARS = 32 * 1024 * 1024;
 
 export class Records {
   readonly #limits: RecordLimits;
-  /** In the order in which they finished: a Map keeps it, and its first key is the oldest. */
-  readonly #entries = new Map<string, Finished>();
+  /** A ring: `#next` is where the next one goes, over the oldest when the ring is full. */
+  readonly #ring: (Finished | undefined)[] = [];
+  #next = 0;
+  /** The oldest that still has its log; those before it gave theirs up. */
+  #logged = 0;
+  #added = 0;
   #logChars = 0;
 
   constructor(limits: RecordLimits) {
@@ -27,16 +32,21 @@ export class Records {
   }
 
   add(finished: Finished): void {
-    if (this.#limits.maxInvocations === 0) return;
-    this.#entries.set(finished.invocationId, finished);
+    const { maxInvocations } = this.#limits;
+    if (maxInvocations === 0) return;
+    const replaced = this.#ring[this.#next];
+    if (replaced !== undefined && replaced.logs.length > 0) this.#logChars -= charsOf(replaced);
+    this.#ring[this.#next] = finished;
+    this.#next = (this.#next + 1) % maxInvocations;
+    this.#added += 1;
+    if (finished.logs.length === 0) return;
     this.#logChars += charsOf(finished);
-    while (this.#entries.size > this.#limits.maxInvocations || this.#logChars > LOG_MAX_CHARS)
-      this.#dropOldest();
+    if (this.#logChars > LOG_MAX_CHARS) this.#dropLogs();
   }
 
   /** @throws StrataError `not_found`, also for what belongs to another tenant. */
   get(invocationId: string, tenant: string): Finished {
-    const finished = this.#entries.get(invocationId);
+    const finished = this.#ring.find((entry) => entry?.invocationId === invocationId);
     if (finished === undefined || finished.function.tenant !== tenant) {
       throw new StrataError(
         'not_found',
@@ -50,8 +60,11 @@ export class Records {
   logs(tenant: string, name: string, limit: number): FunctionLogLine[] {
     const newestFirst: FunctionLogLine[] = [];
     const wanted = Math.min(limit, this.#limits.maxLogLines);
-    for (const { invocationId, function: record, logs } of [...this.#entries.values()].reverse()) {
-      if (record.name !== name || record.tenant !== tenant) continue;
+    for (let age = 1; age <= this.#ring.length; age += 1) {
+      const finished = this.#ring[(this.#next - age + this.#ring.length) % this.#ring.length];
+      if (finished === undefined || finished.function.name !== name) continue;
+      if (finished.function.tenant !== tenant) continue;
+      const { logs, invocationId } = finished;
       for (let index = logs.length - 1; index >= 0; index -= 1) {
         const line = logs[index];
         if (newestFirst.length >= wanted) return newestFirst.reverse();
@@ -61,11 +74,18 @@ export class Records {
     return newestFirst.reverse();
   }
 
-  #dropOldest(): void {
-    for (const [id, finished] of this.#entries) {
-      this.#entries.delete(id);
-      this.#logChars -= charsOf(finished);
-      return;
+  /** Takes the logs of the oldest until the rest fits; their receipts stay, marked as truncated. */
+  #dropLogs(): void {
+    const { maxInvocations } = this.#limits;
+    this.#logged = Math.max(this.#logged, this.#added - this.#ring.length);
+    while (this.#logChars > LOG_MAX_CHARS && this.#logged < this.#added) {
+      const at = this.#logged % maxInvocations;
+      const oldest = this.#ring[at];
+      if (oldest !== undefined && oldest.logs.length > 0) {
+        this.#logChars -= charsOf(oldest);
+        this.#ring[at] = { ...oldest, logs: [], logTruncated: true };
+      }
+      this.#logged += 1;
     }
   }
 }

@@ -15,7 +15,7 @@ describe('the layered pool', () => {
 
   it('starts from code, then runtime, then container, then none', async () => {
     const { pool, scheduler, clock } = await createBench({
-      ...{ settings: { runtimesPerPristine: 1, maxSandboxes: 2, spareRuntimes: 0 }, capacity: 2 },
+      ...{ settings: { runtimesPerPristine: 1, maxSandboxes: 3, spareRuntimes: 0 }, capacity: 2 },
     });
     const pending = [1, 2, 3].map(() => Promise.resolve(scheduler.acquire(place('f'))));
     await clock.advance(60);

@@ -5,16 +5,18 @@
  * scheduler does, and is told when something becomes ready. Invariants: a tainted sandbox serves its tenant alone;
  * every lease ends; slots are conserved (see `slot.ts`).
  */
-import PQueue from 'p-queue';
 import { StrataError } from '../core/errors.ts';
 import type { Clock, Timer } from '../ports/clock.ts';
-import type { CarrierExit, SandboxTier } from '../sandbox/api.ts';
+import type { Carrier, CarrierExit, SandboxTier } from '../sandbox/api.ts';
 import type { SlotCounts, TierView } from './api.ts';
+import { longestIdle, roomFor } from './choice.ts';
 import { Lease } from './lease.ts';
 import { type Action, type PolicySettings, planFixed } from './policy.ts';
 import { Quarantine } from './quarantine.ts';
 import { ReadySlots } from './ready-slots.ts';
 import { isFree, type Placement, type Sandbox, type Slot, Slots, taint } from './slot.ts';
+import { Starts } from './starts.ts';
+import { Tally } from './tally.ts';
 import { viewTier } from './view.ts';
 
 export interface PoolOptions {
@@ -48,10 +50,20 @@ export interface StartTiming {
   readonly bootMs: number;
 }
 
-/** Refills wait this long after a start, so that they do not hold up the invocation that made them necessary. */
-const REFILL_DELAY_MS = 3;
-const BACKOFF_MIN_MS = 250;
-const BACKOFF_MAX_MS = 30_000;
+/** Who waits for a start, and what it has taken so far. */
+interface Asked {
+  readonly placement: Placement;
+  readonly callbacks: StartCallbacks;
+  readonly start: 'none' | 'container';
+  readonly provisionMs: number;
+}
+
+/**
+ * Refilling costs the sandbox about a millisecond for each runtime, and would hold up the very invocations that made
+ * it necessary: it waits for so long a pause between starts, but no longer than the second figure in all.
+ */
+const REFILL_QUIET_MS = 5;
+const REFILL_DELAY_MAX_MS = 50;
 
 export class LayeredPool {
   readonly #options: PoolOptions;
@@ -60,21 +72,23 @@ export class LayeredPool {
   readonly #slots = new Slots();
   readonly #ready = new ReadySlots();
   readonly #quarantine = new Quarantine();
-  readonly #provisions: PQueue;
-  readonly #instanceCounts = new Map<string, number>();
+  readonly #starts: Starts;
+  /** Instances that run, load or start, by function. */
+  readonly #instances = new Tally();
   /** Instances that are loading code, by function. */
-  readonly #loading = new Map<string, number>();
+  readonly #loading = new Tally();
   #nextNumber = 1;
-  #failures = 0;
-  #retryAtMs = 0;
   #refill: Timer | null = null;
+  #refillBy = 0;
   #sweep: Timer | null = null;
   #closed = false;
 
   constructor(options: PoolOptions) {
     this.#options = options;
     this.#clock = options.clock;
-    this.#provisions = new PQueue({ concurrency: options.settings.startParallelism });
+    this.#starts = new Starts(options.tier, options.clock, options.settings.startParallelism, (...fault) => {
+      if (!this.#closed) options.events.fault(...fault);
+    });
     this.#plan();
     this.#scheduleSweep();
   }
@@ -89,7 +103,11 @@ export class LayeredPool {
   takeRuntime(placement: Placement): Lease | null {
     if (this.instancesOf(placement.key) >= placement.maxInstances) return null;
     const slot = this.#ready.runtime(placement, this.#quarantine.has(placement.key));
-    if (slot === null) return null;
+    if (slot === null) {
+      // There is none left to be held up.
+      this.#plan();
+      return null;
+    }
     this.#claim(slot.sandbox, placement);
     return this.#lease(slot, placement, 'runtime', 0, 0);
   }
@@ -106,25 +124,28 @@ export class LayeredPool {
    */
   start(placement: Placement, from: 'container' | 'none' | 'best', callbacks: StartCallbacks): boolean {
     if (this.#closed || this.instancesOf(placement.key) >= placement.maxInstances) return false;
-    const sandbox = from === 'none' ? null : this.#roomFor(placement);
-    if (sandbox !== null) {
+    const alone = this.#quarantine.has(placement.key);
+    const sandbox = from === 'none' ? null : roomFor(this.#sandboxes, placement, alone);
+    const carrier = sandbox?.carrier ?? null;
+    if (sandbox !== null && carrier !== null) {
       this.#claim(sandbox, placement);
-      this.#boot(sandbox, placement.memoryMb, placement, { callbacks, start: 'container', provisionMs: 0 });
+      const asked: Asked = { placement, callbacks, start: 'container', provisionMs: 0 };
+      void this.#boot(carrier, sandbox, placement.memoryMb, asked);
       return true;
     }
     if (from === 'container' || !this.#makeRoom()) return false;
-    this.#provision(placement, callbacks);
+    void this.#provision(placement, callbacks);
     return true;
   }
 
   /** Instances that run, load or start for a function. */
   instancesOf(key: string): number {
-    return this.#instanceCounts.get(key) ?? 0;
+    return this.#instances.of(key);
   }
 
   /** Places that instances which are loading this function's code will have beside the lease that loads them. */
   comingPlaces(placement: Placement): number {
-    return (this.#loading.get(placement.key) ?? 0) * (placement.concurrency - 1);
+    return this.#loading.of(placement.key) * (placement.concurrency - 1);
   }
 
   /** Ends what holds an older revision of a function: idle instances now, busy ones when they are done. */
@@ -184,7 +205,7 @@ export class LayeredPool {
     this.#closed = true;
     this.#refill?.cancel();
     this.#sweep?.cancel();
-    this.#provisions.clear();
+    this.#starts.close();
     await this.#options.tier.close();
   }
 
@@ -204,8 +225,8 @@ export class LayeredPool {
     if (slot.layer === 'runtime') {
       slot.layer = 'code';
       slot.loading = true;
-      add(this.#loading, placement.key, 1);
-      if (slot.placement === null) this.#count(placement.key, 1);
+      this.#loading.add(placement.key, 1);
+      if (slot.placement === null) this.#instances.add(placement.key, 1);
       slot.placement = placement;
       this.#refillSoon();
     } else if (slot.inFlight < placement.concurrency) {
@@ -223,11 +244,7 @@ export class LayeredPool {
   #loadEnded(slot: Slot): void {
     if (!slot.loading || slot.placement === null) return;
     slot.loading = false;
-    add(this.#loading, slot.placement.key, -1);
-  }
-
-  #count(key: string, by: number): void {
-    add(this.#instanceCounts, key, by);
+    this.#loading.add(slot.placement.key, -1);
   }
 
   /** A sandbox becomes a tenant's, or one function's alone; its spare runtimes go with it. */
@@ -238,131 +255,84 @@ export class LayeredPool {
     for (const slot of sandbox.slots) if (slot.state === 'free') this.#ready.add(slot);
   }
 
-  /** A sandbox that is up and may hold one more instance of this function: its own first, then a pristine one. */
-  #roomFor(placement: Placement): Sandbox | null {
-    const alone = this.#quarantine.has(placement.key);
-    let best: Sandbox | null = null;
-    for (const sandbox of this.#sandboxes) {
-      if (sandbox.state !== 'ready' || sandbox.doubtful > 0) continue;
-      if (sandbox.slots.size >= sandbox.capacity) continue;
-      const own = alone
-        ? sandbox.quarantinedFor?.key === placement.key
-        : sandbox.tenant === placement.tenant && sandbox.quarantinedFor === null;
-      if (!own && sandbox.tenant !== null) continue;
-      const nearer = own && (best === null || best.tenant === null || sandbox.usedMs > best.usedMs);
-      if (nearer || best === null) best = sandbox;
-    }
-    return best;
-  }
-
-  /** Whether one more sandbox may start; an idle one of the longest standing is ended for it if need be. */
+  /** Whether one more sandbox may start; one that is idle is ended for it if need be. */
   #makeRoom(): boolean {
-    const live = [...this.#sandboxes].filter((sandbox) => sandbox.state !== 'ending');
-    if (live.length < this.#options.settings.maxSandboxes) return true;
-    const idle = live
-      .filter(
-        (sandbox) => sandbox.state === 'ready' && [...sandbox.slots].every((slot) => slot.state === 'free'),
-      )
-      .sort((one, other) => one.usedMs - other.usedMs)[0];
-    if (idle === undefined) return false;
-    this.#end(idle, 'evicted');
-    return true;
+    let live = 0;
+    for (const { state } of this.#sandboxes) if (state !== 'ending') live += 1;
+    if (live < this.#options.settings.maxSandboxes) return true;
+    const idle = longestIdle(this.#sandboxes);
+    if (idle !== null) this.#end(idle, 'evicted');
+    return idle !== null;
   }
 
-  #provision(placement: Placement | null, callbacks: StartCallbacks | null): void {
+  async #provision(placement: Placement | null, callbacks: StartCallbacks | null): Promise<void> {
     const startedMs = this.#clock.nowMs();
     const sandbox: Sandbox = {
       ...{ number: this.#nextNumber, state: 'starting', carrier: null, capacity: this.#options.capacity },
-      ...{ tenant: placement?.tenant ?? null, quarantinedFor: null, slots: new Set(), doubtful: 0 },
+      ...{ tenant: null, quarantinedFor: null, slots: new Set(), doubtful: 0 },
       ...{ spareMemoryMb: this.#options.settings.runtimeMemoryMb, usedMs: startedMs },
     };
     this.#nextNumber += 1;
     this.#sandboxes.add(sandbox);
     if (placement !== null) {
-      this.#count(placement.key, 1);
+      this.#instances.add(placement.key, 1);
       this.#claim(sandbox, placement);
     }
-    const priority = placement === null ? 0 : 1;
-    this.#provisions
-      .add(() => this.#options.tier.provision(), { priority })
-      .then(
-        (carrier) => {
-          sandbox.carrier = carrier;
-          this.#failures = 0;
-          void carrier.exited.then((exit) => this.#exited(sandbox, exit));
-          if (sandbox.state !== 'starting') carrier.kill('shutdown');
-          else sandbox.state = 'ready';
-          if (placement !== null) {
-            this.#count(placement.key, -1);
-            const provisionMs = this.#clock.nowMs() - startedMs;
-            if (callbacks !== null)
-              this.#boot(sandbox, placement.memoryMb, placement, { callbacks, start: 'none', provisionMs });
-          }
-          this.#plan();
-        },
-        (thrown: unknown) => {
-          this.#sandboxes.delete(sandbox);
-          sandbox.state = 'gone';
-          if (placement !== null) this.#count(placement.key, -1);
-          this.#startFailed(thrown, callbacks);
-        },
-      );
+    try {
+      const carrier = await this.#starts.provision(placement !== null);
+      sandbox.carrier = carrier;
+      void carrier.exited.then((exit) => this.#exited(sandbox, exit));
+      if (sandbox.state === 'starting') sandbox.state = 'ready';
+      else carrier.kill('shutdown');
+      if (placement === null || callbacks === null) return;
+      const provisionMs = this.#clock.nowMs() - startedMs;
+      void this.#boot(carrier, sandbox, placement.memoryMb, {
+        ...{ placement, callbacks, start: 'none', provisionMs },
+      });
+    } catch (thrown) {
+      this.#sandboxes.delete(sandbox);
+      sandbox.state = 'gone';
+      callbacks?.failed(thrown as StrataError);
+    } finally {
+      if (placement !== null) this.#instances.add(placement.key, -1);
+      this.#refillSoon();
+    }
   }
 
-  #boot(
-    sandbox: Sandbox,
-    memoryMb: number,
-    placement: Placement | null,
-    asked: { callbacks: StartCallbacks; start: 'none' | 'container'; provisionMs: number } | null,
-  ): void {
+  async #boot(carrier: Carrier, sandbox: Sandbox, memoryMb: number, asked: Asked | null): Promise<void> {
     const startedMs = this.#clock.nowMs();
     const slot: Slot = {
-      ...{ sandbox, memoryMb, state: 'starting', layer: 'runtime', instance: null, placement },
-      ...{ inFlight: 0, loading: false, retired: false, usedMs: startedMs, listed: null },
+      ...{ sandbox, memoryMb, state: 'starting', layer: 'runtime', instance: null },
+      ...{ placement: asked?.placement ?? null, inFlight: 0, loading: false, retired: false },
+      ...{ usedMs: startedMs, listed: null },
     };
     this.#slots.add(slot);
-    if (placement !== null) this.#count(placement.key, 1);
-    const booting = sandbox.carrier?.boot(memoryMb);
-    if (booting === undefined) throw new StrataError('internal_error', 'A boot in a sandbox that is not up.');
-    booting.then(
-      (instance) => {
-        if (slot.state !== 'starting') return;
-        slot.instance = instance;
-        this.#slots.move(slot, 'free');
-        if (asked !== null) {
-          const bootMs = this.#clock.nowMs() - startedMs;
-          asked.callbacks.ready(slot, { start: asked.start, provisionMs: asked.provisionMs, bootMs });
-        }
-        if (isFree(slot)) {
-          // Whoever asked has found another meanwhile: it is a spare runtime now.
-          if (slot.placement !== null) this.#count(slot.placement.key, -1);
-          slot.placement = null;
-          this.#ready.add(slot);
-          this.#options.events.ready(slot);
-          this.#plan();
-        }
-      },
-      (thrown: unknown) => {
-        if (slot.state !== 'gone') this.#gone(slot);
-        this.#startFailed(thrown, asked?.callbacks ?? null);
-      },
-    );
+    if (slot.placement !== null) this.#instances.add(slot.placement.key, 1);
+    try {
+      slot.instance = await this.#starts.boot(carrier, memoryMb);
+    } catch (thrown) {
+      if (slot.state !== 'gone') this.#gone(slot);
+      asked?.callbacks.failed(thrown as StrataError);
+      this.#refillSoon();
+      return;
+    }
+    if (slot.state !== 'starting') return;
+    this.#slots.move(slot, 'free');
+    if (asked !== null) {
+      const bootMs = this.#clock.nowMs() - startedMs;
+      asked.callbacks.ready(slot, { start: asked.start, provisionMs: asked.provisionMs, bootMs });
+    }
+    if (isFree(slot)) this.#becomeSpare(slot);
   }
 
-  #startFailed(thrown: unknown, callbacks: StartCallbacks | null): void {
-    const error =
-      thrown instanceof StrataError
-        ? thrown
-        : new StrataError('start_failed', `A sandbox could not be started: ${String(thrown)}`, {
-            cause: thrown,
-          });
-    this.#failures += 1;
-    this.#retryAtMs =
-      this.#clock.nowMs() + Math.min(BACKOFF_MAX_MS, BACKOFF_MIN_MS * 2 ** (this.#failures - 1));
-    if (!this.#closed)
-      this.#options.events.fault('a start failed', { failures: this.#failures, detail: error.message });
-    callbacks?.failed(error);
-    this.#refillSoon();
+  /** A runtime that nobody waits for, or whoever did has found another meanwhile. */
+  #becomeSpare(slot: Slot): void {
+    if (slot.placement !== null) this.#instances.add(slot.placement.key, -1);
+    slot.placement = null;
+    slot.retired = false;
+    this.#ready.add(slot);
+    this.#options.events.ready(slot);
+    this.#plan();
   }
 
   /** Ends an instance. One that broke a limit keeps its sandbox from taking more until it has let go. */
@@ -384,7 +354,7 @@ export class LayeredPool {
 
   #gone(slot: Slot): void {
     this.#slots.move(slot, 'gone');
-    if (slot.placement !== null) this.#count(slot.placement.key, -1);
+    if (slot.placement !== null) this.#instances.add(slot.placement.key, -1);
   }
 
   #end(sandbox: Sandbox, cause: 'idle' | 'evicted'): void {
@@ -408,11 +378,12 @@ export class LayeredPool {
   }
 
   #refillSoon(): void {
-    if (this.#refill !== null || this.#closed) return;
-    this.#refill = this.#clock.setTimer(REFILL_DELAY_MS, () => {
-      this.#refill = null;
-      this.#plan();
-    });
+    if (this.#closed) return;
+    const now = this.#clock.nowMs();
+    if (this.#refill === null) this.#refillBy = now + REFILL_DELAY_MAX_MS;
+    this.#refill?.cancel();
+    const delayMs = Math.min(REFILL_QUIET_MS, this.#refillBy - now);
+    this.#refill = this.#clock.setTimer(Math.max(0, delayMs), () => this.#plan());
   }
 
   #planned(): readonly Action[] {
@@ -420,12 +391,16 @@ export class LayeredPool {
   }
 
   #plan(): void {
+    this.#refill?.cancel();
+    this.#refill = null;
     if (this.#closed) return;
     for (const action of this.#planned()) {
       if (action.kind === 'start-sandbox') {
-        if (this.#clock.nowMs() >= this.#retryAtMs) this.#provision(null, null);
-      } else if (action.kind === 'boot-runtime') this.#boot(action.sandbox, action.memoryMb, null, null);
-      else if (action.kind === 'dispose-slot') this.#drain(action.slot);
+        if (!this.#starts.holdsOff) void this.#provision(null, null);
+      } else if (action.kind === 'boot-runtime') {
+        const { sandbox, memoryMb } = action;
+        if (sandbox.carrier !== null) void this.#boot(sandbox.carrier, sandbox, memoryMb, null);
+      } else if (action.kind === 'dispose-slot') this.#drain(action.slot);
       else this.#end(action.sandbox, 'idle');
     }
   }
@@ -439,12 +414,6 @@ export class LayeredPool {
     });
   }
 }
-
-const add = (counts: Map<string, number>, key: string, by: number): void => {
-  const count = (counts.get(key) ?? 0) + by;
-  if (count === 0) counts.delete(key);
-  else counts.set(key, count);
-};
 
 const anyStarting = (sandbox: Sandbox): boolean =>
   [...sandbox.slots].some((slot) => slot.state === 'starting');

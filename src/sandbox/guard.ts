@@ -11,7 +11,8 @@ import type { Random } from '../ports/random.ts';
 import type { Carrier, CarrierExit, Instance, KillCause, SandboxTier } from './api.ts';
 import type { Backend, BackendCarrier, BackendEvents, RawOutcome } from './backend.ts';
 import { assignBlame, type Death } from './blame.ts';
-import { type Call, GuardedInstance } from './guarded-instance.ts';
+import type { Call, CallKind } from './call.ts';
+import { GuardedInstance } from './guarded-instance.ts';
 
 export interface GuardOptions {
   readonly clock: Clock;
@@ -158,11 +159,10 @@ export class GuardedCarrier implements Carrier, BackendEvents {
   }
 
   /** Registers a call; its nonce comes back with the answer. */
-  open(call: Omit<Call, 'nonce'>): Call {
-    const opened: Call = Object.assign(call, { nonce: this.options.random.nonce() });
-    this.#calls.set(opened.nonce, opened);
+  open(call: Call): void {
+    call.nonce = this.options.random.nonce();
+    this.#calls.set(call.nonce, call);
     if (this.#watchdog === null && this.options.watchdog !== null) this.#watch(this.options.watchdog);
-    return opened;
   }
 
   /**
@@ -203,7 +203,7 @@ export class GuardedCarrier implements Carrier, BackendEvents {
 
   parked(number: number, nonce: number, parked: boolean): void {
     const call = this.#calls.get(nonce);
-    if (call !== undefined && call.instance.number === number) call.parked = parked;
+    if (call !== undefined && call.home.number === number) call.parked = parked;
   }
 
   disposed(number: number): void {
@@ -220,9 +220,9 @@ export class GuardedCarrier implements Carrier, BackendEvents {
     this.kill('protocol');
   }
 
-  #answer(number: number, nonce: number, kind: Call['kind'], outcome: RawOutcome): void {
+  #answer(number: number, nonce: number, kind: CallKind, outcome: RawOutcome): void {
     const call = this.#calls.get(nonce);
-    if (call === undefined || call.kind !== kind || call.instance.number !== number) {
+    if (call === undefined || call.kind !== kind || call.home.number !== number) {
       if (!this.ended) this.violated(`an answer to call ${nonce}, which is not open`);
       return;
     }
@@ -244,12 +244,13 @@ export class GuardedCarrier implements Carrier, BackendEvents {
       calls.map((call) => ({
         call,
         parked: call.parked,
-        instance: call.instance.number,
-        memoryMb: call.instance.memoryMb,
+        instance: call.home.number,
+        memoryMb: call.home.memoryMb,
       })),
       death,
     );
-    for (const instance of this.#instances.values()) instance.carrierDied();
+    const instances = [...this.#instances.values()];
+    for (const instance of instances) instance.carrierDied();
     for (const [candidate, failure] of failures) {
       const blamed = failure.code !== 'sandbox_lost';
       candidate.call.fail(failure, blamed ? this.usedBy(candidate.call) : 0);
@@ -267,7 +268,7 @@ export class GuardedCarrier implements Carrier, BackendEvents {
       ...{ cause: this.#cause, exitCode, signal },
       suspects:
         this.#condemned === null
-          ? [...new Set(suspects.map((candidate) => candidate.call.instance))]
+          ? instances.filter(({ number }) => suspects.some(({ instance }) => instance === number))
           : [this.#condemned],
     });
   }

@@ -5,42 +5,19 @@
  * its deadline, or by the death of the carrier; an instance that ends without telling so within the grace takes its
  * carrier with it.
  */
-import { type Failure, failure, StrataError } from '../core/errors.ts';
+import { StrataError } from '../core/errors.ts';
+import type { LogLine } from '../core/receipt.ts';
 import type { Timer } from '../ports/clock.ts';
 import type { Carrier, Instance, InvokeOutcome, InvokeRequest, LoadOutcome, LoadRequest } from './api.ts';
-import type { RawOutcome } from './backend.ts';
+import { Call, type CallEnd, type CallHome, type CallKind, LOST } from './call.ts';
 import type { GuardedCarrier } from './guard.ts';
-import { toFailure, toLogLines } from './protocol/messages.ts';
-
-/** A call in flight. `answer` and `fail` settle it; the carrier has forgotten it by then. */
-export interface Call {
-  readonly nonce: number;
-  readonly kind: 'load' | 'invoke';
-  readonly instance: GuardedInstance;
-  /** It waits for a timer inside the sandbox, so nothing of it is running. */
-  parked: boolean;
-  /** The process's CPU time at the start of this call, as the watchdog's first look at it tells; null before. */
-  cpuBaselineNs: number | null;
-  answer(outcome: RawOutcome): void;
-  /** @param cpuNs what it used, as far as the kernel's account of the process shows it; 0 when it is not to blame. */
-  fail(failure: Failure, cpuNs: number): void;
-  elapsedMs(): number;
-}
+import { toLogLines } from './protocol/messages.ts';
 
 /** What an instance that runs nobody's code yet may take of the carrier's memory. */
 const RUNTIME_MB = 4;
-const NO_MEASURE = { cpuNs: 0, logs: [], logTruncated: false } as const;
-/** A host ends an instance by itself after these. */
-const ENDS_INSTANCE: ReadonlySet<string> = new Set([
-  'cpu_limit',
-  'memory_limit',
-  'sandbox_lost',
-  'terminated',
-]);
-
 type State = 'booting' | 'open' | 'ending' | 'gone';
 
-export class GuardedInstance implements Instance {
+export class GuardedInstance implements Instance, CallHome {
   readonly carrier: Carrier;
   readonly number: number;
   readonly memoryMb: number;
@@ -54,7 +31,10 @@ export class GuardedInstance implements Instance {
   #loaded = false;
   #loadPending = false;
   #openCalls = 0;
-  #armWaiting: (() => void)[] = [];
+  /** A call in it broke a limit. */
+  #broke = false;
+  /** Invocations that were sent behind the load; their time begins when it ends. */
+  readonly #behindLoad: Call[] = [];
   #graceTimer: Timer | null = null;
 
   constructor(carrier: GuardedCarrier, number: number, memoryMb: number) {
@@ -95,79 +75,32 @@ export class GuardedInstance implements Instance {
 
   load(request: LoadRequest): Promise<LoadOutcome> {
     const raw = this.#carrier.raw;
-    if (this.ended || raw === null) return Promise.resolve(loadFailed(LOST));
+    if (this.ended || raw === null) return Promise.resolve(loadOutcome(NOT_RUN));
     this.#loadPending = true;
     return new Promise((resolve) => {
-      const settle = (outcome: LoadOutcome): void => {
-        deadline.cancel();
+      const call = this.#open('load', request.initTimeoutMs, (end) => {
         this.#loadPending = false;
-        this.#loaded = outcome.failure === null;
-        resolve(outcome);
-        for (const arm of this.#armWaiting.splice(0)) arm();
-        this.#closed(outcome.failure !== null);
-      };
-      const timedOut = (observed: number): Failure =>
-        timeout('init_timeout', request.initTimeoutMs, observed);
-      const deadline = this.#deadline(
-        request.initTimeoutMs,
-        () => call,
-        (cpuNs, observed) => settle({ ...loadFailed(timedOut(observed)), cpuNs, loadMs: observed }),
-      );
-      const call = this.#open('load', {
-        answer: (outcome) => {
-          const failed = reported(outcome, () => timedOut(deadline.elapsedMs()));
-          settle({ ...measured(outcome), loadMs: outcome.firstMs, initMs: outcome.second, failure: failed });
-        },
-        fail: (failed, cpuNs) => settle({ ...loadFailed(failed), cpuNs, loadMs: deadline.elapsedMs() }),
-        elapsedMs: () => deadline.elapsedMs(),
+        this.#loaded = end.failure === null;
+        resolve(loadOutcome(end));
+        for (const waiting of this.#behindLoad.splice(0)) waiting.arm();
+        this.#closed(end.breaks || end.failure !== null);
       });
       raw.load(this.number, call.nonce, request);
-      deadline.arm();
+      call.arm();
     });
   }
 
   invoke(request: InvokeRequest): Promise<InvokeOutcome> {
     const raw = this.#carrier.raw;
-    if (this.ended || raw === null) return Promise.resolve(invokeFailed(LOST));
+    if (this.ended || raw === null) return Promise.resolve(invokeOutcome(NOT_RUN));
     return new Promise((resolve) => {
-      const settle = (outcome: InvokeOutcome, ends: boolean): void => {
-        deadline.cancel();
-        resolve(outcome);
-        this.#closed(ends);
-      };
-      const timedOut = (observed: number): Failure =>
-        timeout('function_timeout', request.timeoutMs, observed);
-      const deadline = this.#deadline(
-        request.timeoutMs,
-        () => call,
-        (cpuNs, observed) =>
-          settle({ ...invokeFailed(timedOut(observed)), cpuNs, handlerMs: observed }, true),
-      );
-      const call = this.#open('invoke', {
-        answer: (outcome) => {
-          const code = outcome.tail?.failure?.code;
-          const failed = reported(outcome, () =>
-            deadline.expired() ? timedOut(deadline.elapsedMs()) : LOST,
-          );
-          const basis = {
-            ...measured(outcome),
-            handlerMs: outcome.firstMs,
-            maxMemoryBytes: outcome.second < 0 ? null : outcome.second,
-          };
-          settle(
-            failed === null
-              ? { ...basis, failure: null, resultJson: outcome.payload }
-              : { ...basis, failure: failed, resultJson: null },
-            code !== undefined && ENDS_INSTANCE.has(code),
-          );
-        },
-        fail: (failed, cpuNs) =>
-          settle({ ...invokeFailed(failed), cpuNs, handlerMs: deadline.elapsedMs() }, true),
-        elapsedMs: () => deadline.elapsedMs(),
+      const call = this.#open('invoke', request.timeoutMs, (end) => {
+        resolve(invokeOutcome(end));
+        this.#closed(end.breaks);
       });
       raw.invoke(this.number, call.nonce, request);
-      if (this.#loadPending) this.#armWaiting.push(() => deadline.arm());
-      else deadline.arm();
+      if (this.#loadPending) this.#behindLoad.push(call);
+      else call.arm();
     });
   }
 
@@ -190,14 +123,29 @@ export class GuardedInstance implements Instance {
     this.gone();
   }
 
-  #open(kind: Call['kind'], settle: Pick<Call, 'answer' | 'fail' | 'elapsedMs'>): Call {
+  terminate(call: Call): void {
+    this.#carrier.raw?.terminate(this.number, call.nonce);
+  }
+
+  giveUp(call: Call): number {
+    const cpuNs = this.#carrier.usedBy(call);
+    this.#carrier.forget(call);
+    this.#carrier.condemn(this);
+    return cpuNs;
+  }
+
+  #open(kind: CallKind, limitMs: number, finish: (end: CallEnd) => void): Call {
+    const { clock, killGraceMs } = this.#carrier.options;
+    const call = new Call(this, kind, { clock, limitMs, graceMs: killGraceMs }, finish);
     this.#openCalls += 1;
-    return this.#carrier.open({ kind, instance: this, parked: false, cpuBaselineNs: null, ...settle });
+    this.#carrier.open(call);
+    return call;
   }
 
   /** After a call: an instance that must end does so once nobody else is in it. */
   #closed(ends: boolean): void {
     this.#openCalls -= 1;
+    if (ends) this.#broke = true;
     if (ends && this.#state === 'open') this.#state = 'ending';
     if (this.#state === 'ending' && this.#openCalls === 0) this.#end();
   }
@@ -207,89 +155,42 @@ export class GuardedInstance implements Instance {
     this.#state = 'ending';
     if (this.#graceTimer !== null) return;
     this.#carrier.raw?.dispose(this.number);
-    this.#graceTimer = this.#carrier.options.clock.setTimer(this.#carrier.options.killGraceMs, () =>
-      this.#carrier.condemn(this),
-    );
-  }
-
-  /**
-   * The wall deadline of one call: at the deadline the sandbox is asked to stop it; after the grace it is killed,
-   * and `overdue` is told the CPU time as far as the kernel's account of the process shows it.
-   */
-  #deadline(
-    limitMs: number,
-    call: () => Call,
-    overdue: (cpuNs: number, elapsedMs: number) => void,
-  ): { arm(): void; cancel(): void; expired(): boolean; elapsedMs(): number } {
-    const { clock, killGraceMs } = this.#carrier.options;
-    let timer: Timer | null = null;
-    let startedMs = clock.nowMs();
-    let expired = false;
-    let done = false;
-    const elapsedMs = (): number => Math.round(clock.nowMs() - startedMs);
-    const kill = (): void => {
-      const open = call();
-      const cpuNs = this.#carrier.usedBy(open);
-      this.#carrier.forget(open);
-      this.#carrier.condemn(this);
-      overdue(cpuNs, elapsedMs());
-    };
-    return {
-      arm: () => {
-        if (done) return;
-        startedMs = clock.nowMs();
-        timer = clock.setTimer(limitMs, () => {
-          expired = true;
-          this.#carrier.raw?.terminate(this.number, call().nonce);
-          timer = clock.setTimer(killGraceMs, kill);
-        });
-      },
-      cancel: () => {
-        done = true;
-        timer?.cancel();
-      },
-      expired: () => expired,
-      elapsedMs,
-    };
+    // What broke a limit is suspected to run on; what was idle may only have to wait for a busy host.
+    const { clock, killGraceMs, startTimeoutMs } = this.#carrier.options;
+    const graceMs = this.#broke ? killGraceMs : startTimeoutMs;
+    this.#graceTimer = clock.setTimer(graceMs, () => this.#carrier.condemn(this));
   }
 }
-
-const LOST = failure('sandbox_lost', 'The sandbox ended before the invocation could run in it. Retry.');
 
 const lostWhileBooting = (): StrataError =>
   new StrataError('start_failed', 'The sandbox ended while it booted.');
 
-const loadFailed = (failed: Failure): LoadOutcome => ({
-  ...NO_MEASURE,
-  loadMs: 0,
-  initMs: 0,
-  failure: failed,
+/** How a call ends that never reached the sandbox. */
+const NOT_RUN: CallEnd = { failure: LOST, outcome: null, cpuNs: 0, elapsedMs: 0, breaks: true };
+const NO_LOGS: readonly LogLine[] = [];
+
+const loadOutcome = (end: CallEnd): LoadOutcome => ({
+  cpuNs: end.cpuNs,
+  logs: logsOf(end),
+  logTruncated: end.outcome?.tail?.logTruncated ?? false,
+  loadMs: end.elapsedMs,
+  initMs: end.outcome === null ? 0 : Math.max(0, end.outcome.second),
+  failure: end.failure,
 });
 
-const invokeFailed = (failed: Failure): InvokeOutcome => ({
-  ...NO_MEASURE,
-  ...{ handlerMs: 0, maxMemoryBytes: null, failure: failed, resultJson: null },
-});
-
-const measured = (outcome: RawOutcome): Pick<LoadOutcome, 'cpuNs' | 'logs' | 'logTruncated'> => ({
-  cpuNs: outcome.cpuNs,
-  logs: outcome.tail === null ? [] : toLogLines(outcome.tail.logs),
-  logTruncated: outcome.tail?.logTruncated ?? false,
-});
-
-const reported = (outcome: RawOutcome, stopped: () => Failure): Failure | null => {
-  if (!outcome.failed) return null;
-  const told = outcome.tail?.failure ?? null;
-  if (told === null) return failure('protocol_error', 'The sandbox reported a failure without saying which.');
-  return told.code === 'terminated' ? stopped() : toFailure(told);
+const invokeOutcome = (end: CallEnd): InvokeOutcome => {
+  const { outcome, failure } = end;
+  const basis = {
+    cpuNs: end.cpuNs,
+    logs: logsOf(end),
+    logTruncated: outcome?.tail?.logTruncated ?? false,
+    handlerMs: end.elapsedMs,
+    maxMemoryBytes: outcome === null || outcome.second < 0 ? null : outcome.second,
+    failure,
+    resultJson: failure === null ? (outcome?.payload ?? null) : null,
+  };
+  return basis as InvokeOutcome;
 };
 
-const timeout = (code: 'function_timeout' | 'init_timeout', limitMs: number, observed: number): Failure => {
-  const kind = code === 'init_timeout' ? 'initTimeoutMs' : 'timeoutMs';
-  const what = code === 'init_timeout' ? 'Loading and initialising' : 'The handler';
-  return failure(
-    code,
-    `${what} did not finish within ${limitMs} ms and was stopped after ${observed} ms. Make it faster or raise ${kind}.`,
-    { limit: { kind, configured: limitMs, observed } },
-  );
-};
+const logsOf = ({ outcome }: CallEnd): readonly LogLine[] =>
+  outcome === null || outcome.tail === null ? NO_LOGS : toLogLines(outcome.tail.logs);

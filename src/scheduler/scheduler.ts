@@ -84,7 +84,10 @@ export class Scheduler {
       this.#launch(pool, queue);
       return;
     }
-    for (const queue of this.#queues.values()) this.#serve(queue, () => pool.takeRuntime(queue.placement));
+    for (const queue of this.#queues.values()) {
+      if (queue.waiters.size <= pool.comingPlaces(queue.placement)) continue;
+      this.#serve(queue, () => pool.takeRuntime(queue.placement));
+    }
   };
 
   /** Capacity may have become free in a way that no slot tells of: a sandbox has ended. */
@@ -192,12 +195,15 @@ export class Scheduler {
     queue.starting -= 1;
     const tookMs = this.#clock.nowMs() - startedMs;
     this.#startEstimateMs += (tookMs - this.#startEstimateMs) * ESTIMATE_WEIGHT;
-    let first = true;
-    this.#serve(queue, () => {
-      if (!first) return pool.takeCode(queue.placement);
-      first = false;
-      return pool.takeStarted(slot, queue.placement, timing);
-    });
+    // Instances that are loading may have room for all who wait: the new one is a spare then.
+    if (queue.waiters.size > pool.comingPlaces(queue.placement)) {
+      let first = true;
+      this.#serve(queue, () => {
+        if (!first) return pool.takeCode(queue.placement);
+        first = false;
+        return pool.takeStarted(slot, queue.placement, timing);
+      });
+    }
     this.#drop(queue);
   }
 

@@ -13,7 +13,7 @@ interface Listener {
   removed: boolean;
 }
 
-export interface ListenerOptions {
+interface ListenerOptions {
   capture?: boolean;
   once?: boolean;
   passive?: boolean;

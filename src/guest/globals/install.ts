@@ -21,52 +21,42 @@ export const installGlobals = (scope: object, seedHex: string): void => {
   defineValue(scope, 'self', scope);
   defineValue(scope, 'queueMicrotask', queueMicrotask);
   const define = (name: string, load: Load): void => defineLazy(scope, name, load);
-  const url = () => require('./url.ts') as typeof import('./url.ts');
-  const query = () => require('./url-search-params.ts') as typeof import('./url-search-params.ts');
-  const encoding = () => require('./encoding.ts') as typeof import('./encoding.ts');
-  const base64 = () => require('./base64.ts') as typeof import('./base64.ts');
-  const events = () => {
-    provideServices();
-    return require('./events.ts') as typeof import('./events.ts');
-  };
-  const abort = () => {
-    provideServices();
-    return require('./abort.ts') as typeof import('./abort.ts');
-  };
-  define('URL', () => url().URL);
-  define('URLSearchParams', () => query().URLSearchParams);
-  define('TextEncoder', () => encoding().TextEncoder);
-  define('TextDecoder', () => encoding().TextDecoder);
-  define('atob', () => base64().atob);
-  define('btoa', () => base64().btoa);
+  const { urls, texts, events, values } = groups;
+  define('URL', () => urls().URL);
+  define('URLSearchParams', () => urls().URLSearchParams);
+  define('TextEncoder', () => texts().TextEncoder);
+  define('TextDecoder', () => texts().TextDecoder);
+  define('atob', () => texts().atob);
+  define('btoa', () => texts().btoa);
   define('Event', () => events().Event);
   define('CustomEvent', () => events().CustomEvent);
   define('EventTarget', () => events().EventTarget);
-  define('AbortController', () => abort().AbortController);
-  define('AbortSignal', () => abort().AbortSignal);
-  define(
-    'DOMException',
-    () => (require('./dom-exception.ts') as typeof import('./dom-exception.ts')).DOMException,
-  );
-  define(
-    'structuredClone',
-    () => (require('./structured-clone.ts') as typeof import('./structured-clone.ts')).structuredClone,
-  );
-  define('crypto', () => (require('./crypto.ts') as typeof import('./crypto.ts')).createCrypto(seedHex));
+  define('AbortController', () => events().AbortController);
+  define('AbortSignal', () => events().AbortSignal);
+  define('DOMException', () => values().DOMException);
+  define('structuredClone', () => values().structuredClone);
+  define('crypto', () => values().createCrypto(seedHex));
   define('console', createConsole);
   define('performance', createPerformance);
   define('navigator', () => ({ userAgent: 'Strata' }));
 };
 
-const provideServices = (): void => {
-  const { provide } = require('./services.ts') as typeof import('./services.ts');
-  provide({
-    sinceOrigin,
-    uncaught: (thrown, what) => uncaught(liveOwner(), thrown, what),
-    startTimer: (callback, delayMs) => {
-      startTimer(callback, delayMs, false, []);
-    },
-  });
+/** Each evaluates its modules at the first call. */
+const groups = {
+  urls: () => (require('./url-globals.ts') as typeof import('./url-globals.ts')).urlGlobals,
+  texts: () => (require('./text-globals.ts') as typeof import('./text-globals.ts')).textGlobals,
+  values: () => (require('./value-globals.ts') as typeof import('./value-globals.ts')).valueGlobals,
+  events: () => {
+    const { eventGlobals } = require('./event-globals.ts') as typeof import('./event-globals.ts');
+    eventGlobals.provide({
+      sinceOrigin,
+      uncaught: (thrown, what) => uncaught(liveOwner(), thrown, what),
+      startTimer: (callback, delayMs) => {
+        startTimer(callback, delayMs, false, []);
+      },
+    });
+    return eventGlobals;
+  },
 };
 
 /** An accessor that becomes an ordinary property at first use or assignment. */

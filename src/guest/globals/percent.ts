@@ -3,7 +3,7 @@
  */
 import { TextDecoder, TextEncoder } from './encoding.ts';
 
-export type EncodeSet = (code: number) => boolean;
+type EncodeSet = (code: number) => boolean;
 
 const encoder = new TextEncoder();
 

@@ -5,7 +5,7 @@
  * bundler would make every module of the bootstrap lazy too, and booting slow.
  */
 
-export interface Services {
+interface Services {
   /** Milliseconds since the runtime's start, on the guest's clock. */
   sinceOrigin(): number;
   /** Fails the current owner with an exception that nothing caught. */

@@ -8,7 +8,7 @@ import { C0_CONTROL, FRAGMENT, PATH, percentEncode, QUERY, SPECIAL_QUERY, USERIN
 import { parseHost } from './url-host.ts';
 import { isSpecial, newRecord, SPECIAL_PORTS, type UrlRecord } from './url-record.ts';
 
-export type State =
+type State =
   | 'schemeStart'
   | 'scheme'
   | 'noScheme'

@@ -26,7 +26,7 @@ export const prepareAssets = async (): Promise<Assets> => {
   const addon = findAddon();
   const directory = await mkdtemp(join(tmpdir(), 'strata-host-'));
   const inside = (name: string): string => join(directory, name);
-  const [hostScript, guestScript] = await Promise.all([loadHostBundle(), loadGuestBundle()]);
+  const [hostScript, guestScript] = await bundles();
   await writeFile(inside('host.mjs'), hostScript, { mode: 0o444 });
   await writeFile(inside('guest.js'), guestScript, { mode: 0o444 });
   await copyFile(addon, inside('isolated_vm.node'));
@@ -41,6 +41,15 @@ export const prepareAssets = async (): Promise<Assets> => {
   };
 };
 
+/** Both scripts. The bundler runs as a service of its own, which must not stay behind. */
+const bundles = async (): Promise<[string, string]> => {
+  const scripts = await Promise.all([loadHostBundle(), loadGuestBundle()]);
+  if (bundled) await (await import('esbuild')).stop();
+  return scripts;
+};
+
+let bundled = false;
+
 /** The host's script: made beforehand in a published package, bundled now in a checkout. */
 export const loadHostBundle = async (): Promise<string> => {
   const prebuilt = fileURLToPath(new URL('./isolate-host.js', import.meta.url));
@@ -48,6 +57,7 @@ export const loadHostBundle = async (): Promise<string> => {
     const { readFile } = await import('node:fs/promises');
     return readFile(prebuilt, 'utf8');
   }
+  bundled = true;
   return buildHostBundle();
 };
 

@@ -13,6 +13,11 @@ export const PROTOCOL_VERSION = 1;
 const LENGTH_BYTES = 4;
 const HEAD_BYTES = 42;
 const SLAB_BYTES = 64 * 1024;
+/**
+ * So many frames go out without waiting for the end of the turn: if all of a busy turn went at once, the two sides
+ * would take turns working instead of working side by side.
+ */
+const BATCH_FRAMES = 16;
 /** Payloads from this size on are written from where they are, not copied into the batch. */
 const COPY_MAX_BYTES = 8 * 1024;
 
@@ -80,6 +85,7 @@ export class FrameWriter {
   #slab = Buffer.allocUnsafe(SLAB_BYTES);
   #start = 0;
   #end = 0;
+  #frames = 0;
   #scheduled = false;
   #corked = false;
 
@@ -120,20 +126,27 @@ export class FrameWriter {
       this.#cut();
       this.#sink.write(payload);
     }
-    if (!this.#scheduled) {
+    this.#frames += 1;
+    if (this.#frames >= BATCH_FRAMES) this.flush();
+    else if (!this.#scheduled) {
       this.#scheduled = true;
-      setImmediate(this.flush);
+      setImmediate(this.#flushTurn);
     }
   }
 
   /** Writes what is collected now, without waiting for the end of the turn. */
-  readonly flush = (): void => {
-    this.#scheduled = false;
+  flush(): void {
+    this.#frames = 0;
     this.#cut();
     if (this.#corked) {
       this.#corked = false;
       this.#sink.uncork();
     }
+  }
+
+  readonly #flushTurn = (): void => {
+    this.#scheduled = false;
+    this.flush();
   };
 
   /** Hands the collected bytes to the sink; the sink owns them from then on. */

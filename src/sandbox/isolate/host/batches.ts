@@ -29,6 +29,8 @@ interface Entry {
 }
 
 const COPY = { result: { copy: true } } as const;
+/** Results of a larger batch would wait for its end. */
+const BATCH_ENTRIES = 8;
 /** Memory is looked at with the first batch after this many milliseconds. */
 const HEAP_INTERVAL_MS = 100;
 
@@ -118,8 +120,7 @@ export class Batches {
   #start(): void {
     this.#scheduled = false;
     if (this.#closed || this.#inFlight || this.#queue.length === 0) return;
-    const entries = this.#queue;
-    this.#queue = [];
+    const entries = this.#queue.splice(0, BATCH_ENTRIES);
     this.#inFlight = true;
     this.#finished = 0;
     this.#batch = [];
