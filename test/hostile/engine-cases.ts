@@ -10,7 +10,7 @@ const plain = (body: string): string => `exports.handler = (event, context) => {
 /** Stopped by the wall: CPU time is allowed in plenty. */
 const WALL: Partial<FunctionSpecInput> = { timeoutMs: 300 };
 /** Stopped by CPU time: the wall is far away. */
-const CPU: Partial<FunctionSpecInput> = { timeoutMs: 10_000, cpuMs: 150 };
+const CPU: Partial<FunctionSpecInput> = { timeoutMs: 4_000, cpuMs: 150 };
 /** Stopped by memory: time is allowed in plenty. */
 const MEMORY: Partial<FunctionSpecInput> = { timeoutMs: 30_000, cpuMs: 60_000 };
 /** The engine may abort before it can say why; alone in its host, the function is to blame all the same. */

@@ -98,19 +98,19 @@ describe('cpuMs', () => {
   const cases = [
     ['in one piece', 'exports.handler = () => { for (;;); };'],
     ['behind an await', 'exports.handler = async () => { await null; for (;;); };'],
-    ['behind a timer', `${PAUSE} exports.handler = async () => { await pause(1); for (;;); };`],
+    ['behind a timer', `${PAUSE} exports.handler = async () => { await pause(30); for (;;); };`],
     ['behind many awaits', `${SPIN} exports.handler = async () => { for (;;) { spin(5); await null; } };`],
     [
       'in slices between timers',
-      `${SPIN} ${PAUSE} exports.handler = async () => { for (;;) { spin(20); await pause(1); } };`,
+      `${SPIN} ${PAUSE} exports.handler = async () => { for (;;) { spin(20); await pause(30); } };`,
     ],
     [
       'in a callback',
-      'exports.handler = (event, context, callback) => { setTimeout(() => { for (;;); }, 1); };',
+      'exports.handler = (event, context, callback) => { setTimeout(() => { for (;;); }, 30); };',
     ],
     [
       'in an interval',
-      `${SPIN} exports.handler = () => new Promise(() => { setInterval(() => spin(20), 1); });`,
+      `${SPIN} exports.handler = () => new Promise(() => { setInterval(() => spin(20), 40); });`,
     ],
     ['in the toJSON of the result', 'exports.handler = () => ({ toJSON() { for (;;); } });'],
     [
@@ -120,7 +120,7 @@ describe('cpuMs', () => {
   ] as const;
 
   it.each(cases)('stops CPU time that is used %s', async (_how, source) => {
-    await bench.deploy('cpu', source, { cpuMs: 200, timeoutMs: 8_000 });
+    await bench.deploy('cpu', source, { cpuMs: 200, timeoutMs: 4_000 });
     const { failure, receipt } = await bench.failure('cpu');
     expect(failure.code).toBe('cpu_limit');
     expectLimit(failure, 'cpuMs', 200);
@@ -130,14 +130,14 @@ describe('cpuMs', () => {
 
   it('lets a handler use less, however long it waits, and counts each invocation for itself', async () => {
     const source = `${SPIN} ${PAUSE} exports.handler = async (event) => { spin(event.ms); await pause(400); return 'done'; };`;
-    await bench.deploy('cpu-less', source, { cpuMs: 300, timeoutMs: 8_000 });
+    await bench.deploy('cpu-less', source, { cpuMs: 300, timeoutMs: 4_000 });
     for (let call = 0; call < 3; call += 1) expect(await bench.result('cpu-less', { ms: 120 })).toBe('done');
     expect((await bench.invoke('cpu-less', { ms: 1 })).receipt.start).toBe('code');
   });
 
   it('fails also what returned before it was noticed', async () => {
     const source = `${SPIN} exports.handler = () => { spin(30); return 'done'; };`;
-    await bench.deploy('cpu-short', source, { cpuMs: 1, timeoutMs: 8_000 });
+    await bench.deploy('cpu-short', source, { cpuMs: 1, timeoutMs: 4_000 });
     const { failure } = await bench.failure('cpu-short');
     expect(failure.code).toBe('cpu_limit');
     expectLimit(failure, 'cpuMs', 1);
@@ -145,7 +145,7 @@ describe('cpuMs', () => {
 
   it('gives the time of overlapping invocations to the one that used it', async () => {
     const source = `${SPIN} ${PAUSE} exports.handler = async (event) => { if (event.burn) for (;;) { spin(5); await pause(1); } await pause(event.ms); return 'innocent'; };`;
-    await bench.deploy('cpu-shared', source, { cpuMs: 200, timeoutMs: 8_000, concurrency: 4 });
+    await bench.deploy('cpu-shared', source, { cpuMs: 200, timeoutMs: 4_000, concurrency: 4 });
     await bench.result('cpu-shared', { ms: 1 });
     const [burner, other] = await Promise.all([
       bench.invoke('cpu-shared', { burn: true }),
