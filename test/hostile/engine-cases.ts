@@ -241,6 +241,20 @@ export const ASYNC_CASES: readonly HostileCase[] = [
     expected: ['succeeded', 'function_timeout', 'sandbox_exited'],
     lives: null,
   },
+  {
+    name: 'rejections without end',
+    source: plain('for (;;) Promise.reject(new Error("x"));'),
+    spec: { timeoutMs: 1_000 },
+    expected: ['function_timeout', ...EXHAUSTED],
+    lives: false,
+  },
+  {
+    name: 'timers that set timers without end',
+    source: plain(
+      'const again = () => { for (let i = 0; i < 10; i += 1) { try { setTimeout(again, 0); } catch {} } }; again(); return new Promise(() => {});',
+    ),
+    ...timeout,
+  },
 ];
 
 export const ERROR_CASES: readonly HostileCase[] = [
