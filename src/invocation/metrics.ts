@@ -20,29 +20,35 @@ const PHASE_BUCKETS_SECONDS = [
   ...[0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
 ];
 
+/** Finished invocations that are not in the counters yet: those look their labels up anew for each increment. */
+interface Pending {
+  readonly tier: string;
+  readonly status: string;
+  readonly start: Start;
+  count: number;
+  cpuNs: number;
+}
+
 export class Metrics {
   readonly #registry = new Registry();
-  readonly #invocations: Counter<'tier' | 'status'>;
-  readonly #starts: Counter<'tier' | 'start'>;
+  readonly #invocations: Counter<'tier' | 'status' | 'start'>;
   readonly #phases: Histogram<'phase' | 'start'>;
   readonly #cpuSeconds: Counter<'tier'>;
   readonly #refusals: Counter<'code'>;
   readonly #deaths: Counter<'tier' | 'cause'>;
+  /** The combinations seen since the last scrape: few. */
+  readonly #pending: Pending[] = [];
   readonly #phaseChildren = new Map<string, { observe(seconds: number): void }>();
 
   constructor(sources: MetricSources) {
     const registers = [this.#registry];
+    const pour = (): void => this.#pour();
     this.#invocations = new Counter({
       name: 'strata_invocations_total',
       help: 'Finished invocations; status is succeeded or the error code.',
-      labelNames: ['tier', 'status'],
+      labelNames: ['tier', 'status', 'start'],
       registers,
-    });
-    this.#starts = new Counter({
-      name: 'strata_starts_total',
-      help: 'Finished invocations by the layer they started from.',
-      labelNames: ['tier', 'start'],
-      registers,
+      collect: pour,
     });
     this.#phases = new Histogram({
       name: 'strata_phase_seconds',
@@ -56,6 +62,7 @@ export class Metrics {
       help: 'CPU seconds on receipts.',
       labelNames: ['tier'],
       registers,
+      collect: pour,
     });
     this.#refusals = new Counter({
       name: 'strata_refusals_total',
@@ -73,9 +80,9 @@ export class Metrics {
   }
 
   finished(finished: Finished, tier: string): void {
-    this.#invocations.inc({ tier, status: finished.failure?.code ?? 'succeeded' });
-    this.#starts.inc({ tier, start: finished.start });
-    this.#cpuSeconds.inc({ tier }, (finished.initCpuNs + finished.handlerCpuNs) / 1e9);
+    const pending = this.#pendingOf(tier, finished.failure?.code ?? 'succeeded', finished.start);
+    pending.count += 1;
+    pending.cpuNs += finished.initCpuNs + finished.handlerCpuNs;
     for (let index = 0; index < PHASES.length; index += 1) {
       const ms = finished.phases[index] ?? 0;
       if (ms > 0) this.#phase(index, finished.start).observe(ms / 1000);
@@ -92,6 +99,23 @@ export class Metrics {
 
   async expose(): Promise<{ contentType: string; body: string }> {
     return { contentType: this.#registry.contentType, body: await this.#registry.metrics() };
+  }
+
+  #pendingOf(tier: string, status: string, start: Start): Pending {
+    for (const pending of this.#pending) {
+      if (pending.start === start && pending.status === status && pending.tier === tier) return pending;
+    }
+    const fresh: Pending = { tier, status, start, count: 0, cpuNs: 0 };
+    this.#pending.push(fresh);
+    return fresh;
+  }
+
+  /** Hands over what has been counted since the last scrape. */
+  #pour(): void {
+    for (const { tier, status, start, count, cpuNs } of this.#pending.splice(0)) {
+      this.#invocations.inc({ tier, status, start }, count);
+      this.#cpuSeconds.inc({ tier }, cpuNs / 1e9);
+    }
   }
 
   #phase(index: number, start: Start): { observe(seconds: number): void } {

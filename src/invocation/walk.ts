@@ -41,8 +41,14 @@ export const walk = async (context: WalkContext, request: Walk): Promise<Walked>
   const startedAtMs = clock.wallMs();
   const arrivedMs = clock.nowMs();
   const admitted = scheduler.acquire(placementOf(request.record), request.requireStart);
-  const lease = admitted instanceof Promise ? await admitted : admitted;
-  const queueMs = Math.max(0, clock.nowMs() - arrivedMs - lease.provisionMs - lease.bootMs);
+  let lease: Lease;
+  let queueMs = 0;
+  if (admitted instanceof Promise) {
+    lease = await admitted;
+    queueMs = Math.max(0, clock.nowMs() - arrivedMs - lease.provisionMs - lease.bootMs);
+  } else {
+    lease = admitted;
+  }
   let reusable = false;
   try {
     const ran = await run(context, request, lease);

@@ -4,7 +4,7 @@
  * Owns spawn, signals and /proc. Never decides when a process has to end.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readdirSync, readFileSync, readSync } from 'node:fs';
 import type { Duplex } from 'node:stream';
 
 export interface SpawnRequest {
@@ -137,12 +137,7 @@ class SystemProcess implements ProcessHandle {
     if (this.#workerPid !== null) return this.#workerPid;
     let pid = this.pid;
     try {
-      for (;;) {
-        const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ');
-        const child = Number(children[0]);
-        if (!Number.isInteger(child) || child <= 0) break;
-        pid = child;
-      }
+      for (let child = childOf(pid); child !== null; child = childOf(pid)) pid = child;
       this.#workerPid = pid;
       return pid;
     } catch {
@@ -150,6 +145,21 @@ class SystemProcess implements ProcessHandle {
     }
   }
 }
+
+/** The first child of a process, or null; kernels built without the `children` file are searched instead. */
+const childOf = (parent: number): number | null => {
+  const listed = `/proc/${parent}/task/${parent}/children`;
+  if (existsSync(listed)) {
+    const child = Number.parseInt(readFileSync(listed, 'utf8'), 10);
+    return Number.isInteger(child) ? child : null;
+  }
+  for (const entry of readdirSync('/proc')) {
+    if (!/^\d+$/.test(entry)) continue;
+    const stat = readFileSync(`/proc/${entry}/stat`, 'utf8');
+    if (Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]) === parent) return Number(entry);
+  }
+  return null;
+};
 
 const BUFFER = Buffer.alloc(1_024);
 const readText = (descriptor: number): string =>

@@ -181,10 +181,13 @@ const writeJson = (reply: FastifyReply, answer: InvokeJsonAnswer, body: Uint8Arr
   headers.push('Content-Type', 'application/json', 'Content-Length', String(body.byteLength));
   reply.raw.writeHead(200, headers);
   // A text goes out in one piece with the headers, bytes go out as a second one: that is dearer for small results.
-  if (body.byteLength <= TEXT_MAX_BYTES)
-    reply.raw.end(Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString('utf8'));
+  // Latin-1 both ways keeps every byte as it is.
+  if (body.byteLength <= TEXT_MAX_BYTES) reply.raw.end(bytesAsText(body), 'latin1');
   else reply.raw.end(body);
 };
+
+const bytesAsText = (bytes: Uint8Array): string =>
+  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1');
 
 const writeFailure = (reply: FastifyReply, answer: InvokeJsonAnswer): void => {
   if (answer.failure === null) return;

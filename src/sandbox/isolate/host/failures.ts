@@ -5,7 +5,9 @@
  * may be of any type, so nothing here assumes an Error.
  */
 import type { GuestError } from '../../../core/errors.ts';
+import type { GuestFailure } from '../../../guest/contract.ts';
 import type { HostFailure } from '../../protocol/messages.ts';
+import type { Owner } from './owner.ts';
 
 const TEXT_MAX_CHARS = 8_192;
 
@@ -35,6 +37,36 @@ export const describeThrown = (thrown: unknown): GuestError => {
     stack: boundary < 0 ? '' : cut(stack.slice(0, boundary)),
   };
 };
+
+/** What the bootstrap reports, as the host does. */
+export const guestFailure = (payload: string, resultMaxBytes: number): HostFailure => {
+  const guest = JSON.parse(payload) as GuestFailure;
+  if (guest.code === 'event_invalid') return hostFailure('invalid_request', guest.detail);
+  const limit =
+    guest.code === 'result_too_large'
+      ? { kind: 'resultBytes' as const, configured: resultMaxBytes, observed: guest.observed }
+      : null;
+  return hostFailure(guest.code, guest.detail, guest.error, limit);
+};
+
+export const cpuFailure = (owner: Owner): HostFailure => {
+  const configured = (owner.cpuLimitNs ?? 0) / 1e6;
+  const observed = Math.round(owner.cpuNs / 1e4) / 100;
+  return hostFailure(
+    'cpu_limit',
+    `The invocation used ${observed} ms of CPU time; cpuMs allows ${configured}. Compute less or raise cpuMs.`,
+    null,
+    { kind: 'cpuMs', configured, observed },
+  );
+};
+
+export const memoryFailure = (memoryMb: number): HostFailure =>
+  hostFailure(
+    'memory_limit',
+    `The function needed more than the ${memoryMb} MB that memoryMb allows. Use less memory or raise memoryMb.`,
+    null,
+    { kind: 'memoryMb', configured: memoryMb, observed: null },
+  );
 
 const cut = (text: string): string =>
   text.length <= TEXT_MAX_CHARS ? text : `${text.slice(0, TEXT_MAX_CHARS)}…`;

@@ -7,14 +7,15 @@
  * owner is answered exactly once; after `end` nothing enters the isolate again.
  */
 import ivm from 'isolated-vm';
-import type { GuestFailure, GuestLog, LoadOptions } from '../../../guest/contract.ts';
+import type { GuestLog } from '../../../guest/contract.ts';
 import { OP } from '../../../guest/contract.ts';
 import type { Clock, Timer } from '../../../ports/clock.ts';
 import type { HostFailure, LoadFiles, LoadMeta } from '../../protocol/messages.ts';
 import { Batches } from './batches.ts';
-import { describeThrown, hostFailure, LOST } from './failures.ts';
+import { CodeLoad } from './code-load.ts';
+import { cpuFailure, describeThrown, guestFailure, hostFailure, LOST, memoryFailure } from './failures.ts';
 import type { EntryReference } from './loader.ts';
-import { CodeError, Loader } from './loader.ts';
+import { Loader } from './loader.ts';
 import { LOAD_OWNER, newOwner, type Owner } from './owner.ts';
 import { parseRecords } from './records.ts';
 
@@ -47,7 +48,7 @@ export class HostInstance {
   readonly number: number;
   readonly memoryMb: number;
   readonly #isolate: ivm.Isolate;
-  readonly #loader: Loader;
+  readonly #code: CodeLoad;
   readonly #batches: Batches;
   readonly #clock: Clock;
   readonly #events: InstanceEvents;
@@ -61,8 +62,8 @@ export class HostInstance {
   #loadFailure: HostFailure | null = null;
   #loadStartMs = 0;
   #loadedAtMs = 0;
-  #pendingModule: ivm.Reference | null = null;
-  #load: { meta: LoadMeta; options: LoadOptions } | null = null;
+  #resultMaxBytes = 0;
+  #hasInitializer = false;
 
   /** Boots an isolate with the bootstrap run in it. Rejects when the engine cannot. */
   static async boot(
@@ -107,13 +108,13 @@ export class HostInstance {
     this.#isolate = isolate;
     this.#clock = clock;
     this.#events = events;
-    this.#loader = new Loader(isolate, context, entry);
     this.#batches = new Batches(isolate, entry, clock, {
       collected: (text) => this.#collected(text),
       rejected: (owner, thrown) => this.#rejected(owner, thrown),
       broken: (thrown) => this.#broken(thrown),
       idle: () => this.#idle(),
     });
+    this.#code = new CodeLoad(new Loader(isolate, context, entry), this.#batches, clock);
   }
 
   load(nonce: number, meta: LoadMeta, files: LoadFiles): void {
@@ -122,8 +123,11 @@ export class HostInstance {
     this.#state = 'loading';
     this.#loadStartMs = owner.startedMs;
     this.#batches.track(owner);
+    this.#resultMaxBytes = meta.resultMaxBytes;
+    this.#hasInitializer = meta.initializer !== null;
     this.#preparing = true;
-    this.#prepare(meta, files)
+    this.#code
+      .begin(owner, meta, files)
       .catch((thrown: unknown) => this.#rejected(owner, thrown))
       .finally(() => {
         this.#preparing = false;
@@ -188,58 +192,6 @@ export class HostInstance {
     return this.#batches.inFlight || this.#preparing;
   }
 
-  async #prepare(meta: LoadMeta, files: LoadFiles): Promise<void> {
-    await this.#loader.compileAll(files);
-    const entry = this.#loader.findEntry(meta.handler);
-    const initializer = meta.initializer === null ? null : this.#loader.findEntry(meta.initializer);
-    if (entry === null || (meta.initializer !== null && initializer === null)) {
-      throw new CodeError(
-        'Error',
-        `there is no file for ${entry === null ? meta.handler : meta.initializer}`,
-      );
-    }
-    const options: LoadOptions = {
-      functionName: meta.functionName,
-      functionVersion: meta.functionVersion,
-      memoryMb: meta.memoryMb,
-      entryPath: entry.path,
-      handlerExport: entry.exportName,
-      initializerExport: initializer?.exportName ?? null,
-      initializerPath: initializer?.path ?? null,
-      env: meta.env,
-      logMaxChars: meta.logMaxBytes,
-      resultMaxChars: meta.resultMaxBytes,
-    };
-    this.#load = { meta, options };
-    const owner = this.#owners.get(LOAD_OWNER);
-    if (owner === undefined || this.#state !== 'loading') return;
-    const now = this.#clock.nowMs();
-    if (!this.#loader.isModule(entry.path)) {
-      this.#batches.post(owner, [OP.LOAD, JSON.stringify(options), now]);
-      return;
-    }
-    // The options come first because the module's own top level may already read process.env.
-    this.#batches.post(owner, [OP.PREPARE, JSON.stringify(options), now]);
-    this.#pendingModule = await this.#loader.evaluateModule(entry.path);
-    this.#batches.post(owner, []);
-  }
-
-  /** A module with a top-level await is ready when its last export is initialised; asked after each entry. */
-  async #offerModule(): Promise<void> {
-    const wrapper = this.#pendingModule;
-    const owner = this.#owners.get(LOAD_OWNER);
-    if (wrapper === null || owner === undefined || this.#load === null) return;
-    this.#pendingModule = null;
-    const ready = await wrapper.get('ready').catch(() => false);
-    if (ready !== true) {
-      this.#pendingModule = wrapper;
-      return;
-    }
-    const namespace = await wrapper.get('namespace', { reference: true });
-    const options = JSON.stringify(this.#load.options);
-    this.#batches.post(owner, [OP.LOAD_MODULE, options, this.#clock.nowMs(), namespace.derefInto()]);
-  }
-
   #collected(text: string): void {
     for (const record of parseRecords(text)) {
       const owner = this.#owners.get(record.owner);
@@ -247,20 +199,20 @@ export class HostInstance {
       if (record.kind === 'G') addLog(owner, record.payload);
       else if (record.kind === 'T') this.#arm(owner, Number(record.payload));
       else if (record.kind === 'R') this.#settle(owner, null, record.payload);
-      else if (record.kind === 'X') this.#settle(owner, guestFailure(record.payload, this.#load?.meta), null);
+      else if (record.kind === 'X')
+        this.#settle(owner, guestFailure(record.payload, this.#resultMaxBytes), null);
       else if (record.kind === 'L') this.#evaluated(owner);
       else this.#loadDone(owner, null);
     }
-    if (this.#pendingModule !== null) {
-      this.#offerModule().catch((thrown: unknown) => this.#broken(thrown));
-    }
+    const loading = this.#owners.get(LOAD_OWNER);
+    if (loading !== undefined) this.#code.proceed(loading).catch((thrown: unknown) => this.#broken(thrown));
     for (const owner of this.#batches.entered) this.#park(owner);
   }
 
   #evaluated(owner: Owner): void {
     this.#loadedAtMs = this.#clock.nowMs();
-    if (this.#load?.meta.initializer == null) this.#loadDone(owner, null);
-    else this.#batches.post(owner, [OP.INIT, this.#loadedAtMs]);
+    if (this.#hasInitializer) this.#batches.post(owner, [OP.INIT, this.#loadedAtMs]);
+    else this.#loadDone(owner, null);
   }
 
   #loadDone(owner: Owner, failed: HostFailure | null): void {
@@ -365,32 +317,3 @@ const addLog = (owner: Owner, payload: string): void => {
   owner.logs.push(...log.lines);
   if (log.truncated) owner.logTruncated = true;
 };
-
-const guestFailure = (payload: string, meta: LoadMeta | undefined): HostFailure => {
-  const guest = JSON.parse(payload) as GuestFailure;
-  if (guest.code === 'event_invalid') return hostFailure('invalid_request', guest.detail);
-  const limit =
-    guest.code === 'result_too_large'
-      ? { kind: 'resultBytes' as const, configured: meta?.resultMaxBytes ?? 0, observed: guest.observed }
-      : null;
-  return hostFailure(guest.code, guest.detail, guest.error, limit);
-};
-
-const cpuFailure = (owner: Owner): HostFailure => {
-  const configured = (owner.cpuLimitNs ?? 0) / 1e6;
-  const observed = Math.round(owner.cpuNs / 1e4) / 100;
-  return hostFailure(
-    'cpu_limit',
-    `The invocation used ${observed} ms of CPU time; cpuMs allows ${configured}. Compute less or raise cpuMs.`,
-    null,
-    { kind: 'cpuMs', configured, observed },
-  );
-};
-
-export const memoryFailure = (memoryMb: number): HostFailure =>
-  hostFailure(
-    'memory_limit',
-    `The function needed more than the ${memoryMb} MB that memoryMb allows. Use less memory or raise memoryMb.`,
-    null,
-    { kind: 'memoryMb', configured: memoryMb, observed: null },
-  );
