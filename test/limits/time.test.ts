@@ -105,6 +105,10 @@ describe('cpuMs', () => {
       `${SPIN} ${PAUSE} exports.handler = async () => { for (;;) { spin(20); await pause(30); } };`,
     ],
     [
+      'in slices shorter than any look at the clock',
+      `${SPIN} ${PAUSE} exports.handler = async () => { for (;;) { spin(3); await pause(12); } };`,
+    ],
+    [
       'in a callback',
       'exports.handler = (event, context, callback) => { setTimeout(() => { for (;;); }, 30); };',
     ],
