@@ -1,0 +1,72 @@
+import { describe, expect, it } from 'vitest';
+import { failure } from '../core/errors.ts';
+import type { FunctionRecord } from '../core/spec.ts';
+import { cuSecondsOf, type Finished, toReceipt } from './receipts.ts';
+
+const FUNCTION: FunctionRecord = {
+  ...{ id: 'f1', tenant: 'acme', name: 'hello', version: '$LATEST', revision: 'r1', runtime: 'isolate' },
+  ...{ handler: 'index.handler', memoryMb: 128, timeoutMs: 3_000, cpuMs: 1_000, processModel: 'resident' },
+  ...{ concurrency: 1, initializer: null, initTimeoutMs: 10_000, minInstances: 0, maxInstances: 50 },
+  ...{
+    idleTimeoutMs: 600_000,
+    env: { SECRET: 'hidden' },
+    labels: {},
+    description: '',
+    network: { allow: [] },
+  },
+  ...{
+    codeDigest: '00',
+    codeBytes: 10,
+    createdAt: '2026-01-01T00:00:00.000Z',
+    updatedAt: '2026-01-01T00:00:00.000Z',
+  },
+};
+
+const FINISHED: Finished = {
+  ...{ invocationId: 'i1', function: FUNCTION, start: 'runtime', phases: [0.02, 0, 0, 0.3, 0.1, 0.2] },
+  ...{ initCpuNs: 200_000, handlerCpuNs: 500_000, maxMemoryBytes: 3_250_586, failure: null },
+  ...{ startedAtMs: Date.UTC(2026, 0, 2), logs: [], logTruncated: false },
+};
+
+describe('a receipt', () => {
+  it('of a success says what was used and what it costs', () => {
+    expect(toReceipt(FINISHED)).toEqual({
+      ...{ invocationId: 'i1', tenant: 'acme', function: 'hello', version: '$LATEST', tier: 'isolate' },
+      ...{ status: 'succeeded', start: 'runtime', processModel: 'resident' },
+      phasesMs: { queue: 0.02, provision: 0, boot: 0, load: 0.3, init: 0.1, handler: 0.2 },
+      usage: {
+        ...{ wallMs: 0.6, cpuMs: 0.7, initCpuMs: 0.2, memoryMb: 128, maxMemoryMb: 3.1, gbSeconds: 0.000075 },
+      },
+      cost: { tariff: 'cpu', formula: expect.stringContaining('× 1 CU'), cuSeconds: 0.0007 },
+      ...{ limit: null, error: null, startedAt: '2026-01-02T00:00:00.000Z', logTruncated: false },
+    });
+  });
+
+  it('of a failure says which limit, and what was thrown', () => {
+    const limit = { kind: 'cpuMs', configured: 100, observed: 101.5 } as const;
+    const error = { type: 'TypeError', message: 'm', stack: 's' };
+    const receipt = toReceipt({ ...FINISHED, failure: failure('cpu_limit', 'too much', { limit, error }) });
+    expect(receipt).toMatchObject({
+      ...{ status: 'failed', limit },
+      error: { code: 'cpu_limit', detail: 'too much', type: 'TypeError', message: 'm', stack: 's' },
+    });
+    expect(toReceipt({ ...FINISHED, failure: failure('sandbox_lost', 'gone') })).toMatchObject({
+      ...{ status: 'failed', limit: null },
+      error: { code: 'sandbox_lost', type: null, message: null, stack: null },
+    });
+  });
+
+  it('charges init and handler, and a failed invocation for what it used', () => {
+    expect(cuSecondsOf(200_000, 500_000)).toBe(0.0007);
+    expect(cuSecondsOf(0, 1)).toBe(0.000000001);
+    const failed = toReceipt({ ...FINISHED, failure: failure('function_timeout', 'late') });
+    expect(failed.cost).toEqual(toReceipt(FINISHED).cost);
+    expect(toReceipt(FINISHED).cost.cuSeconds).toBe(cuSecondsOf(FINISHED.initCpuNs, FINISHED.handlerCpuNs));
+  });
+
+  it('says nothing where nothing was measured, and shows no secret', () => {
+    const receipt = toReceipt({ ...FINISHED, maxMemoryBytes: null });
+    expect(receipt.usage.maxMemoryMb).toBeNull();
+    expect(JSON.stringify(receipt)).not.toContain('hidden');
+  });
+});
