@@ -4,6 +4,7 @@
  * Owns admission to service (ready, draining), the records and the log line of each invocation. Decides nothing
  * about placement and nothing about HTTP. Invariant: what is in flight is counted once in and once out.
  */
+import { isUtf8 } from 'node:buffer';
 import type { Logger } from 'pino';
 import { cuSecondsOf, type Finished, toReceipt } from '../billing/receipts.ts';
 import { type ErrorCode, failure, StrataError } from '../core/errors.ts';
@@ -30,7 +31,7 @@ import type { Metrics } from './metrics.ts';
 import type { Records } from './records.ts';
 import { placementOf, type WalkContext, type Walked, walk } from './walk.ts';
 
-export const DEFAULT_TENANT = 'default';
+const DEFAULT_TENANT = 'default';
 
 export interface ExecutorParts {
   readonly clock: Clock;
@@ -266,7 +267,10 @@ export class LocalExecutor implements Executor {
 
   #refuseEvent(eventJson: Uint8Array): void {
     const { eventMaxBytes } = this.#parts.limits;
-    if (eventJson.length <= eventMaxBytes) return;
+    if (eventJson.length <= eventMaxBytes) {
+      if (isUtf8(eventJson)) return;
+      throw new StrataError('invalid_request', 'The event is not UTF-8, which JSON text has to be.');
+    }
     throw new StrataError(
       'payload_too_large',
       `The event has ${eventJson.length} bytes; ${eventMaxBytes} are allowed. Send less, or raise limits.eventMaxBytes.`,

@@ -62,7 +62,7 @@ describe('records', () => {
 
   it('give up the logs of the oldest when all together are too long, and say so', () => {
     const records = new Records({ maxInvocations: 100, maxLogLines: 10 });
-    const megabytes = [line('x'.repeat(4 * 1024 * 1024))];
+    const megabytes = [line('x'.repeat(4 * 1024 * 1024 - 64))];
     for (let id = 0; id < 20; id += 1) records.add(finished(id, megabytes));
     const kept = known(records, 20);
     expect(kept).toHaveLength(20);

@@ -14,6 +14,8 @@ export interface RecordLimits {
   readonly maxLogLines: number;
 }
 
+/** What a line costs beside its message. */
+const LINE_CHARS = 64;
 /** Characters of log kept over all invocations. */
 const LOG_MAX_CHARS = 32 * 1024 * 1024;
 
@@ -92,6 +94,6 @@ export class Records {
 
 const charsOf = ({ logs }: Finished): number => {
   let chars = 0;
-  for (const { message } of logs) chars += message.length;
+  for (const { message } of logs) chars += message.length + LINE_CHARS;
   return chars;
 };

@@ -49,12 +49,45 @@ const PAGE_BYTES = 4_096;
 /** Linux reports CPU time to user space in ticks of a hundredth of a second on every platform it runs Node on. */
 const TICK_NS = 1e7;
 
+const FIRST_FREE_FD = 4;
+/** Beyond this a descriptor is not covered: a parent that leaves so many open is not to be expected. */
+const COVERED_MAX = 1_024;
+
+/**
+ * Descriptors that this process got from its own parent are open in its children too, unless something else is put
+ * in their place: `/dev/null`.
+ */
+const COVERED: readonly ('ignore' | number)[] = (() => {
+  const covered: ('ignore' | number)[] = [];
+  try {
+    const inherited = readdirSync('/proc/self/fd').map(Number).filter(isInherited);
+    if (inherited.length === 0) return covered;
+    const nothing = openSync('/dev/null', 'r');
+    for (const descriptor of inherited) covered[descriptor - FIRST_FREE_FD] = nothing;
+  } catch {
+    // Without /proc nothing can be told; then nothing is covered.
+  }
+  return Array.from(covered, (place) => place ?? 'ignore');
+})();
+
+/** Whether a descriptor stays open in children: its close-on-exec flag, octal 02000000, is not set. */
+function isInherited(descriptor: number): boolean {
+  if (!(descriptor >= FIRST_FREE_FD && descriptor < COVERED_MAX)) return false;
+  try {
+    const flags = /^flags:\s*([0-7]+)/m.exec(readFileSync(`/proc/self/fdinfo/${descriptor}`, 'utf8'))?.[1];
+    return flags !== undefined && (Number.parseInt(flags, 8) & 0o2000000) === 0;
+  } catch {
+    // It was the one with which the list was read.
+    return false;
+  }
+}
+
 /** The processes of this machine. Children get an empty environment. */
 export const systemProcesses: Processes = {
   spawn: (request) =>
     new Promise((resolve, reject) => {
       const child = spawn(request.command, request.args, {
-        stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
+        stdio: ['ignore', 'ignore', 'pipe', 'pipe', ...COVERED],
         env: {},
         cwd: '/',
         ...(request.uid === undefined ? {} : { uid: request.uid }),

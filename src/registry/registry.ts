@@ -54,7 +54,7 @@ export const openRegistry = async (options: RegistryOptions): Promise<Registry> 
   }
 };
 
-export const LATEST = '$LATEST';
+const LATEST = '$LATEST';
 
 const MEMORY = ':memory:';
 const CODE_GRACE_MS = 60_000;

@@ -79,7 +79,12 @@ export const FUNCTION_SPEC_SCHEMA = Type.Object(
       }),
     ),
     initTimeoutMs: Type.Optional(whole(SPEC_BOUNDS.initTimeoutMs, 'Wall time of load and initializer.')),
-    minInstances: Type.Optional(whole(SPEC_BOUNDS.minInstances, 'Instances kept loaded.')),
+    minInstances: Type.Optional(
+      whole(
+        SPEC_BOUNDS.minInstances,
+        'Instances that are kept however long they are idle, once invocations have started them.',
+      ),
+    ),
     maxInstances: Type.Optional(whole(SPEC_BOUNDS.maxInstances, 'Instances at most.')),
     idleTimeoutMs: Type.Optional(
       whole(SPEC_BOUNDS.idleTimeoutMs, 'After this long unused, an instance ends.'),

@@ -39,6 +39,7 @@ const NS_PER_MS = 1e6;
 
 export const guardTier = (backend: Backend, options: GuardOptions): SandboxTier => {
   const carriers = new Set<GuardedCarrier>();
+  const starting = new Set<Promise<void>>();
   let closing = false;
   return {
     tier: backend.tier,
@@ -46,14 +47,23 @@ export const guardTier = (backend: Backend, options: GuardOptions): SandboxTier 
     async provision() {
       if (closing) throw new StrataError('draining', 'The executor is closing and starts no sandbox.');
       const carrier = new GuardedCarrier(options.random.uuid(), backend.capacity, options);
-      await carrier.start(backend);
-      if (closing) carrier.kill('shutdown');
+      const started = carrier.start(backend);
+      starting.add(started);
+      try {
+        await started;
+      } finally {
+        starting.delete(started);
+      }
       carriers.add(carrier);
       void carrier.exited.then(() => carriers.delete(carrier));
+      if (closing) carrier.kill('shutdown');
       return carrier;
     },
     async close() {
       closing = true;
+      for (const carrier of carriers) carrier.kill('shutdown');
+      // What is still coming up has to come up, or fail, before it can be ended.
+      await Promise.allSettled(starting);
       for (const carrier of carriers) carrier.kill('shutdown');
       await Promise.all([...carriers].map((carrier) => carrier.exited));
       await backend.close();
@@ -250,7 +260,6 @@ export class GuardedCarrier implements Carrier, BackendEvents {
       death,
     );
     const instances = [...this.#instances.values()];
-    for (const instance of instances) instance.carrierDied();
     for (const [candidate, failure] of failures) {
       const blamed = failure.code !== 'sandbox_lost';
       candidate.call.fail(failure, blamed ? this.usedBy(candidate.call) : 0);
@@ -271,6 +280,7 @@ export class GuardedCarrier implements Carrier, BackendEvents {
           ? instances.filter(({ number }) => suspects.some(({ instance }) => instance === number))
           : [this.#condemned],
     });
+    for (const instance of instances) instance.carrierDied();
   }
 
   /** Looks at the process's real memory for as long as calls are open. */

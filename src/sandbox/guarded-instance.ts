@@ -82,7 +82,10 @@ export class GuardedInstance implements Instance, CallHome {
         this.#loadPending = false;
         this.#loaded = end.failure === null;
         resolve(loadOutcome(end));
-        for (const waiting of this.#behindLoad.splice(0)) waiting.arm();
+        for (const waiting of this.#behindLoad.splice(0)) {
+          waiting.parked = false;
+          waiting.arm();
+        }
         this.#closed(end.breaks || end.failure !== null);
       });
       raw.load(this.number, call.nonce, request);
@@ -99,8 +102,10 @@ export class GuardedInstance implements Instance, CallHome {
         this.#closed(end.breaks);
       });
       raw.invoke(this.number, call.nonce, request);
-      if (this.#loadPending) this.#behindLoad.push(call);
-      else call.arm();
+      if (this.#loadPending) {
+        call.parked = true;
+        this.#behindLoad.push(call);
+      } else call.arm();
     });
   }
 

@@ -32,7 +32,7 @@ export interface HostileCase {
 
 /** Memory that is soon full, so that cases are short. */
 const MEMORY_MB = 32;
-export const KILL_GRACE_MS = 200;
+const KILL_GRACE_MS = 200;
 /** For a machine whose two cores are busy with the case itself and with other things. */
 const MARGIN_MS = 6_000;
 const HOSTILE = 'mallory';

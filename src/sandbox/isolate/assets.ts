@@ -5,7 +5,7 @@
  * Never puts anything secret there. Invariant: `dispose` removes what `prepareAssets` made.
  */
 import { accessSync, constants, existsSync } from 'node:fs';
-import { chmod, copyFile, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { chmod, copyFile, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -24,7 +24,8 @@ export interface Assets {
 /** @throws StrataError `runtime_unavailable` when there is no engine for this machine. */
 export const prepareAssets = async (): Promise<Assets> => {
   const addon = findAddon();
-  const directory = await mkdtemp(join(tmpdir(), 'strata-host-'));
+  await removeAbandoned();
+  const directory = await mkdtemp(join(tmpdir(), `${PREFIX}${process.pid}-`));
   const inside = (name: string): string => join(directory, name);
   const [hostScript, guestScript] = await bundles();
   await writeFile(inside('host.mjs'), hostScript, { mode: 0o444 });
@@ -41,6 +42,19 @@ export const prepareAssets = async (): Promise<Assets> => {
   };
 };
 
+const PREFIX = 'strata-host-';
+
+/** A server that was killed leaves its folder behind; the name tells whose it was. */
+const removeAbandoned = async (): Promise<void> => {
+  for (const name of await readdir(tmpdir())) {
+    if (!name.startsWith(PREFIX)) continue;
+    const pid = Number.parseInt(name.slice(PREFIX.length), 10);
+    if (Number.isInteger(pid) && existsSync(`/proc/${pid}`)) continue;
+    // Another user's folder stays, and so does one that another server is removing.
+    await rm(join(tmpdir(), name), { recursive: true, force: true }).catch(() => undefined);
+  }
+};
+
 /** Both scripts. The bundler runs as a service of its own, which must not stay behind. */
 const bundles = async (): Promise<[string, string]> => {
   const scripts = await Promise.all([loadHostBundle(), loadGuestBundle()]);
@@ -51,7 +65,7 @@ const bundles = async (): Promise<[string, string]> => {
 let bundled = false;
 
 /** The host's script: made beforehand in a published package, bundled now in a checkout. */
-export const loadHostBundle = async (): Promise<string> => {
+const loadHostBundle = async (): Promise<string> => {
   const prebuilt = fileURLToPath(new URL('./isolate-host.js', import.meta.url));
   if (existsSync(prebuilt)) {
     const { readFile } = await import('node:fs/promises');

@@ -36,6 +36,8 @@ const TIMERS_MAX = 1_000;
 const METER_INTERVAL_MS = 5;
 /** JSON may escape each character of a log line or of code to six. */
 const ESCAPED = 6;
+/** What a log line costs beside its message, which may be empty: level, time, quotes, brackets. */
+const LOG_LINE_BYTES = 40;
 const FRAME_SLACK_BYTES = 64 * 1024;
 
 /** @throws StrataError `runtime_unavailable` when no candidate brings a host up. */
@@ -44,7 +46,7 @@ export const createIsolateTier = async (options: IsolateTierOptions): Promise<Sa
   const hostOptions: IsolateBackendOptions['hostOptions'] = {
     maxFrameBytes:
       Math.max(options.eventMaxBytes, options.resultMaxBytes, options.codeMaxBytes * ESCAPED) +
-      options.logMaxBytes * ESCAPED +
+      options.logMaxBytes * (ESCAPED + LOG_LINE_BYTES) +
       FRAME_SLACK_BYTES,
     logMaxBytes: options.logMaxBytes,
     resultMaxBytes: options.resultMaxBytes,

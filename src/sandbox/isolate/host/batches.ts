@@ -17,8 +17,8 @@ export interface BatchEvents {
   collected(text: string): void;
   /** An entry of this owner ended with a rejection. */
   rejected(owner: Owner, thrown: unknown): void;
-  /** COLLECT failed: the isolate is of no further use. */
-  broken(thrown: unknown): void;
+  /** The isolate is of no further use; the owner is whose entry ended with it, null when it was none's. */
+  broken(thrown: unknown, owner: Owner | null): void;
   /** No batch is in the isolate any more. */
   idle(): void;
 }
@@ -33,6 +33,8 @@ const COPY = { result: { copy: true } } as const;
 const BATCH_ENTRIES = 8;
 /** Memory is looked at with the first batch after this many milliseconds. */
 const HEAP_INTERVAL_MS = 100;
+/** And with each of the first batches: what an instance takes when it is new comes at once. */
+const YOUNG_BATCHES = 8;
 
 export class Batches {
   /** The owners whose entries were in the batch that was collected last. */
@@ -51,6 +53,7 @@ export class Batches {
   #readNs: number;
   #turnNs = 0;
   #turnOwners: Owner[] = [];
+  #heapReads = 0;
   #heapReadMs = Number.NEGATIVE_INFINITY;
   #heapBytes = -1;
 
@@ -141,7 +144,8 @@ export class Batches {
       () => this.#entryEnded(owner),
       (thrown: unknown) => {
         this.#entryEnded(owner);
-        if (owner !== null && !this.#isolate.isDisposed) this.#events.rejected(owner, thrown);
+        if (this.#isolate.isDisposed) this.#events.broken(thrown, owner);
+        else if (owner !== null) this.#events.rejected(owner, thrown);
       },
     );
   }
@@ -164,14 +168,14 @@ export class Batches {
     try {
       this.#events.collected(text);
     } catch (thrown) {
-      this.#events.broken(thrown);
+      this.#events.broken(thrown, null);
     }
     this.#next();
   }
 
   #fail(thrown: unknown): void {
     this.flush();
-    this.#events.broken(thrown);
+    this.#events.broken(thrown, this.running);
     this.#inFlight = false;
     this.#next();
   }
@@ -191,7 +195,8 @@ export class Batches {
 
   #readHeap(): void {
     const now = this.#clock.nowMs();
-    if (now - this.#heapReadMs < HEAP_INTERVAL_MS) return;
+    this.#heapReads += 1;
+    if (this.#heapReads > YOUNG_BATCHES && now - this.#heapReadMs < HEAP_INTERVAL_MS) return;
     this.#heapReadMs = now;
     this.#isolate.getHeapStatistics().then(
       (heap) => {

@@ -32,8 +32,7 @@ export const describeThrown = (thrown: unknown): GuestError => {
   const stack = typeof thrown.stack === 'string' ? thrown.stack : '';
   const boundary = stack.indexOf('\n    at (<isolated-vm boundary>)');
   return {
-    type: cut(String('type' in thrown ? thrown.type : thrown.name)),
-    message: cut(String(thrown.message)),
+    ...engineWords(cut(String('type' in thrown ? thrown.type : thrown.name)), cut(String(thrown.message))),
     stack: boundary < 0 ? '' : cut(stack.slice(0, boundary)),
   };
 };
@@ -60,6 +59,14 @@ export const cpuFailure = (owner: Owner): HostFailure => {
   );
 };
 
+export const tooLarge = (resultMaxBytes: number, bytes: number): HostFailure =>
+  hostFailure(
+    'result_too_large',
+    `The result has ${bytes} bytes; ${resultMaxBytes} are allowed. Return less, or store the data elsewhere.`,
+    null,
+    { kind: 'resultBytes', configured: resultMaxBytes, observed: bytes },
+  );
+
 export const memoryFailure = (memoryMb: number): HostFailure =>
   hostFailure(
     'memory_limit',
@@ -67,6 +74,15 @@ export const memoryFailure = (memoryMb: number): HostFailure =>
     null,
     { kind: 'memoryMb', configured: memoryMb, observed: null },
   );
+
+/** The addon's own words for a value that it could not copy, and its mark on errors without a place in the code. */
+const engineWords = (type: string, message: string): { type: string; message: string } => {
+  if (message.includes('was not an instance of `Error`')) {
+    return { type: 'object', message: 'A value that is not an Error was thrown.' };
+  }
+  const plain = message.replace(/ ?\[<isolated-vm>:\d+:\d+\]$/, '');
+  return { type: plain.startsWith('Maximum call stack size') ? 'RangeError' : type, message: plain };
+};
 
 const cut = (text: string): string =>
   text.length <= TEXT_MAX_CHARS ? text : `${text.slice(0, TEXT_MAX_CHARS)}…`;

@@ -13,7 +13,15 @@ import type { Clock, Timer } from '../../../ports/clock.ts';
 import type { HostFailure, LoadFiles, LoadMeta } from '../../protocol/messages.ts';
 import { Batches } from './batches.ts';
 import { CodeLoad } from './code-load.ts';
-import { cpuFailure, describeThrown, guestFailure, hostFailure, LOST, memoryFailure } from './failures.ts';
+import {
+  cpuFailure,
+  describeThrown,
+  guestFailure,
+  hostFailure,
+  LOST,
+  memoryFailure,
+  tooLarge,
+} from './failures.ts';
 import type { EntryReference } from './loader.ts';
 import { Loader } from './loader.ts';
 import { LOAD_OWNER, newOwner, type Owner } from './owner.ts';
@@ -63,6 +71,7 @@ export class HostInstance {
   #loadStartMs = 0;
   #loadedAtMs = 0;
   #resultMaxBytes = 0;
+  #logMaxBytes = 0;
   #hasInitializer = false;
 
   /** Boots an isolate with the bootstrap run in it. Rejects when the engine cannot. */
@@ -111,7 +120,7 @@ export class HostInstance {
     this.#batches = new Batches(isolate, entry, clock, {
       collected: (text) => this.#collected(text),
       rejected: (owner, thrown) => this.#rejected(owner, thrown),
-      broken: (thrown) => this.#broken(thrown),
+      broken: (thrown, owner) => this.#broken(thrown, owner),
       idle: () => this.#idle(),
     });
     this.#code = new CodeLoad(new Loader(isolate, context, entry), this.#batches, clock);
@@ -124,6 +133,7 @@ export class HostInstance {
     this.#loadStartMs = owner.startedMs;
     this.#batches.track(owner);
     this.#resultMaxBytes = meta.resultMaxBytes;
+    this.#logMaxBytes = meta.logMaxBytes;
     this.#hasInitializer = meta.initializer !== null;
     this.#preparing = true;
     this.#code
@@ -177,7 +187,7 @@ export class HostInstance {
     this.#timers.clear();
     for (const owner of [...this.#owners.values()]) this.#settle(owner, LOST, null, true);
     this.#batches.close();
-    this.#isolate.dispose();
+    if (!this.#isolate.isDisposed) this.#isolate.dispose();
     this.#idle();
   }
 
@@ -196,17 +206,28 @@ export class HostInstance {
     for (const record of parseRecords(text)) {
       const owner = this.#owners.get(record.owner);
       if (owner === undefined) continue;
-      if (record.kind === 'G') addLog(owner, record.payload);
+      if (record.kind === 'G') addLog(owner, record.payload, this.#logMaxBytes);
       else if (record.kind === 'T') this.#arm(owner, Number(record.payload));
-      else if (record.kind === 'R') this.#settle(owner, null, record.payload);
+      else if (record.kind === 'R') this.#returned(owner, record.payload);
       else if (record.kind === 'X')
         this.#settle(owner, guestFailure(record.payload, this.#resultMaxBytes), null);
       else if (record.kind === 'L') this.#evaluated(owner);
       else this.#loadDone(owner, null);
     }
     const loading = this.#owners.get(LOAD_OWNER);
-    if (loading !== undefined) this.#code.proceed(loading).catch((thrown: unknown) => this.#broken(thrown));
-    for (const owner of this.#batches.entered) this.#park(owner);
+    if (loading !== undefined)
+      this.#code.proceed(loading).catch((thrown: unknown) => this.#broken(thrown, loading));
+    for (const owner of this.#batches.entered) {
+      if (owner.cpuLimitNs !== null && owner.cpuNs > owner.cpuLimitNs) this.#overCpu(owner);
+      else this.#park(owner);
+    }
+  }
+
+  /** The bootstrap has counted characters; the limit is in bytes. */
+  #returned(owner: Owner, resultJson: string): void {
+    const bytes = resultJson.length * 3 > this.#resultMaxBytes ? Buffer.byteLength(resultJson) : 0;
+    if (bytes > this.#resultMaxBytes) this.#settle(owner, tooLarge(this.#resultMaxBytes, bytes), null);
+    else this.#settle(owner, null, resultJson);
   }
 
   #evaluated(owner: Owner): void {
@@ -275,7 +296,7 @@ export class HostInstance {
   /** A rejection that surfaced at an entry's end: a promise of the guest's that nobody handled, or the engine. */
   #rejected(owner: Owner, thrown: unknown): void {
     if (this.#isolate.isDisposed || this.#state === 'ending') {
-      this.#broken(thrown);
+      this.#broken(thrown, owner);
       return;
     }
     if (this.#owners.get(owner.number) !== owner) return;
@@ -287,13 +308,12 @@ export class HostInstance {
   }
 
   /** The isolate is of no further use: the engine disposed it, most often at its memory limit. */
-  #broken(thrown: unknown): void {
+  #broken(thrown: unknown, blamed: Owner | null): void {
     if (this.#state === 'ending' || this.#state === 'ended') {
       this.#idle();
       return;
     }
     const message = thrown instanceof Error ? thrown.message : String(thrown);
-    const blamed = this.#batches.running;
     if (/memory limit/i.test(message) && blamed !== null) {
       this.#settle(blamed, memoryFailure(this.memoryMb), null, true);
     }
@@ -312,8 +332,17 @@ export class HostInstance {
   }
 }
 
-const addLog = (owner: Owner, payload: string): void => {
+/** The bootstrap has counted characters; the limit is in bytes. */
+const addLog = (owner: Owner, payload: string, logMaxBytes: number): void => {
   const log = JSON.parse(payload) as GuestLog;
-  owner.logs.push(...log.lines);
   if (log.truncated) owner.logTruncated = true;
+  for (const line of log.lines) {
+    const bytes = Buffer.byteLength(line[2]) + 1;
+    if (owner.logBytes + bytes > logMaxBytes) {
+      owner.logTruncated = true;
+      return;
+    }
+    owner.logBytes += bytes;
+    owner.logs.push(line);
+  }
 };

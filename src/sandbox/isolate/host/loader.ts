@@ -8,6 +8,7 @@ import type ivm from 'isolated-vm';
 import { OP } from '../../../guest/contract.ts';
 import { resolveSpecifier } from '../../../guest/resolve.ts';
 import type { LoadFiles } from '../../protocol/messages.ts';
+import { describeThrown } from './failures.ts';
 
 /** The bootstrap's one function; what it takes and returns is the guest contract's business. */
 export type EntryReference = ivm.Reference;
@@ -133,8 +134,7 @@ export class Loader {
   }
 
   #broken(path: string, thrown: unknown): void {
-    const type = thrown instanceof Error ? thrown.name : 'Error';
-    const message = thrown instanceof Error ? thrown.message : 'the file could not be compiled';
+    const { type, message } = describeThrown(thrown);
     this.#compiled.set(path, { kind: 'broken' });
     this.#tell([OP.DEFINE_BROKEN, path, brokenJson(type, message)]);
   }

@@ -140,6 +140,7 @@ class Host implements InstanceEvents {
 
   parked(instance: HostInstance, owner: Owner, parked: boolean): void {
     this.#writer.send(FRAME.parked, instance.number, owner.nonce, { flags: parked ? 1 : 0 });
+    if (!parked) this.#meter();
   }
 
   ended(instance: HostInstance): void {

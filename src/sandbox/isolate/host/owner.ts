@@ -19,6 +19,7 @@ export interface Owner {
   memoryBytes: number;
   parked: boolean;
   readonly logs: OutcomeTail['logs'][number][];
+  logBytes: number;
   logTruncated: boolean;
 }
 
@@ -31,5 +32,6 @@ export const newOwner = (number: number, nonce: number, cpuMs: number | null, st
   memoryBytes: -1,
   parked: false,
   logs: [],
+  logBytes: 0,
   logTruncated: false,
 });
