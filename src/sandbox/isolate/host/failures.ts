@@ -24,18 +24,26 @@ export const LOST: HostFailure = hostFailure(
   'The instance ended while this invocation was in it, and not on its account. Retry.',
 );
 
-/** The parts of a thrown value as strings, without the frames of the host itself. */
+/** The parts of a thrown value as strings, without the frames and the words of the host itself. */
 export const describeThrown = (thrown: unknown): GuestError => {
   if (!(thrown instanceof Error)) {
     return { type: typeof thrown, message: cut(String(thrown)), stack: '' };
   }
+  // What the addon says of a value that it could not copy.
+  if (thrown.message.includes('was not an instance of `Error`')) {
+    return { type: 'object', message: 'A value that is not an Error was thrown.', stack: '' };
+  }
+  const message = withoutMark(String(thrown.message));
+  const overflow = message.startsWith('Maximum call stack size exceeded');
+  const type = overflow ? 'RangeError' : String('type' in thrown ? thrown.type : thrown.name);
   const stack = typeof thrown.stack === 'string' ? thrown.stack : '';
   const boundary = stack.indexOf('\n    at (<isolated-vm boundary>)');
-  return {
-    ...engineWords(cut(String('type' in thrown ? thrown.type : thrown.name)), cut(String(thrown.message))),
-    stack: boundary < 0 ? '' : cut(stack.slice(0, boundary)),
-  };
+  const own = boundary < 0 ? '' : withoutMark(stack.slice(0, boundary));
+  return { type: cut(type), message: cut(message), stack: cut(own) };
 };
+
+/** The addon marks errors that have no place in the code. */
+const withoutMark = (text: string): string => text.replace(/ ?\[<isolated-vm>:\d+:\d+\]/, '');
 
 /** What the bootstrap reports, as the host does. */
 export const guestFailure = (payload: string, resultMaxBytes: number): HostFailure => {
@@ -74,15 +82,6 @@ export const memoryFailure = (memoryMb: number): HostFailure =>
     null,
     { kind: 'memoryMb', configured: memoryMb, observed: null },
   );
-
-/** The addon's own words for a value that it could not copy, and its mark on errors without a place in the code. */
-const engineWords = (type: string, message: string): { type: string; message: string } => {
-  if (message.includes('was not an instance of `Error`')) {
-    return { type: 'object', message: 'A value that is not an Error was thrown.' };
-  }
-  const plain = message.replace(/ ?\[<isolated-vm>:\d+:\d+\]$/, '');
-  return { type: plain.startsWith('Maximum call stack size') ? 'RangeError' : type, message: plain };
-};
 
 const cut = (text: string): string =>
   text.length <= TEXT_MAX_CHARS ? text : `${text.slice(0, TEXT_MAX_CHARS)}…`;
