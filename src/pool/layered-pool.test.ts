@@ -138,7 +138,7 @@ describe('the layered pool', () => {
     const lease = await scheduler.acquire(place('f'));
     const running = runOn(lease, 'sleep', { ms: 100 });
     await clock.advance(20);
-    pool.retire(place('f').key);
+    pool.supersede(place('f').group, null);
     expect(lease.instance.ended).toBe(false);
     await clock.advance(200);
     expect(await running).toBe('ok');

@@ -133,7 +133,7 @@ describe('the scheduler', () => {
             });
             results.push(request(() => bench.scheduler.acquire(placement), behaviour));
             await bench.clock.advance(waitMs);
-            if (retire) bench.pool.retire(key);
+            if (retire) bench.pool.supersede(key, null);
             expectConserved(bench.pool);
           }
           await bench.clock.advance(30_000);
