@@ -205,6 +205,11 @@ export class LayeredPool {
     return viewTier(this.#options.tier, this.#sandboxes, this.#slots.counts());
   }
 
+  /** Keys under which ready slots are listed: bounded by what is there. */
+  get listed(): number {
+    return this.#ready.size;
+  }
+
   /** Whether the pristine part is as large as the settings ask. */
   get filled(): boolean {
     return !this.#planned().some((action) => action.kind !== 'dispose-slot' && action.kind !== 'end-sandbox')

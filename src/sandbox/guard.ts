@@ -119,10 +119,10 @@ export class GuardedCarrier implements Carrier, BackendEvents {
     const provisioned = backend.provision(this, this.#abandoned.signal);
     const timeout = new Promise<never>((_, reject) => {
       const timer = this.options.clock.setTimer(this.options.startTimeoutMs, () => {
-        this.kill('start_failed');
         reject(
           new StrataError('start_failed', `No sandbox came up within ${this.options.startTimeoutMs} ms.`),
         );
+        this.kill('start_failed');
       });
       const cancel = (): void => timer.cancel();
       provisioned.then(cancel, cancel);
