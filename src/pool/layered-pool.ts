@@ -131,8 +131,9 @@ export class LayeredPool {
     }
     if (from === 'container') return false;
     const coming = from === 'none' ? null : comingRoomFor(this.#sandboxes, placement, alone);
-    // Who insists on a new sandbox gets one of those that are left, and none at another's cost.
-    if (coming === null && !this.#mayProvision(from === 'best')) return false;
+    // Who insists on a new sandbox may have one at its own tenant's cost, and at nobody else's.
+    const evictable = from === 'none' ? placement.tenant : null;
+    if (coming === null && !this.#mayProvision(evictable)) return false;
     this.#instances.add(placement.key, 1);
     (coming ?? this.#provision(placement)).awaited.push({ ...asked, start: 'none' });
     return true;
@@ -274,12 +275,18 @@ export class LayeredPool {
     for (const slot of sandbox.slots) if (slot.state === 'free') this.#ready.add(slot);
   }
 
-  /** Whether one more sandbox may start, once an idle one has been ended for it if that is allowed. */
-  #mayProvision(evict: boolean): boolean {
+  /**
+   * Whether one more sandbox may start, once an idle one has been ended for it if need be.
+   * @param evictable the tenant whose sandbox may be ended; null for anybody's.
+   */
+  #mayProvision(evictable: string | null): boolean {
     let live = 0;
     for (const { state } of this.#sandboxes) if (state !== 'ending') live += 1;
     if (live < this.#options.settings.maxSandboxes) return true;
-    const idle = evict ? dispensable(this.#sandboxes) : null;
+    const candidates = [...this.#sandboxes].filter(
+      ({ tenant }) => evictable === null || tenant === evictable,
+    );
+    const idle = dispensable(candidates);
     if (idle !== null) this.#end(idle, 'evicted');
     return idle !== null;
   }
