@@ -1,11 +1,17 @@
 import { pino } from 'pino';
 import { Compile } from 'typebox/compile';
 import { afterEach, describe, expect, it } from 'vitest';
-import type { PoolsView, SandboxView } from '../../pool/api.ts';
+import type { Executor } from '../../invocation/api.ts';
 import { scriptedExecutor } from '../executor-fixture.ts';
 import { createServer } from '../server.ts';
 
-const sandbox = (id: string, tenant: string | null, label: string | null): SandboxView => ({
+type PoolsView = ReturnType<Executor['pools']>;
+
+const sandbox = (
+  id: string,
+  tenant: string | null,
+  label: string | null,
+): PoolsView['tiers'][string]['sandboxes'][number] => ({
   ...{ id, tier: 'isolate', layer: label === null ? 'runtime' : 'code', state: 'ready', tenant },
   ...{ quarantinedFor: label, residentMb: 60 },
   instances: [

@@ -7,19 +7,8 @@
 import type { FastifyPluginAsync } from 'fastify';
 import { Type } from 'typebox';
 import type { Executor } from '../../invocation/api.ts';
-import type { PoolsView, SandboxView, TierView } from '../../pool/api.ts';
 import { responses, TENANT_HEADERS } from './schemas.ts';
 import { tenantOf } from './tenant.ts';
-
-/** `PoolsView` as one tenant sees it. */
-export interface TenantPoolsView extends PoolsView {
-  readonly tiers: Readonly<Record<string, TenantTierView>>;
-}
-
-export interface TenantTierView extends TierView {
-  /** How many sandboxes are other tenants' and therefore not listed; `slots` and `ready` count them too. */
-  readonly otherSandboxes: number;
-}
 
 export interface PoolRoutesOptions {
   readonly executor: Executor;
@@ -82,15 +71,14 @@ export const poolRoutes: FastifyPluginAsync<PoolRoutesOptions> = async (app, { e
   );
 };
 
-const viewFor = (tenant: string, { tiers, queued }: PoolsView): TenantPoolsView => ({
+type PoolsView = ReturnType<Executor['pools']>;
+
+const viewFor = (tenant: string, { tiers, queued }: PoolsView) => ({
   tiers: Object.fromEntries(
     Object.entries(tiers).map(([name, tier]) => {
-      const sandboxes = tier.sandboxes.filter((sandbox) => isShown(sandbox, tenant));
+      const sandboxes = tier.sandboxes.filter((shown) => shown.tenant === null || shown.tenant === tenant);
       return [name, { ...tier, sandboxes, otherSandboxes: tier.sandboxes.length - sandboxes.length }];
     }),
   ),
   queued,
 });
-
-const isShown = (sandbox: SandboxView, tenant: string): boolean =>
-  sandbox.tenant === null || sandbox.tenant === tenant;

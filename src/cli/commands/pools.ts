@@ -1,8 +1,19 @@
 /** `strata pools`: what is ready on the server, and the tenant's own sandboxes. */
 import type { Command } from 'commander';
-import type { TenantPoolsView, TenantTierView } from '../../api/native/pools.ts';
+import type { TierView } from '../../pool/api.ts';
 import { type CliContext, clientOf, printLine } from '../context.ts';
 import { table } from '../text.ts';
+
+/** What the server shows to one tenant. */
+interface TenantPoolsView {
+  readonly tiers: Readonly<Record<string, TenantTierView>>;
+  readonly queued: number;
+}
+
+interface TenantTierView extends TierView {
+  /** Those of other tenants, which are counted and not listed. */
+  readonly otherSandboxes: number;
+}
 
 export const addPools = (program: Command, context: CliContext): void => {
   program
