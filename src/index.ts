@@ -82,6 +82,7 @@ export const createExecutor = async (options: ExecutorOptions = {}): Promise<Exe
     },
     events: {
       ready: scheduler.ready,
+      room: scheduler.retry,
       sandboxEnded: (cause) => {
         metrics.sandboxEnded('isolate', cause);
         scheduler.retry();

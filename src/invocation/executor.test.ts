@@ -17,13 +17,13 @@ const backendOf = (clock: ManualClock, resultJson: string | null): Backend => {
   const backend = fakeBackend({ clock, capacity: 4, provisionMs: 1, bootMs: 1, loadMs: 1, handlerMs: 1 });
   return {
     ...backend,
-    async provision(events) {
+    async provision(events, abandoned) {
       const settled = events.settled.bind(events);
       if (resultJson !== null) {
         const payload = Buffer.from(resultJson);
         events.settled = (instance, nonce, outcome) => settled(instance, nonce, { ...outcome, payload });
       }
-      const carrier = await backend.provision(events);
+      const carrier = await backend.provision(events, abandoned);
       const load = carrier.load.bind(carrier);
       carrier.load = (instance, nonce, request) => load(instance, nonce, { ...request, codeDigest: 'echo' });
       return carrier;
@@ -48,7 +48,12 @@ const open = async (resultJson: string | null = null, maxLengthPerFunction = 10)
       ...{ pristine: 1, runtimesPerPristine: 1, spareRuntimes: 1, maxSandboxes: 2, startParallelism: 1 },
       ...{ bootParallelism: 1, runtimeIdleMs: 60_000, sandboxIdleMs: 60_000, runtimeMemoryMb: 128 },
     },
-    events: { ready: scheduler.ready, sandboxEnded: () => scheduler.retry(), fault: () => {} },
+    events: {
+      ready: scheduler.ready,
+      room: scheduler.retry,
+      sandboxEnded: () => scheduler.retry(),
+      fault: () => {},
+    },
   });
   scheduler.attach(pool);
   await clock.advance(100);

@@ -86,9 +86,11 @@ export class LocalExecutor implements Executor {
     this.#refuseWhenDraining();
     const { name, tenant = DEFAULT_TENANT, ...input } = spec;
     this.#refuseRuntime(input.runtime);
-    const before = this.#find(tenant, name);
     const deployment = await this.#change(this.#parts.registry.deploy(tenant, name, input));
-    if (before !== null) this.#parts.pool.retire(placementOf(before).key);
+    // Another deployment may have come after this one; whatever is current now counts.
+    const current = this.#find(tenant, name);
+    const { group } = placementOf(deployment.function);
+    this.#parts.pool.supersede(group, current === null ? null : placementOf(current).key);
     this.#parts.logger.info(
       { tenant, function: name, codeDigest: deployment.function.codeDigest, created: deployment.created },
       'deployed',
@@ -143,7 +145,7 @@ export class LocalExecutor implements Executor {
     this.#refuseWhenDraining();
     const { tenant = DEFAULT_TENANT } = options;
     const record = await this.#change(this.#parts.registry.delete(tenant, name));
-    this.#parts.pool.retire(placementOf(record).key);
+    this.#parts.pool.supersede(placementOf(record).group, null);
     this.#parts.logger.info({ tenant: record.tenant, function: name }, 'deleted');
     return record;
   }

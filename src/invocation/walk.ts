@@ -155,6 +155,7 @@ export const placementOf = (record: FunctionRecord): Placement => {
   if (placement === undefined) {
     placement = {
       key: `${record.id}/${record.version}/${record.revision}`,
+      group: `${record.id}/${record.version}`,
       tenant: record.tenant,
       label: `${record.name}@${record.version}`,
       memoryMb: record.memoryMb,

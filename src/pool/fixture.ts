@@ -50,6 +50,7 @@ export const createBench = async (options: BenchOptions = {}): Promise<Bench> =>
     settings: { ...SETTINGS, ...options.settings },
     events: {
       ready: scheduler.ready,
+      room: scheduler.retry,
       sandboxEnded: (cause) => {
         ends.push(cause);
         scheduler.retry();
@@ -63,7 +64,14 @@ export const createBench = async (options: BenchOptions = {}): Promise<Bench> =>
 };
 
 export const place = (name: string, overrides: Partial<Placement> = {}): Placement => ({
-  ...{ key: `${overrides.tenant ?? 'a'}/${name}`, tenant: 'a', label: name, memoryMb: 128, concurrency: 1 },
+  ...{
+    key: `${overrides.tenant ?? 'a'}/${name}`,
+    group: `${overrides.tenant ?? 'a'}/${name}`,
+    tenant: 'a',
+    label: name,
+    memoryMb: 128,
+    concurrency: 1,
+  },
   ...{ minInstances: 0, maxInstances: 10, idleTimeoutMs: 600_000 },
   ...overrides,
 });

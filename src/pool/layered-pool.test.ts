@@ -138,7 +138,7 @@ describe('the layered pool', () => {
     const lease = await scheduler.acquire(place('f'));
     const running = runOn(lease, 'sleep', { ms: 100 });
     await clock.advance(20);
-    pool.retire(place('f').key);
+    pool.supersede(place('f').group, null);
     expect(lease.instance.ended).toBe(false);
     await clock.advance(200);
     expect(await running).toBe('ok');
@@ -158,6 +158,48 @@ describe('the layered pool', () => {
     expect(await run('b')).toBe('ok');
     expect(await run('c')).toBe('ok');
     expect(ends).toContain('evicted');
+  });
+
+  it('does not end a sandbox as idle while an instance is being booted in it', async () => {
+    const { scheduler, clock, ends } = await createBench({
+      settings: { runtimesPerPristine: 0, spareRuntimes: 0, sandboxIdleMs: 1_000 },
+    });
+    await clock.advance(5_000);
+    const pending = Promise.resolve(scheduler.acquire(place('f')));
+    await clock.advance(100);
+    const lease = await pending;
+    expect(lease.start).toBe('container');
+    expect(ends).toEqual([]);
+    lease.release(true);
+  });
+
+  it('ends what was loaded of a revision that had been replaced meanwhile, minInstances or not', async () => {
+    const { pool, scheduler, clock } = await createBench();
+    const stale = place('f', { key: 'a/f/1', group: 'a/f', minInstances: 1 });
+    pool.supersede('a/f', 'a/f/2');
+    const running = runOn(await scheduler.acquire(stale), 'echo');
+    await clock.advance(100);
+    expect(await running).toBe('ok');
+    expect(pool.view().ready.code).toBe(0);
+  });
+
+  it('keeps nothing of functions and tenants that do not come back', async () => {
+    const { pool, scheduler, clock } = await createBench({
+      settings: { sandboxIdleMs: 2_000, runtimeIdleMs: 1_000 },
+    });
+    for (let index = 0; index < 30; index += 1) {
+      const tenant = `t${index}`;
+      const pending = Promise.resolve(
+        scheduler.acquire(place('f', { tenant, key: `${tenant}/f`, idleTimeoutMs: 500 })),
+      );
+      await clock.advance(100);
+      const running = runOn(await pending, 'echo');
+      await clock.advance(200);
+      await running;
+    }
+    await clock.advance(60_000);
+    expect(pool.view().sandboxes.filter(({ tenant }) => tenant !== null)).toEqual([]);
+    expect(pool.listed).toBeLessThanOrEqual(1);
   });
 
   it('waits longer after each failed start, and recovers', async () => {

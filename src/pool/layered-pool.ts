@@ -7,14 +7,24 @@
  */
 import { StrataError } from '../core/errors.ts';
 import type { Clock, Timer } from '../ports/clock.ts';
-import type { Carrier, CarrierExit, SandboxTier } from '../sandbox/api.ts';
+import type { CarrierExit, SandboxTier } from '../sandbox/api.ts';
 import type { SlotCounts, TierView } from './api.ts';
-import { longestIdle, roomFor } from './choice.ts';
+import { comingRoomFor, dispensable, roomFor } from './choice.ts';
 import { Lease } from './lease.ts';
 import { type Action, type PolicySettings, planFixed } from './policy.ts';
 import { Quarantine } from './quarantine.ts';
 import { ReadySlots } from './ready-slots.ts';
-import { isFree, type Placement, type Sandbox, type Slot, Slots, taint } from './slot.ts';
+import {
+  type Asked,
+  isFree,
+  type Placement,
+  type Sandbox,
+  type Slot,
+  Slots,
+  type StartCallbacks,
+  type StartTiming,
+  taint,
+} from './slot.ts';
 import { Starts } from './starts.ts';
 import { Tally } from './tally.ts';
 import { viewTier } from './view.ts';
@@ -32,30 +42,11 @@ export interface PoolOptions {
 export interface PoolEvents {
   /** A slot is free, or can take one more. */
   ready(slot: Slot): void;
+  /** An instance has gone: what was refused for want of room may be possible now. */
+  room(): void;
   /** A sandbox has ended; `cause` is the server's reason or how it died. */
   sandboxEnded(cause: string): void;
   fault(message: string, details: Readonly<Record<string, unknown>>): void;
-}
-
-/** How a start that takes a while is told about: one of the two, once. */
-export interface StartCallbacks {
-  /** The slot is free and of layer runtime; it must be leased before this returns, or it becomes a spare. */
-  ready(slot: Slot, timing: StartTiming): void;
-  failed(error: StrataError): void;
-}
-
-export interface StartTiming {
-  readonly start: 'none' | 'container';
-  readonly provisionMs: number;
-  readonly bootMs: number;
-}
-
-/** Who waits for a start, and what it has taken so far. */
-interface Asked {
-  readonly placement: Placement;
-  readonly callbacks: StartCallbacks;
-  readonly start: 'none' | 'container';
-  readonly provisionMs: number;
 }
 
 /**
@@ -64,6 +55,7 @@ interface Asked {
  */
 const REFILL_QUIET_MS = 5;
 const REFILL_DELAY_MAX_MS = 50;
+const CURRENT_KEYS_MAX = 10_000;
 
 export class LayeredPool {
   readonly #options: PoolOptions;
@@ -77,6 +69,8 @@ export class LayeredPool {
   readonly #instances = new Tally();
   /** Instances that are loading code, by function. */
   readonly #loading = new Tally();
+  /** The current revision of each function that was deployed or deleted lately. */
+  readonly #currentKeys = new Map<string, string | null>();
   #nextNumber = 1;
   #refill: Timer | null = null;
   #refillBy = 0;
@@ -125,16 +119,22 @@ export class LayeredPool {
   start(placement: Placement, from: 'container' | 'none' | 'best', callbacks: StartCallbacks): boolean {
     if (this.#closed || this.instancesOf(placement.key) >= placement.maxInstances) return false;
     const alone = this.#quarantine.has(placement.key);
+    const asked: Asked = {
+      ...{ placement, callbacks, sinceMs: this.#clock.nowMs() },
+      start: from === 'none' ? 'none' : 'container',
+    };
     const sandbox = from === 'none' ? null : roomFor(this.#sandboxes, placement, alone);
-    const carrier = sandbox?.carrier ?? null;
-    if (sandbox !== null && carrier !== null) {
+    if (sandbox !== null) {
       this.#claim(sandbox, placement);
-      const asked: Asked = { placement, callbacks, start: 'container', provisionMs: 0 };
-      void this.#boot(carrier, sandbox, placement.memoryMb, asked);
+      void this.#boot(sandbox, placement.memoryMb, asked);
       return true;
     }
-    if (from === 'container' || !this.#makeRoom()) return false;
-    void this.#provision(placement, callbacks);
+    if (from === 'container') return false;
+    const coming = from === 'none' ? null : comingRoomFor(this.#sandboxes, placement, alone);
+    // Who insists on a new sandbox gets one of those that are left, and none at another's cost.
+    if (coming === null && !this.#mayProvision(from === 'best')) return false;
+    this.#instances.add(placement.key, 1);
+    (coming ?? this.#provision(placement)).awaited.push({ ...asked, start: 'none' });
     return true;
   }
 
@@ -148,11 +148,22 @@ export class LayeredPool {
     return this.#loading.of(placement.key) * (placement.concurrency - 1);
   }
 
-  /** Ends what holds an older revision of a function: idle instances now, busy ones when they are done. */
-  retire(key: string): void {
+  /**
+   * Says which revision of a function is the current one, null for none: instances of others end, idle ones now, busy
+   * ones when they are done, and so will what is loaded of them by who found them before.
+   */
+  supersede(group: string, currentKey: string | null): void {
+    this.#currentKeys.delete(group);
+    this.#currentKeys.set(group, currentKey);
+    if (this.#currentKeys.size > CURRENT_KEYS_MAX) {
+      for (const [oldest] of this.#currentKeys) {
+        this.#currentKeys.delete(oldest);
+        break;
+      }
+    }
     for (const sandbox of this.#sandboxes) {
       for (const slot of [...sandbox.slots]) {
-        if (slot.placement?.key !== key) continue;
+        if (slot.placement?.group !== group || slot.placement.key === currentKey) continue;
         slot.retired = true;
         if (slot.state === 'free') this.#drain(slot);
       }
@@ -194,6 +205,11 @@ export class LayeredPool {
     return viewTier(this.#options.tier, this.#sandboxes, this.#slots.counts());
   }
 
+  /** Keys under which ready slots are listed: bounded by what is there. */
+  get listed(): number {
+    return this.#ready.size;
+  }
+
   /** Whether the pristine part is as large as the settings ask. */
   get filled(): boolean {
     return !this.#planned().some((action) => action.kind !== 'dispose-slot' && action.kind !== 'end-sandbox')
@@ -228,6 +244,8 @@ export class LayeredPool {
       this.#loading.add(placement.key, 1);
       if (slot.placement === null) this.#instances.add(placement.key, 1);
       slot.placement = placement;
+      const current = this.#currentKeys.get(placement.group);
+      if (current !== undefined && current !== placement.key) slot.retired = true;
       this.#refillSoon();
     } else if (slot.inFlight < placement.concurrency) {
       this.#ready.add(slot);
@@ -250,56 +268,58 @@ export class LayeredPool {
   /** A sandbox becomes a tenant's, or one function's alone; its spare runtimes go with it. */
   #claim(sandbox: Sandbox, placement: Placement): void {
     taint(sandbox, placement.tenant);
+    sandbox.usedMs = this.#clock.nowMs();
     sandbox.spareMemoryMb = placement.memoryMb;
     if (this.#quarantine.has(placement.key)) sandbox.quarantinedFor = placement;
     for (const slot of sandbox.slots) if (slot.state === 'free') this.#ready.add(slot);
   }
 
-  /** Whether one more sandbox may start; one that is idle is ended for it if need be. */
-  #makeRoom(): boolean {
+  /** Whether one more sandbox may start, once an idle one has been ended for it if that is allowed. */
+  #mayProvision(evict: boolean): boolean {
     let live = 0;
     for (const { state } of this.#sandboxes) if (state !== 'ending') live += 1;
     if (live < this.#options.settings.maxSandboxes) return true;
-    const idle = longestIdle(this.#sandboxes);
+    const idle = evict ? dispensable(this.#sandboxes) : null;
     if (idle !== null) this.#end(idle, 'evicted');
     return idle !== null;
   }
 
-  async #provision(placement: Placement | null, callbacks: StartCallbacks | null): Promise<void> {
-    const startedMs = this.#clock.nowMs();
+  /** Starts a sandbox: a function's tenant's from the first moment, or a pristine one. */
+  #provision(placement: Placement | null): Sandbox {
     const sandbox: Sandbox = {
       ...{ number: this.#nextNumber, state: 'starting', carrier: null, capacity: this.#options.capacity },
-      ...{ tenant: null, quarantinedFor: null, slots: new Set(), doubtful: 0 },
-      ...{ spareMemoryMb: this.#options.settings.runtimeMemoryMb, usedMs: startedMs },
+      ...{ tenant: null, quarantinedFor: null, slots: new Set(), awaited: [], doubtful: 0 },
+      ...{ spareMemoryMb: this.#options.settings.runtimeMemoryMb, usedMs: this.#clock.nowMs() },
     };
     this.#nextNumber += 1;
     this.#sandboxes.add(sandbox);
-    if (placement !== null) {
-      this.#instances.add(placement.key, 1);
-      this.#claim(sandbox, placement);
-    }
+    if (placement !== null) this.#claim(sandbox, placement);
+    void this.#bringUp(sandbox, placement !== null);
+    return sandbox;
+  }
+
+  async #bringUp(sandbox: Sandbox, wanted: boolean): Promise<void> {
+    let failed: StrataError | null = null;
     try {
-      const carrier = await this.#starts.provision(placement !== null);
+      const carrier = await this.#starts.provision(wanted);
       sandbox.carrier = carrier;
       void carrier.exited.then((exit) => this.#exited(sandbox, exit));
       if (sandbox.state === 'starting') sandbox.state = 'ready';
       else carrier.kill('shutdown');
-      if (placement === null || callbacks === null) return;
-      const provisionMs = this.#clock.nowMs() - startedMs;
-      void this.#boot(carrier, sandbox, placement.memoryMb, {
-        ...{ placement, callbacks, start: 'none', provisionMs },
-      });
     } catch (thrown) {
+      failed = thrown as StrataError;
       this.#sandboxes.delete(sandbox);
       sandbox.state = 'gone';
-      callbacks?.failed(thrown as StrataError);
-    } finally {
-      if (placement !== null) this.#instances.add(placement.key, -1);
-      this.#refillSoon();
     }
+    for (const asked of sandbox.awaited.splice(0)) {
+      this.#instances.add(asked.placement.key, -1);
+      if (failed === null) void this.#boot(sandbox, asked.placement.memoryMb, asked);
+      else asked.callbacks.failed(failed);
+    }
+    this.#refillSoon();
   }
 
-  async #boot(carrier: Carrier, sandbox: Sandbox, memoryMb: number, asked: Asked | null): Promise<void> {
+  async #boot(sandbox: Sandbox, memoryMb: number, asked: Asked | null): Promise<void> {
     const startedMs = this.#clock.nowMs();
     const slot: Slot = {
       ...{ sandbox, memoryMb, state: 'starting', layer: 'runtime', instance: null },
@@ -309,7 +329,7 @@ export class LayeredPool {
     this.#slots.add(slot);
     if (slot.placement !== null) this.#instances.add(slot.placement.key, 1);
     try {
-      slot.instance = await this.#starts.boot(carrier, memoryMb);
+      slot.instance = await this.#starts.boot(sandbox.carrier, memoryMb);
     } catch (thrown) {
       if (slot.state !== 'gone') this.#gone(slot);
       asked?.callbacks.failed(thrown as StrataError);
@@ -319,8 +339,9 @@ export class LayeredPool {
     if (slot.state !== 'starting') return;
     this.#slots.move(slot, 'free');
     if (asked !== null) {
+      const provisionMs = asked.start === 'none' ? startedMs - asked.sinceMs : 0;
       const bootMs = this.#clock.nowMs() - startedMs;
-      asked.callbacks.ready(slot, { start: asked.start, provisionMs: asked.provisionMs, bootMs });
+      asked.callbacks.ready(slot, { start: asked.start, provisionMs, bootMs });
     }
     if (isFree(slot)) this.#becomeSpare(slot);
   }
@@ -339,10 +360,14 @@ export class LayeredPool {
   #drain(slot: Slot): void {
     const { sandbox } = slot;
     const doubtful = slot.instance?.ended === true;
+    this.#ready.remove(slot);
     this.#slots.move(slot, 'draining');
     if (doubtful) sandbox.doubtful += 1;
     const gone = (): void => {
-      if (slot.state === 'draining') this.#gone(slot);
+      if (slot.state === 'draining') {
+        this.#gone(slot);
+        this.#options.events.room();
+      }
       if (!doubtful) return;
       sandbox.doubtful -= 1;
       // What was passed over meanwhile is offered again: its entry in the stacks was dropped.
@@ -353,6 +378,7 @@ export class LayeredPool {
   }
 
   #gone(slot: Slot): void {
+    this.#ready.remove(slot);
     this.#slots.move(slot, 'gone');
     if (slot.placement !== null) this.#instances.add(slot.placement.key, -1);
   }
@@ -396,10 +422,9 @@ export class LayeredPool {
     if (this.#closed) return;
     for (const action of this.#planned()) {
       if (action.kind === 'start-sandbox') {
-        if (!this.#starts.holdsOff) void this.#provision(null, null);
+        if (!this.#starts.holdsOff) this.#provision(null);
       } else if (action.kind === 'boot-runtime') {
-        const { sandbox, memoryMb } = action;
-        if (sandbox.carrier !== null) void this.#boot(sandbox.carrier, sandbox, memoryMb, null);
+        void this.#boot(action.sandbox, action.memoryMb, null);
       } else if (action.kind === 'dispose-slot') this.#drain(action.slot);
       else this.#end(action.sandbox, 'idle');
     }

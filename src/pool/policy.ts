@@ -65,12 +65,18 @@ export const planFixed = (
       ...boots(sandbox, spares ? settings.spareRuntimes : 0, sandbox.spareMemoryMb, settings),
     );
     if (!active) actions.push(...idleRuntimes(sandbox));
-    const empty = ![...sandbox.slots].some((slot) => slot.layer === 'code' || slot.state === 'busy');
-    if (empty && nowMs - sandbox.usedMs >= settings.sandboxIdleMs)
+    if (isEmpty(sandbox) && nowMs - sandbox.usedMs >= settings.sandboxIdleMs)
       actions.push({ kind: 'end-sandbox', sandbox });
   }
   return actions;
 };
+
+/** No code in it, nothing at work, and nothing on its way. */
+const isEmpty = (sandbox: Sandbox): boolean =>
+  sandbox.awaited.length === 0 &&
+  ![...sandbox.slots].some(
+    ({ layer, state }) => layer === 'code' || state === 'busy' || state === 'starting',
+  );
 
 /** The sandbox that each tenant used last: the one in which its spare runtimes are kept. */
 const newestByTenant = (sandboxes: readonly Sandbox[]): ReadonlyMap<string, Sandbox> => {

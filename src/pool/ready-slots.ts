@@ -1,13 +1,21 @@
 /**
  * Finds a slot that can serve, in constant time: stacks by function and by owner, the last used on top.
  *
- * Owns no truth: an entry is a hint that is checked when it is taken, and stale ones are dropped then.
+ * Owns no truth: an entry is a hint that is checked when it is taken. Invariant: a slot is in one stack at most, and
+ * one that ends is taken out, so that nothing is kept alive from here.
  */
 import { canTake, type Placement, type Sandbox, type Slot } from './slot.ts';
 
+/** Slots under one key; it goes from its map when it is empty. */
+export interface Stack {
+  readonly key: string;
+  readonly home: Map<string, Stack>;
+  readonly slots: Slot[];
+}
+
 export class ReadySlots {
-  readonly #code = new Map<string, Slot[]>();
-  readonly #runtimes = new Map<string, Slot[]>();
+  readonly #code = new Map<string, Stack>();
+  readonly #runtimes = new Map<string, Stack>();
 
   /** Notes a slot under what it can serve now. */
   add(slot: Slot): void {
@@ -18,8 +26,16 @@ export class ReadySlots {
     }
   }
 
+  remove(slot: Slot): void {
+    const stack = slot.listed;
+    if (stack === null) return;
+    slot.listed = null;
+    stack.slots.splice(stack.slots.indexOf(slot), 1);
+    if (stack.slots.length === 0) stack.home.delete(stack.key);
+  }
+
   code(placement: Placement): Slot | null {
-    return pop(this.#code, placement.key, (slot) => canTake(slot, placement));
+    return pop(this.#code.get(placement.key), (slot) => canTake(slot, placement));
   }
 
   /** A booted runtime for this function: in a sandbox of its own, else in a pristine one. */
@@ -27,10 +43,15 @@ export class ReadySlots {
     const own = alone ? `f:${placement.key}` : `t:${placement.tenant}`;
     for (const owner of [own, PRISTINE]) {
       const key = `${owner}|${placement.memoryMb}`;
-      const slot = pop(this.#runtimes, key, (candidate) => isReadyRuntime(candidate, key));
+      const slot = pop(this.#runtimes.get(key), (candidate) => isReadyRuntime(candidate, key));
       if (slot !== null) return slot;
     }
     return null;
+  }
+
+  /** How many keys have entries: for the tests that hold it against growth. */
+  get size(): number {
+    return this.#code.size + this.#runtimes.size;
   }
 }
 
@@ -51,23 +72,31 @@ const isReadyRuntime = (slot: Slot, key: string): boolean =>
   !slot.instance.ended &&
   runtimeKey(slot.sandbox, slot.memoryMb) === key;
 
-const push = (stacks: Map<string, Slot[]>, key: string, slot: Slot): void => {
-  const stack = stacks.get(key);
-  if (slot.listed === key) return;
-  slot.listed = key;
-  if (stack === undefined) stacks.set(key, [slot]);
-  else stack.push(slot);
+const push = (home: Map<string, Stack>, key: string, slot: Slot): void => {
+  const listed = slot.listed;
+  if (listed !== null) {
+    if (listed.home === home && listed.key === key) return;
+    listed.slots.splice(listed.slots.indexOf(slot), 1);
+    if (listed.slots.length === 0) listed.home.delete(listed.key);
+  }
+  let stack = home.get(key);
+  if (stack === undefined) {
+    stack = { key, home, slots: [] };
+    home.set(key, stack);
+  }
+  stack.slots.push(slot);
+  slot.listed = stack;
 };
 
-const pop = (stacks: Map<string, Slot[]>, key: string, fits: (slot: Slot) => boolean): Slot | null => {
-  const stack = stacks.get(key);
+const pop = (stack: Stack | undefined, fits: (slot: Slot) => boolean): Slot | null => {
   if (stack === undefined) return null;
-  for (let slot = stack.pop(); slot !== undefined; slot = stack.pop()) {
-    // An entry that the slot no longer claims is the trace of a stack it has left.
-    if (slot.listed !== key) continue;
+  for (let slot = stack.slots.pop(); slot !== undefined; slot = stack.slots.pop()) {
     slot.listed = null;
-    if (fits(slot)) return slot;
+    if (fits(slot)) {
+      if (stack.slots.length === 0) stack.home.delete(stack.key);
+      return slot;
+    }
   }
-  stacks.delete(key);
+  stack.home.delete(stack.key);
   return null;
 };

@@ -3,9 +3,11 @@
  *
  * Owns the states and the counts. Invariant: free + busy + starting + draining = total after every transition.
  */
+import type { StrataError } from '../core/errors.ts';
 import type { Layer } from '../core/receipt.ts';
 import type { Carrier, Instance } from '../sandbox/api.ts';
 import type { SlotCounts } from './api.ts';
+import type { Stack } from './ready-slots.ts';
 
 /**
  * - `starting`: being booted.
@@ -28,6 +30,8 @@ const MOVES: Readonly<Record<SlotState, readonly SlotState[]>> = {
 export interface Placement {
   /** Identifies one revision of one version: instances of another revision never serve it. */
   readonly key: string;
+  /** The same for all revisions of the version. */
+  readonly group: string;
   readonly tenant: string;
   /** `name@version`, for people. */
   readonly label: string;
@@ -55,7 +59,28 @@ export interface Slot {
   /** Monotonic milliseconds of the last lease or release. */
   usedMs: number;
   /** The stack of `ReadySlots` that lists it; null when none does. */
-  listed: string | null;
+  listed: Stack | null;
+}
+
+/** Who waits for a start, and since when. */
+export interface Asked {
+  readonly placement: Placement;
+  readonly callbacks: StartCallbacks;
+  readonly start: 'none' | 'container';
+  readonly sinceMs: number;
+}
+
+/** How a start that takes a while is told about: one of the two, once. */
+export interface StartCallbacks {
+  /** The slot is free and of layer runtime; it must be leased before this returns, or it becomes a spare. */
+  ready(slot: Slot, timing: StartTiming): void;
+  failed(error: StrataError): void;
+}
+
+export interface StartTiming {
+  readonly start: 'none' | 'container';
+  readonly provisionMs: number;
+  readonly bootMs: number;
 }
 
 export type SandboxState = 'starting' | 'ready' | 'ending' | 'gone';
@@ -69,6 +94,8 @@ export interface Sandbox {
   tenant: string | null;
   quarantinedFor: Placement | null;
   readonly slots: Set<Slot>;
+  /** Starts that wait until it is up. */
+  readonly awaited: Asked[];
   /** Instances that broke a limit and have not yet let go: until they do, the carrier may be killed any moment. */
   doubtful: number;
   /** The memory size of which spare runtimes are kept. */

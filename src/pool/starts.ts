@@ -52,8 +52,9 @@ export class Starts {
   }
 
   /** @throws StrataError `start_failed`. */
-  async boot(carrier: Carrier, memoryMb: number): Promise<Instance> {
+  async boot(carrier: Carrier | null, memoryMb: number): Promise<Instance> {
     try {
+      if (carrier === null) throw new StrataError('start_failed', 'The sandbox is not up.');
       return await carrier.boot(memoryMb);
     } catch (thrown) {
       throw this.#failed(thrown);

@@ -14,8 +14,11 @@ export interface Backend {
   readonly confinement: Confinement;
   /** How many instances one carrier may hold. */
   readonly capacity: number;
-  /** Starts the outer process and resolves when it has reported ready; rejects when it ends before that. */
-  provision(events: BackendEvents): Promise<BackendCarrier>;
+  /**
+   * Starts the outer process and resolves when it has reported ready; rejects when it ends before that.
+   * @param abandoned nobody waits any more: the process must be killed.
+   */
+  provision(events: BackendEvents, abandoned: AbortSignal): Promise<BackendCarrier>;
   /** Releases what all carriers share; they have ended by then. */
   close(): Promise<void>;
 }

@@ -36,6 +36,9 @@ export interface CallHome {
 /** A host ends an instance by itself after these. */
 const BREAKS: ReadonlySet<string> = new Set(['cpu_limit', 'memory_limit', 'sandbox_lost', 'terminated']);
 
+const CLOCK_SLACK_MS = 20;
+const NS_PER_MS = 1e6;
+
 export class Call {
   readonly home: CallHome;
   readonly kind: CallKind;
@@ -49,6 +52,7 @@ export class Call {
   readonly #limitMs: number;
   readonly #graceMs: number;
   readonly #finish: (end: CallEnd) => void;
+  readonly #openedMs: number;
   #startedMs: number;
   #timer: Timer | null = null;
   #expired = false;
@@ -66,7 +70,8 @@ export class Call {
     this.#limitMs = times.limitMs;
     this.#graceMs = times.graceMs;
     this.#finish = finish;
-    this.#startedMs = times.clock.nowMs();
+    this.#openedMs = times.clock.nowMs();
+    this.#startedMs = this.#openedMs;
   }
 
   /** Starts the clock: for an invocation behind a load, when the load has ended. */
@@ -98,7 +103,7 @@ export class Call {
     this.#end({
       failure: outcome.failed ? this.#reported(outcome) : null,
       outcome,
-      cpuNs: outcome.cpuNs,
+      cpuNs: Math.min(outcome.cpuNs, this.#mostCpuNs()),
       elapsedMs: outcome.firstMs,
       breaks: code !== undefined && BREAKS.has(code),
     });
@@ -107,6 +112,11 @@ export class Call {
   /** @param cpuNs what it used; 0 when it is not to blame. */
   fail(failed: Failure, cpuNs: number): void {
     this.#end({ failure: failed, outcome: null, cpuNs, elapsedMs: this.elapsedMs(), breaks: true });
+  }
+
+  /** One thread cannot have used more than the time since the call was made; the slack is for clocks that differ. */
+  #mostCpuNs(): number {
+    return Math.ceil((this.#clock.nowMs() - this.#openedMs + CLOCK_SLACK_MS) * NS_PER_MS);
   }
 
   #end(end: CallEnd): void {

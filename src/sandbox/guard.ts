@@ -36,6 +36,8 @@ export interface WatchdogOptions {
 
 const MB = 1024 * 1024;
 const NS_PER_MS = 1e6;
+/** Far more than timers of a millisecond make on all instances of a full host that has a processor to itself. */
+const UNASKED_PER_SECOND = 50_000;
 
 export const guardTier = (backend: Backend, options: GuardOptions): SandboxTier => {
   const carriers = new Set<GuardedCarrier>();
@@ -85,9 +87,13 @@ export class GuardedCarrier implements Carrier, BackendEvents {
   #ended = false;
   #catastrophe: number | null = null;
   #condemned: GuardedInstance | null = null;
+  #unaskedSecond = 0;
+  #unaskedCount = 0;
   #processMemory: Death['processMemory'] = null;
   #baselineBytes: number | null = null;
   #watchdog: Timer | null = null;
+  /** Aborted when the carrier is to end before it is up. */
+  readonly #abandoned = new AbortController();
   /** CPU time of the process at the watchdog's last look. */
   #usedNs = 0;
 
@@ -110,23 +116,17 @@ export class GuardedCarrier implements Carrier, BackendEvents {
 
   /** @throws StrataError `start_failed`. */
   async start(backend: Backend): Promise<void> {
-    let expired = false;
-    const provisioned = backend.provision(this);
+    const provisioned = backend.provision(this, this.#abandoned.signal);
     const timeout = new Promise<never>((_, reject) => {
       const timer = this.options.clock.setTimer(this.options.startTimeoutMs, () => {
-        expired = true;
         reject(
           new StrataError('start_failed', `No sandbox came up within ${this.options.startTimeoutMs} ms.`),
         );
+        this.kill('start_failed');
       });
       const cancel = (): void => timer.cancel();
       provisioned.then(cancel, cancel);
     });
-    // A carrier that comes up after the deadline is nobody's: it ends at once.
-    provisioned.then(
-      (late) => expired && late.kill(),
-      () => undefined,
-    );
     this.#raw = await Promise.race([provisioned, timeout]);
     this.#baselineBytes = this.#raw.usage()?.residentBytes ?? null;
     void this.#raw.exited.then((exit) => this.#died(exit.exitCode, exit.signal));
@@ -158,7 +158,8 @@ export class GuardedCarrier implements Carrier, BackendEvents {
   kill(cause: KillCause): void {
     if (this.ended) return;
     this.#cause = cause;
-    this.#raw?.kill();
+    if (this.#raw === null) this.#abandoned.abort();
+    else this.#raw.kill();
   }
 
   /** Ends the carrier on account of an instance that did not stop when it was told to. */
@@ -195,6 +196,7 @@ export class GuardedCarrier implements Carrier, BackendEvents {
   }
 
   booted(number: number): void {
+    this.#unasked();
     this.#instances.get(number)?.booted();
   }
 
@@ -212,11 +214,13 @@ export class GuardedCarrier implements Carrier, BackendEvents {
   }
 
   parked(number: number, nonce: number, parked: boolean): void {
+    this.#unasked();
     const call = this.#calls.get(nonce);
     if (call !== undefined && call.home.number === number) call.parked = parked;
   }
 
   disposed(number: number): void {
+    this.#unasked();
     this.#instances.get(number)?.gone();
   }
 
@@ -226,8 +230,21 @@ export class GuardedCarrier implements Carrier, BackendEvents {
   }
 
   violated(reason: string): void {
+    if (this.ended) return;
     this.options.onFault?.('a sandbox broke the protocol', { carrier: this.id, reason });
     this.kill('protocol');
+  }
+
+  /** Frames that answer no call are bounded by the second, or a host could keep the server busy with them. */
+  #unasked(): void {
+    const second = Math.floor(this.options.clock.nowMs() / 1_000);
+    if (second !== this.#unaskedSecond) {
+      this.#unaskedSecond = second;
+      this.#unaskedCount = 0;
+    }
+    this.#unaskedCount += 1;
+    if (this.#unaskedCount > UNASKED_PER_SECOND)
+      this.violated(`more than ${UNASKED_PER_SECOND} frames a second that answer nothing`);
   }
 
   #answer(number: number, nonce: number, kind: CallKind, outcome: RawOutcome): void {

@@ -95,6 +95,73 @@ describe('the scheduler', () => {
     expect((await pending).start).toBe('none');
   });
 
+  it('serves who waits when an instance that was in the way has gone', async () => {
+    const { scheduler, clock } = await createBench();
+    const placement = place('f', { maxInstances: 1 });
+    const held = await scheduler.acquire(placement);
+    const waiting = Promise.resolve(scheduler.acquire(placement));
+    held.release(false);
+    await clock.advance(100);
+    const next = await waiting;
+    expect(next.start).not.toBe('code');
+    next.release(true);
+  });
+
+  it('serves who waits when the revision that was in the way is replaced', async () => {
+    const { pool, scheduler, clock } = await createBench();
+    const placement = place('f', { maxInstances: 1 });
+    const running = runOn(await scheduler.acquire(placement), 'sleep', { ms: 50 });
+    await clock.advance(10);
+    const waiting = Promise.resolve(scheduler.acquire(placement));
+    pool.supersede(placement.group, 'newer');
+    await clock.advance(200);
+    expect(await running).toBe('ok');
+    (await waiting).release(true);
+  });
+
+  it('lets no tenant wait for a sandbox that another only keeps warm', async () => {
+    const { scheduler, clock } = await createBench({ settings: { maxSandboxes: 1, pristine: 0 } });
+    const first = Promise.resolve(scheduler.acquire(place('f', { tenant: 'a', key: 'a/f' })));
+    await clock.advance(100);
+    const running = runOn(await first, 'sleep', { ms: 300 });
+    const other = Promise.resolve(scheduler.acquire(place('g', { tenant: 'b', key: 'b/g' })));
+    await clock.advance(500);
+    expect(await running).toBe('ok');
+    (await other).release(true);
+  });
+
+  it('puts a burst of one tenant into as few sandboxes as hold it, and ends no other for it', async () => {
+    const { pool, scheduler, clock } = await createBench({
+      capacity: 10,
+      settings: { maxSandboxes: 8, pristine: 1 },
+    });
+    const warm = Promise.resolve(scheduler.acquire(place('warm', { tenant: 'b', key: 'b/warm' })));
+    await clock.advance(100);
+    const warmed = runOn(await warm, 'echo');
+    await clock.advance(100);
+    await warmed;
+    const burst = Array.from({ length: 25 }, async (_, index) => {
+      const key = `a/f${index}`;
+      return runOn(await scheduler.acquire(place(key, { key, group: key })), 'echo');
+    });
+    await clock.advance(300);
+    expect(new Set(await Promise.all(burst))).toEqual(new Set(['ok']));
+    const mine = pool.view().sandboxes.filter(({ tenant }) => tenant === 'a');
+    expect(mine.length).toBeLessThanOrEqual(4);
+    const again = await scheduler.acquire(place('warm', { tenant: 'b', key: 'b/warm' }));
+    expect(again.start).toBe('code');
+    again.release(true);
+  });
+
+  it('ends nobody for who insists on a start from none', async () => {
+    const { scheduler, clock, ends } = await createBench({ settings: { maxSandboxes: 1, pristine: 1 } });
+    await expect(Promise.resolve().then(() => scheduler.acquire(place('f'), 'none'))).rejects.toMatchObject({
+      code: 'start_unavailable',
+    });
+    await clock.advance(100);
+    expect(ends).toEqual([]);
+  });
+
   it('conserves slots and settles every request, whatever happens in whatever order', async () => {
     const behaviours: Behaviour[] = [
       'echo',
@@ -133,7 +200,7 @@ describe('the scheduler', () => {
             });
             results.push(request(() => bench.scheduler.acquire(placement), behaviour));
             await bench.clock.advance(waitMs);
-            if (retire) bench.pool.retire(key);
+            if (retire) bench.pool.supersede(key, null);
             expectConserved(bench.pool);
           }
           await bench.clock.advance(30_000);

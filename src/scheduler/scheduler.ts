@@ -7,9 +7,9 @@
  */
 import { StrataError } from '../core/errors.ts';
 import type { Start } from '../core/receipt.ts';
-import type { LayeredPool, StartTiming } from '../pool/layered-pool.ts';
+import type { LayeredPool } from '../pool/layered-pool.ts';
 import type { Lease } from '../pool/lease.ts';
-import type { Placement, Slot } from '../pool/slot.ts';
+import type { Placement, Slot, StartTiming } from '../pool/slot.ts';
 import type { Clock, Timer } from '../ports/clock.ts';
 
 export interface SchedulerSettings {
@@ -79,9 +79,9 @@ export class Scheduler {
     const pool = this.#attached();
     if (slot.placement !== null) {
       const queue = this.#queues.get(slot.placement.key);
-      if (queue === undefined) return;
-      this.#serve(queue, () => pool.takeCode(queue.placement));
-      this.#launch(pool, queue);
+      if (queue !== undefined) this.#serve(queue, () => pool.takeCode(queue.placement));
+      // What has become idle may be ended for those that found no room.
+      this.retry();
       return;
     }
     for (const queue of this.#queues.values()) {
@@ -90,8 +90,9 @@ export class Scheduler {
     }
   };
 
-  /** Capacity may have become free in a way that no slot tells of: a sandbox has ended. */
+  /** There may be room for those that found none: the oldest try first. */
   readonly retry = (): void => {
+    if (this.#waiting === 0) return;
     for (const queue of this.#queues.values()) this.#launch(this.#attached(), queue);
   };
 

@@ -9,7 +9,7 @@ import type { CodeFiles } from '../../core/spec.ts';
 import type { ProcessExit, Processes, ProcessHandle, ProcessUsage } from '../../ports/processes.ts';
 import type { InvokeRequest, LoadRequest } from '../api.ts';
 import type { Backend, BackendCarrier, BackendEvents, RawOutcome } from '../backend.ts';
-import { FRAME, type Frame, FrameReader, FrameWriter, OUTCOME } from '../protocol/frames.ts';
+import { FRAME, type Frame, FrameError, FrameReader, FrameWriter, OUTCOME } from '../protocol/frames.ts';
 import { type LoadMeta, parseTail } from '../protocol/messages.ts';
 import type { HostOptions } from './host/main.ts';
 import type { Jail } from './jail.ts';
@@ -27,25 +27,31 @@ export const isolateBackend = (options: IsolateBackendOptions): Backend => ({
   tier: 'isolate',
   confinement: options.jail.confinement,
   capacity: options.capacity,
-  async provision(events) {
+  async provision(events, abandoned) {
     const hostOptions: HostOptions = { ...options.hostOptions, guestPath: options.jail.guestPath };
     const handle = await options.processes.spawn(options.jail.command(JSON.stringify(hostOptions)));
-    return HostProcess.connect(handle, events, hostOptions.maxFrameBytes);
+    if (abandoned.aborted) handle.kill();
+    abandoned.addEventListener('abort', () => handle.kill(), { once: true });
+    return HostProcess.connect(handle, events, hostOptions);
   },
   close: options.release,
 });
+
+/** What no answer of a host may exceed, whatever the host has become. */
+type AnswerLimits = Pick<HostOptions, 'maxFrameBytes' | 'resultMaxBytes' | 'logMaxBytes'>;
 
 class HostProcess implements BackendCarrier {
   readonly exited: Promise<ProcessExit>;
   readonly #handle: ProcessHandle;
   readonly #events: BackendEvents;
   readonly #writer: FrameWriter;
+  readonly #limits: AnswerLimits;
   #violated = false;
   #onReady: (() => void) | null;
 
-  static connect(handle: ProcessHandle, events: BackendEvents, maxFrameBytes: number): Promise<HostProcess> {
+  static connect(handle: ProcessHandle, events: BackendEvents, limits: AnswerLimits): Promise<HostProcess> {
     return new Promise((resolve, reject) => {
-      const host: HostProcess = new HostProcess(handle, events, maxFrameBytes, () => resolve(host));
+      const host: HostProcess = new HostProcess(handle, events, limits, () => resolve(host));
       void handle.exited.then(({ exitCode, signal }) =>
         reject(
           new StrataError(
@@ -61,7 +67,7 @@ class HostProcess implements BackendCarrier {
   private constructor(
     handle: ProcessHandle,
     events: BackendEvents,
-    maxFrameBytes: number,
+    limits: AnswerLimits,
     onReady: () => void,
   ) {
     this.#handle = handle;
@@ -69,7 +75,8 @@ class HostProcess implements BackendCarrier {
     this.#onReady = onReady;
     this.exited = handle.exited;
     this.#writer = new FrameWriter(handle.channel);
-    const reader = new FrameReader(maxFrameBytes, (frame) => this.#accept(frame));
+    this.#limits = limits;
+    const reader = new FrameReader(limits.maxFrameBytes, (frame) => this.#accept(frame));
     handle.channel.on('data', (chunk: Buffer) => {
       if (this.#violated) return;
       try {
@@ -86,10 +93,10 @@ class HostProcess implements BackendCarrier {
   }
 
   load(instance: number, nonce: number, request: LoadRequest): void {
-    const { functionName, functionVersion, codeDigest, handler, initializer, env, memoryMb } = request;
+    const { functionName, functionVersion, handler, initializer, env, memoryMb } = request;
     const { resultMaxBytes, logMaxBytes } = request;
     const meta: LoadMeta = {
-      ...{ functionName, functionVersion, codeDigest, handler, initializer, env, memoryMb },
+      ...{ functionName, functionVersion, handler, initializer, env, memoryMb },
       ...{ resultMaxBytes, logMaxBytes },
     };
     this.#writer.send(FRAME.load, instance, nonce, {
@@ -131,10 +138,10 @@ class HostProcess implements BackendCarrier {
     const events = this.#events;
     switch (frame.type) {
       case FRAME.outcome:
-        events.settled(frame.instance, frame.nonce, outcomeOf(frame));
+        events.settled(frame.instance, frame.nonce, outcomeOf(frame, this.#limits));
         break;
       case FRAME.loaded:
-        events.loaded(frame.instance, frame.nonce, outcomeOf(frame));
+        events.loaded(frame.instance, frame.nonce, outcomeOf(frame, this.#limits));
         break;
       case FRAME.parked:
         events.parked(frame.instance, frame.nonce, frame.flags === 1);
@@ -156,19 +163,25 @@ class HostProcess implements BackendCarrier {
         this.#onReady = null;
         break;
       default:
-        events.violated(`a frame of type ${frame.type}, which no host sends`);
+        throw new FrameError(`a frame of type ${frame.type}, which no host sends`);
     }
   }
 }
 
-const outcomeOf = (frame: Frame): RawOutcome => ({
-  cpuNs: countOf(frame.a),
-  firstMs: countOf(frame.b),
-  second: Number.isFinite(frame.c) ? frame.c : -1,
-  failed: (frame.flags & OUTCOME.failed) !== 0,
-  tail: (frame.flags & OUTCOME.hasTail) === 0 ? null : parseTail(frame.meta),
-  payload: frame.payload,
-});
+/** @throws FrameError when the answer holds more than any answer may. */
+const outcomeOf = (frame: Frame, { resultMaxBytes, logMaxBytes }: AnswerLimits): RawOutcome => {
+  if (frame.payload.length > resultMaxBytes) {
+    throw new FrameError(`a result of ${frame.payload.length} bytes; ${resultMaxBytes} are allowed`);
+  }
+  return {
+    cpuNs: Math.round(countOf(frame.a)),
+    firstMs: countOf(frame.b),
+    second: Number.isFinite(frame.c) ? frame.c : -1,
+    failed: (frame.flags & OUTCOME.failed) !== 0,
+    tail: (frame.flags & OUTCOME.hasTail) === 0 ? null : parseTail(frame.meta, logMaxBytes),
+    payload: frame.payload,
+  };
+};
 
 /** A measure from a sandbox is a finite number that is not negative, or nothing. */
 const countOf = (value: number): number => (Number.isFinite(value) && value > 0 ? value : 0);

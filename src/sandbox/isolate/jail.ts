@@ -1,7 +1,7 @@
 /**
  * How a host process is confined: the command line for each way that a machine may offer.
  *
- * Owns the jails. Never starts a process: `confinement.ts` tries which of these works here.
+ * Owns the jails. Never starts a process: `tier.ts` tries which of these works here.
  * Invariants: every jail gives an empty environment and no network where the kernel can; none hides what it lacks.
  */
 import { existsSync, lstatSync, readlinkSync, statSync } from 'node:fs';

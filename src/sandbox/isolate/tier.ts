@@ -91,7 +91,7 @@ const tightestJail = async (
 /** Starts one host and ends it; returns why that failed, or null. */
 const tryOut = async (backend: ReturnType<typeof isolateBackend>): Promise<string | null> => {
   try {
-    const carrier = await backend.provision(NO_EVENTS);
+    const carrier = await backend.provision(NO_EVENTS, new AbortController().signal);
     carrier.kill();
     await carrier.exited;
     return null;

@@ -52,7 +52,7 @@ export const FRAME = {
 export type FrameType = (typeof FRAME)[keyof typeof FRAME];
 
 /** Flags of `loaded` and `outcome`. */
-export const OUTCOME = { failed: 1, hasTail: 2, instanceEnds: 4 } as const;
+export const OUTCOME = { failed: 1, hasTail: 2 } as const;
 
 export interface Frame {
   readonly type: number;

@@ -4,6 +4,8 @@ import { ERROR_CATALOGUE } from '../../core/errors.ts';
 import { FrameError } from './frames.ts';
 import { type OutcomeTail, parseTail, toFailure, toLogLines } from './messages.ts';
 
+const parse = (text: string) => parseTail(text, 1_000_000);
+
 const TAIL: OutcomeTail = {
   failure: {
     code: 'function_error',
@@ -33,7 +35,7 @@ const isTail = (tail: OutcomeTail): boolean =>
 const expectTailOrFrameError = (text: string): void => {
   let tail: OutcomeTail;
   try {
-    tail = parseTail(text);
+    tail = parse(text);
   } catch (thrown) {
     expect(thrown).toBeInstanceOf(FrameError);
     return;
@@ -44,8 +46,8 @@ const expectTailOrFrameError = (text: string): void => {
 
 describe('the tail of an outcome', () => {
   it('is read as it was written', () => {
-    expect(parseTail(JSON.stringify(TAIL))).toEqual(TAIL);
-    expect(parseTail('{"failure":null,"logs":[],"logTruncated":true}')).toEqual({
+    expect(parse(JSON.stringify(TAIL))).toEqual(TAIL);
+    expect(parse('{"failure":null,"logs":[],"logTruncated":true}')).toEqual({
       ...{ failure: null, logs: [], logTruncated: true },
     });
     expect(toLogLines(TAIL.logs)).toEqual([{ level: 'info', timeMs: 5, message: 'line' }]);
@@ -119,17 +121,17 @@ describe('the tail of an outcome', () => {
     ['null', null],
     ['an array', []],
   ])('is refused with %s', (_what, value) => {
-    expect(() => parseTail(JSON.stringify(value))).toThrow(FrameError);
+    expect(() => parse(JSON.stringify(value))).toThrow(FrameError);
   });
 
   it('drops what it does not know, and takes nothing from a prototype', () => {
-    const tail = parseTail('{"failure":null,"logs":[],"logTruncated":false,"__proto__":{"evil":1},"more":1}');
+    const tail = parse('{"failure":null,"logs":[],"logTruncated":false,"__proto__":{"evil":1},"more":1}');
     expect(Object.keys(tail)).toEqual(['failure', 'logs', 'logTruncated']);
     expect('evil' in tail).toBe(false);
   });
 
   it('refuses times that are not finite, which JSON can spell', () => {
-    expect(() => parseTail('{"failure":null,"logs":[["info",1e999,"x"]],"logTruncated":false}')).toThrow(
+    expect(() => parse('{"failure":null,"logs":[["info",1e999,"x"]],"logTruncated":false}')).toThrow(
       FrameError,
     );
   });

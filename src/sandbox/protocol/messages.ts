@@ -13,7 +13,6 @@ import { FrameError } from './frames.ts';
 export interface LoadMeta {
   readonly functionName: string;
   readonly functionVersion: string;
-  readonly codeDigest: string;
   readonly handler: string;
   readonly initializer: string | null;
   readonly env: Readonly<Record<string, string>>;
@@ -70,8 +69,19 @@ const HOST_CODES: ReadonlySet<string> = new Set<HostFailureCode>([
 const LIMIT_KINDS: ReadonlySet<string> = new Set<LimitKind>(['cpuMs', 'memoryMb', 'resultBytes']);
 const LEVELS: ReadonlySet<string> = new Set<LogLine['level']>(['debug', 'info', 'warn', 'error']);
 
-/** @throws FrameError when the text is not an outcome's tail. */
-export const parseTail = (text: string): OutcomeTail => {
+/** A host cuts each text at 8 Ki characters and adds a few words: more does not come from an honest one. */
+const TEXT_MAX_CHARS = 32 * 1024;
+/** JSON may escape a character to six, and gives a line, which may be empty, some forty around its message. */
+const TAIL_CHARS_PER_LOG_BYTE = 46;
+
+/**
+ * @param logMaxBytes what the lines of one answer may come to, a line's end counted as one.
+ * @throws FrameError when the text is not an outcome's tail, or more than one may hold.
+ */
+export const parseTail = (text: string, logMaxBytes: number): OutcomeTail => {
+  if (text.length > logMaxBytes * TAIL_CHARS_PER_LOG_BYTE + 8 * TEXT_MAX_CHARS) {
+    throw new FrameError(`the tail of an outcome has ${text.length} characters`);
+  }
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -79,9 +89,13 @@ export const parseTail = (text: string): OutcomeTail => {
     throw new FrameError('the tail of an outcome is not JSON');
   }
   const tail = record(value, 'tail');
+  const logs = array(tail.logs, 'logs').map(logEntry);
+  const logChars = logs.reduce((sum, [, , message]) => sum + message.length + 1, 0);
+  if (logChars > logMaxBytes)
+    throw new FrameError(`a log of ${logChars} characters; ${logMaxBytes} are allowed`);
   return {
     failure: tail.failure === null ? null : hostFailure(record(tail.failure, 'failure')),
-    logs: array(tail.logs, 'logs').map(logEntry),
+    logs,
     logTruncated: tail.logTruncated === true,
   };
 };
@@ -142,8 +156,9 @@ const array = (value: unknown, name: string): unknown[] => {
   if (!Array.isArray(value)) throw new FrameError(`${name} is not an array`);
   return value;
 };
-const string = (value: unknown, name: string): string => {
+const string = (value: unknown, name: string, maxChars = TEXT_MAX_CHARS): string => {
   if (typeof value !== 'string') throw new FrameError(`${name} is not a string`);
+  if (value.length > maxChars) throw new FrameError(`${name} has ${value.length} characters`);
   return value;
 };
 const number = (value: unknown, name: string): number => {

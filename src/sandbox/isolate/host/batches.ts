@@ -78,9 +78,15 @@ export class Batches {
     return this.#inFlight && this.#batch.includes(owner);
   }
 
-  /** Everything used outside of a batch counts for this owner: compiling and linking, before the first entry. */
+  /** What is used outside of batches counts for this owner: compiling, linking and evaluating modules. */
   track(owner: Owner): void {
     this.#tracked = owner;
+  }
+
+  /** The load has ended: what it used up to now is its own, and nothing is from here on. */
+  untrack(): void {
+    this.sample();
+    this.#tracked = null;
   }
 
   /** Queues an entry. Without arguments nothing is called, and the buffer is collected all the same. */
@@ -100,9 +106,9 @@ export class Batches {
   /** Reads the CPU clock now and returns the running owner with its share up to date; null when nothing runs. */
   sample(): Owner | null {
     this.flush();
-    const delta = this.#read();
     const running = this.running;
-    if (running !== null) running.cpuNs += delta;
+    // Without an owner the time stays on the clock, for whoever comes next: none of it is given up.
+    if (running !== null) running.cpuNs += this.#read();
     return running;
   }
 
@@ -127,7 +133,7 @@ export class Batches {
     this.#inFlight = true;
     this.#finished = 0;
     this.#batch = [];
-    this.#chargeOutside();
+    this.#chargeOutside(entries[0]?.owner ?? null);
     for (const { owner, args } of entries) {
       if (owner !== null) this.#batch.push(owner);
       if (args.length > 0) this.#enter(owner, args);
@@ -185,12 +191,10 @@ export class Batches {
     else this.#events.idle();
   }
 
-  /** What the isolate used since the last reading outside any batch: load's, or nobody's after it. */
-  #chargeOutside(): void {
-    const delta = this.#read();
-    if (this.#tracked !== null) this.#tracked.cpuNs += delta;
-    else if (this.#batch[0] !== undefined) this.#batch[0].cpuNs += delta;
-    this.#tracked = null;
+  /** What the isolate used since the last reading, outside any batch. */
+  #chargeOutside(first: Owner | null): void {
+    const owner = this.#tracked ?? first;
+    if (owner !== null) owner.cpuNs += this.#read();
   }
 
   #readHeap(): void {

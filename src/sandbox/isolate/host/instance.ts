@@ -239,7 +239,7 @@ export class HostInstance {
   #loadDone(owner: Owner, failed: HostFailure | null): void {
     if (!this.#owners.delete(LOAD_OWNER)) return;
     this.#timers.get(LOAD_OWNER)?.cancel();
-    this.#batches.flush();
+    this.#batches.untrack();
     const now = this.#clock.nowMs();
     const loadMs = (this.#loadedAtMs === 0 ? now : this.#loadedAtMs) - this.#loadStartMs;
     const initMs = this.#loadedAtMs === 0 ? 0 : now - this.#loadedAtMs;

@@ -164,7 +164,7 @@ export class Loader {
       | { names: string[] }
       | { error: { type: string; message: string } };
     if ('error' in answer) throw new CodeError(answer.error.type, answer.error.message);
-    const names = answer.names.filter((name) => name !== 'default');
+    const names = answer.names.filter((name) => name !== 'default' && name !== 'strata:set');
     const variables = names.map((_, index) => `v${index}`);
     const list = ['value as default', ...names.map((name, index) => `v${index} as ${JSON.stringify(name)}`)];
     const source = [

@@ -1,0 +1,124 @@
+import { describe, expect, it } from 'vitest';
+import { ManualClock } from '../ports/manual-clock.ts';
+import { seededRandom } from '../ports/random.ts';
+import type { Backend, BackendCarrier, BackendEvents } from './backend.ts';
+import { guardTier } from './guard.ts';
+
+/** A backend whose carrier says what a test lets it say. */
+const scripted = (): {
+  backend: Backend;
+  events: () => BackendEvents;
+  nonces: number[];
+  killed: () => boolean;
+} => {
+  let events: BackendEvents | undefined;
+  let killed = false;
+  const nonces: number[] = [];
+  let exit: (how: { exitCode: number | null; signal: string | null }) => void = () => undefined;
+  const carrier: BackendCarrier = {
+    exited: new Promise((resolve) => {
+      exit = resolve;
+    }),
+    boot: (instance) => events?.booted(instance),
+    load: (_instance, nonce) => nonces.push(nonce),
+    invoke: (_instance, nonce) => nonces.push(nonce),
+    terminate: () => undefined,
+    dispose: () => undefined,
+    kill: () => {
+      killed = true;
+      exit({ exitCode: null, signal: 'SIGKILL' });
+    },
+    usage: () => null,
+    stderrTail: () => '',
+  };
+  return {
+    nonces,
+    killed: () => killed,
+    events: () => {
+      if (events === undefined) throw new Error('nothing was provisioned');
+      return events;
+    },
+    backend: {
+      tier: 'isolate',
+      confinement: { kind: 'none', summary: '', gaps: [] },
+      capacity: 4,
+      provision: async (given) => {
+        events = given;
+        return carrier;
+      },
+      close: async () => undefined,
+    },
+  };
+};
+
+const INVOKE = { invocationId: 'i', eventJson: Buffer.from('{}'), timeoutMs: 1_000, cpuMs: 1_000 };
+
+const setUp = async () => {
+  const clock = new ManualClock();
+  const script = scripted();
+  const options = { clock, random: seededRandom(3), startTimeoutMs: 500, killGraceMs: 50, watchdog: null };
+  const tier = guardTier(script.backend, options);
+  const carrier = await tier.provision();
+  const instance = await carrier.boot(128);
+  return { clock, script, tier, carrier, instance };
+};
+
+const answer = (cpuNs: number) => ({
+  ...{ cpuNs, firstMs: 1, second: -1, failed: false, tail: null, payload: Buffer.from('1') },
+});
+
+describe('the guard', () => {
+  it('kills a sandbox that answers a call nobody made', async () => {
+    const { script, carrier } = await setUp();
+    script.events().settled(1, 12_345, answer(1));
+    expect((await carrier.exited).cause).toBe('protocol');
+  });
+
+  it('kills a sandbox that answers twice', async () => {
+    const { script, carrier, instance } = await setUp();
+    const outcome = instance.invoke(INVOKE);
+    const [nonce = 0] = script.nonces;
+    script.events().settled(1, nonce, answer(1));
+    expect((await outcome).failure).toBeNull();
+    script.events().settled(1, nonce, answer(1));
+    expect((await carrier.exited).cause).toBe('protocol');
+  });
+
+  it('kills a sandbox that floods it with frames that answer nothing', async () => {
+    const { script, carrier } = await setUp();
+    for (let count = 0; count < 60_000 && !script.killed(); count += 1) script.events().parked(1, 1, true);
+    expect((await carrier.exited).cause).toBe('protocol');
+  });
+
+  it('believes no CPU time beyond the time that has passed', async () => {
+    const { clock, script, instance } = await setUp();
+    const outcome = instance.invoke(INVOKE);
+    await clock.advance(100);
+    script.events().settled(1, script.nonces[0] ?? 0, answer(Number.MAX_VALUE));
+    const { cpuNs } = await outcome;
+    expect(cpuNs).toBe(120e6);
+  });
+
+  it('has the process killed whose start takes too long, and says so', async () => {
+    const clock = new ManualClock();
+    const { backend } = scripted();
+    let abandoned = false;
+    const silent: Backend = {
+      ...backend,
+      provision: (_events, signal) =>
+        new Promise((_, reject) => {
+          signal.addEventListener('abort', () => {
+            abandoned = true;
+            reject(new Error('killed'));
+          });
+        }),
+    };
+    const options = { clock, random: seededRandom(3), startTimeoutMs: 500, killGraceMs: 50, watchdog: null };
+    const tier = guardTier(silent, options);
+    const refused = expect(tier.provision()).rejects.toMatchObject({ code: 'start_failed' });
+    await clock.advance(501);
+    await refused;
+    expect(abandoned).toBe(true);
+    await tier.close();
+  });
+});
