@@ -149,12 +149,10 @@ const warmUp = async (strata: Strata, name: string, tenant: string): Promise<voi
     throw unexpected(`invoking ${name} of ${tenant}`, reply);
 };
 
+/** By count, because the server lists to a tenant only its own sandboxes; warmed one by one, each has one instance. */
 const warmFunctions = async (strata: Strata): Promise<number> => {
-  const { sandboxes } = await strata.isolates();
-  const names = sandboxes.flatMap(({ tenant, instances }) =>
-    instances.filter(({ layer }) => layer === 'code').map((instance) => `${tenant}/${instance.function}`),
-  );
-  return new Set(names).size;
+  const { ready } = await strata.isolates();
+  return ready.code;
 };
 
 const readServer = (serverPid: number): Memory => {

@@ -47,6 +47,7 @@ const ALLOWED_IN_TESTS: Readonly<Record<string, readonly string[]>> = {
   sandbox: ['../test/contract/sandbox.suite.ts'],
   pool: ['ports/', 'sandbox/fake/backend.ts', 'sandbox/guard.ts', 'scheduler/scheduler.ts'],
   scheduler: ['pool/fixture.ts', 'sandbox/fake/backend.ts'],
+  invocation: ['registry/registry.ts', 'sandbox/backend.ts', 'sandbox/fake/backend.ts', 'sandbox/guard.ts'],
 };
 
 const HOST = 'src/sandbox/isolate/host/';

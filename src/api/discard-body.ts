@@ -27,7 +27,10 @@ export const discardBody = (request: IncomingMessage, maxBytes = DISCARD_MAX_BYT
       resolve();
     };
     for (const event of ENDS) request.on(event, finish);
+    // Whoever read it before has stopped, and may have left it paused.
+    request.unpipe();
     request.on('data', onData);
+    request.resume();
   });
 
 const ENDS = ['end', 'error', 'close'] as const;

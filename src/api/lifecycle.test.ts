@@ -15,7 +15,10 @@ const start = (calls: Partial<Executor>) => {
     executor,
     logger,
     config: {
-      server: { requestTimeoutMs: 1_000, headersTimeoutMs: 1_000 },
+      server: {
+        ...{ requestTimeoutMs: 1_000, headersTimeoutMs: 1_000 },
+        ...{ maxConnections: 10, maxBodyBytesInFlight: 65_536 },
+      },
       limits: { eventMaxBytes: 1_000, codeMaxBytes: 1_000 },
     },
   });

@@ -9,7 +9,10 @@ import { ANSWER, FUNCTION_RECORD, notFound, scriptedExecutor } from './executor-
 import { createServer } from './server.ts';
 
 const SETTINGS = {
-  server: { requestTimeoutMs: 30_000, headersTimeoutMs: 10_000 },
+  server: {
+    ...{ requestTimeoutMs: 30_000, headersTimeoutMs: 10_000 },
+    ...{ maxConnections: 100, maxBodyBytesInFlight: 1_000_000 },
+  },
   limits: { eventMaxBytes: 1_000, codeMaxBytes: 3_000 },
 };
 

@@ -14,6 +14,7 @@ import Fastify, {
 import type { Logger } from 'pino';
 import { StrataError } from '../core/errors.ts';
 import type { Executor } from '../invocation/api.ts';
+import { BodyBudget, isLargeBody } from './body-budget.ts';
 import { discardBody } from './discard-body.ts';
 import { createHostGate } from './loopback.ts';
 import { documentationRoutes, registerOpenApi } from './native/documentation.ts';
@@ -31,6 +32,8 @@ import { parseStrictJson } from './strict-json.ts';
 declare module 'fastify' {
   interface FastifyContextConfig {
     bodyLimit?: BodyLimit;
+    /** Refuses a request of which only the headers are known, when its body is large, by throwing a StrataError. */
+    beforeLargeBody?: (request: FastifyRequest) => void;
   }
 }
 
@@ -64,6 +67,15 @@ export const createServer = ({ executor, config, logger }: ServerOptions): Fasti
   });
 
   const routes = createRouteIndex(app);
+  const budget = new BodyBudget(config.server.maxBodyBytesInFlight);
+  app.addHook('preParsing', (request, reply, payload, done) => {
+    if (!isLargeBody(request)) {
+      done();
+      return;
+    }
+    request.routeOptions.config.beforeLargeBody?.(request);
+    done(null, budget.admit(request, reply, payload));
+  });
   app.setErrorHandler((error, request, reply) => answerError(logger, error, request, reply));
   app.setNotFoundHandler((request, reply) => answerNotFound(routes.methodsAt(request.url), request, reply));
   app.setValidatorCompiler(queryValidator);
@@ -108,6 +120,7 @@ const gatedServer = (handler: http.RequestListener, settings: ServerSettings['se
       else writeProblem(response, refusal);
     },
   );
+  server.maxConnections = settings.maxConnections;
   server.on('checkExpectation', (_request, response: http.ServerResponse) => {
     writeProblem(
       response,
@@ -144,7 +157,9 @@ const answerError = async (
       'request failed inside the server',
     );
   }
-  if (strataError.code === 'payload_too_large') await discardBody(request.raw);
+  // Complete is unknown outside a real server; there nothing of a body is left but where it was too large to read.
+  const unread = strataError.code === 'payload_too_large' || request.raw.complete === false;
+  if (unread) await discardBody(request.raw);
   return sendProblem(reply, strataError);
 };
 

@@ -7,6 +7,9 @@ export interface ServerSettings {
     readonly requestTimeoutMs: number;
     /** The headers of a request must arrive within this time. */
     readonly headersTimeoutMs: number;
+    readonly maxConnections: number;
+    /** What the bodies of unanswered requests may take together. */
+    readonly maxBodyBytesInFlight: number;
   };
   readonly limits: {
     readonly eventMaxBytes: number;

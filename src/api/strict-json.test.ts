@@ -38,6 +38,24 @@ describe('parseStrictJson', () => {
     expect(() => parse(`${'['.repeat(5_000)}${']'.repeat(5_000)}`)).toThrow(/deeper than 32/);
   });
 
+  it.each([
+    ['keys', `{${Array.from({ length: 20_001 }, (_, key) => `"${key}":0`).join(',')}}`],
+    ['texts', `[${'"",'.repeat(20_000)}""]`],
+    ['empty arrays', `[${'[],'.repeat(10_000)}[]]`],
+  ])('refuses more %s than any request needs', (_what, text) => {
+    expect(() => parse(text)).toThrow(/more than 20000 values/);
+  });
+
+  it('refuses excess before it parses: even where the text ends too early to be JSON', () => {
+    expect(() => parse('['.repeat(5_000))).toThrow(/deeper than 32/);
+    expect(() => parse(`[${'1,'.repeat(20_000)}`)).toThrow(/more than 20000 values/);
+  });
+
+  it('counts nothing inside texts', () => {
+    const value = { source: '[{,"\\'.repeat(50_000), '[': ',' };
+    expect(parse(JSON.stringify(value))).toEqual(value);
+  });
+
   it('reads a long text full of backslashes in linear time', () => {
     const value = { source: '\\"'.repeat(200_000) };
     expect(parse(JSON.stringify(value))).toEqual(value);

@@ -112,6 +112,26 @@ describe('the command line', () => {
     expect(stdout).toBe('1970-01-01T00:00:00.000Z warn  a\\nb\n');
   });
 
+  it('shows the sandboxes it is given, and counts those of others', async () => {
+    const slots = { free: 3, busy: 0, starting: 0, draining: 0, total: 3 };
+    const sandbox = { id: 'h1', tier: 'isolate', layer: 'runtime', state: 'ready', tenant: null };
+    const tier = {
+      ...{
+        confinement: 'bubblewrap',
+        slots,
+        ready: { container: 1, runtime: 2, code: 1 },
+        otherSandboxes: 2,
+      },
+      sandboxes: [{ ...sandbox, quarantinedFor: null, residentMb: 60, instances: [] }],
+    };
+    const view = { tiers: { isolate: tier }, queued: 0 };
+    const { stdout } = await run(['pools'], { answer: Response.json(view) });
+    expect(stdout).toMatch(/^h1 +runtime +ready +- +60\.0/m);
+    expect(stdout).toMatch(/^and 2 of other tenants$/m);
+    const alone = { tiers: { isolate: { ...tier, otherSandboxes: 0 } }, queued: 0 };
+    expect((await run(['pools'], { answer: Response.json(alone) })).stdout).not.toMatch(/other/);
+  });
+
   it('reads every page of a list', async () => {
     const { stdout } = await run(['list'], { answer: Response.json({ functions: [], nextCursor: null }) });
     expect(stdout).toMatch(/^NAME/);

@@ -60,6 +60,17 @@ export const CONFIG_SCHEMA = group('The configuration of Strata.', {
       [100, 3_600_000],
       'How long a client may take to send the headers of a request.',
     ),
+    maxConnections: whole(
+      10_000,
+      [1, 1_000_000],
+      'Connections open at the same time; one more is closed without an answer.',
+    ),
+    maxBodyBytesInFlight: whole(
+      64 * MIB,
+      [64 * KIB, 64 * 1024 * MIB],
+      'What the bodies of unanswered requests may take together, counting bodies over 64 KiB; a request beyond ' +
+        'it is refused with `overloaded`. A body alone is always taken, up to its own limit.',
+    ),
   }),
   log: group('The log of the server itself, one JSON object a line.', {
     level: choice(
@@ -95,7 +106,9 @@ export const CONFIG_SCHEMA = group('The configuration of Strata.', {
     maxLengthPerFunction: whole(
       200,
       [0, 1_000_000],
-      'How many may wait for one function; one more is refused with `concurrency_limit`.',
+      'How many may wait for one function; one more is refused: with `concurrency_limit` when the function runs on ' +
+        'all the instances that its `maxInstances` allows, else with `overloaded`. 0 lets none wait, so a function ' +
+        'runs only where something is ready for it.',
     ),
     timeoutMs: whole(10_000, [0, 900_000], 'The longest wait; after it `queue_timeout`.'),
   }),
@@ -157,7 +170,12 @@ export const CONFIG_SCHEMA = group('The configuration of Strata.', {
   }),
   records: group('What is remembered of past invocations, in memory.', {
     maxInvocations: whole(10_000, [0, 1_000_000], 'Receipts kept; the oldest is forgotten first.'),
-    maxLogLines: whole(1_000, [0, 100_000], 'Log lines kept for each function; the oldest go first.'),
+    maxLogLines: whole(
+      1_000,
+      [0, 100_000],
+      'The newest log lines that one call gives out for a function; what is kept is bounded by `maxInvocations`, ' +
+        'and by 32 Mi characters in all.',
+    ),
   }),
 });
 

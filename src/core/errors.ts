@@ -197,6 +197,13 @@ export const ERROR_CATALOGUE = {
     'A sandbox could not be started.',
     'Retry; if it stays, run `strata doctor` on the server.',
   ),
+  storage_full: row(
+    'platform',
+    507,
+    true,
+    'The disk under the data folder is full, so the change was not made; what is stored is served.',
+    'Free space in the folder that the detail names, then send the request again.',
+  ),
   internal_error: row(
     'platform',
     500,
@@ -224,6 +231,7 @@ export type LimitKind =
   | 'resultBytes'
   | 'eventBytes'
   | 'codeBytes'
+  | 'bodyBytesInFlight'
   | 'queueLength'
   | 'queueTimeoutMs'
   | 'maxInstances';

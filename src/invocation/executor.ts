@@ -63,6 +63,9 @@ export class LocalExecutor implements Executor {
   #state: ReadyState = 'starting';
   #idle: (() => void) | null = null;
   #closing: Promise<void> | null = null;
+  #closed = false;
+  /** Deployments and deletions under way: closing waits for them, because they were accepted. */
+  readonly #changes = new Set<Promise<unknown>>();
 
   constructor(parts: ExecutorParts) {
     this.#parts = parts;
@@ -80,9 +83,10 @@ export class LocalExecutor implements Executor {
   }
 
   async deploy(spec: FunctionSpecInput & { name: string; tenant?: string }): Promise<Deployment> {
+    this.#refuseWhenDraining();
     const { name, tenant = DEFAULT_TENANT, ...input } = spec;
     this.#refuseRuntime(input.runtime);
-    const deployment = await this.#parts.registry.deploy(tenant, name, input);
+    const deployment = await this.#change(this.#parts.registry.deploy(tenant, name, input));
     // Another deployment may have come after this one; whatever is current now counts.
     const current = this.#find(tenant, name);
     const { group } = placementOf(deployment.function);
@@ -102,8 +106,16 @@ export class LocalExecutor implements Executor {
       const failed = finished.failure ?? failure('internal_error', 'The invocation ended without a result.');
       return { status: 'failed', result: undefined, failure: failed, receipt };
     }
-    const result: unknown = JSON.parse(Buffer.from(resultJson).toString('utf8'));
-    return { status: 'succeeded', result, receipt };
+    const parsed = parseResult(resultJson);
+    if (parsed !== null) return { status: 'succeeded', result: parsed.result, receipt };
+    const broken = failure(
+      'protocol_error',
+      `The sandbox answered with ${resultJson.length} bytes that are not JSON, which no function can make it do.`,
+    );
+    return {
+      ...{ status: 'failed', result: undefined, failure: broken },
+      receipt: toReceipt({ ...finished, failure: broken }),
+    };
   }
 
   async invokeJson(request: InvokeJsonRequest): Promise<InvokeJsonAnswer> {
@@ -120,21 +132,26 @@ export class LocalExecutor implements Executor {
   }
 
   get(name: string, options: { tenant?: string; qualifier?: string } = {}): FunctionRecord {
+    this.#refuseWhenClosed();
     return this.#parts.registry.resolve(options.tenant ?? DEFAULT_TENANT, name, options.qualifier);
   }
 
   list(query: Partial<ListQuery> = {}): FunctionPage {
+    this.#refuseWhenClosed();
     return this.#parts.registry.list({ tenant: DEFAULT_TENANT, ...query });
   }
 
   async delete(name: string, options: { tenant?: string } = {}): Promise<FunctionRecord> {
-    const record = await this.#parts.registry.delete(options.tenant ?? DEFAULT_TENANT, name);
+    this.#refuseWhenDraining();
+    const { tenant = DEFAULT_TENANT } = options;
+    const record = await this.#change(this.#parts.registry.delete(tenant, name));
     this.#parts.pool.supersede(placementOf(record).group, null);
     this.#parts.logger.info({ tenant: record.tenant, function: name }, 'deleted');
     return record;
   }
 
   invocation(invocationId: string, options: { tenant?: string } = {}): InvocationRecord {
+    this.#refuseWhenClosed();
     const finished = this.#parts.records.get(invocationId, options.tenant ?? DEFAULT_TENANT);
     return { receipt: toReceipt(finished), logs: finished.logs };
   }
@@ -201,7 +218,18 @@ export class LocalExecutor implements Executor {
     await this.drain();
     this.#parts.scheduler.refuseAll(new StrataError('draining', 'The executor is closing.'));
     await this.#parts.pool.close();
+    await Promise.allSettled(this.#changes);
+    this.#closed = true;
     this.#parts.registry.close();
+  }
+
+  async #change<Result>(change: Promise<Result>): Promise<Result> {
+    this.#changes.add(change);
+    try {
+      return await change;
+    } finally {
+      this.#changes.delete(change);
+    }
   }
 
   async #run(request: InvokeJsonRequest): Promise<Walked> {
@@ -258,6 +286,10 @@ export class LocalExecutor implements Executor {
     }
   }
 
+  #refuseWhenClosed(): void {
+    if (this.#closed) throw new StrataError('draining', 'The executor is closed; make another one.');
+  }
+
   #refuseRuntime(runtime: FunctionSpecInput['runtime']): void {
     if (tierOf(runtime) === 'container') {
       throw new StrataError(
@@ -288,6 +320,15 @@ export class LocalExecutor implements Executor {
     }
   }
 }
+
+/** Null for what is not JSON: the bytes come from the sandbox, which may have been taken over. */
+const parseResult = (resultJson: Uint8Array): { readonly result: unknown } | null => {
+  try {
+    return { result: JSON.parse(Buffer.from(resultJson).toString('utf8')) };
+  } catch {
+    return null;
+  }
+};
 
 const encodeEvent = (event: unknown): Uint8Array => {
   if (event === undefined) return EMPTY_EVENT;

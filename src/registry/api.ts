@@ -29,7 +29,7 @@ export interface ListQuery {
 export interface Registry {
   /**
    * Validates and stores a function as `$LATEST`.
-   * @throws StrataError `invalid_request`, `code_invalid`, `payload_too_large`.
+   * @throws StrataError `invalid_request`, `code_invalid`, `payload_too_large`, `storage_full`.
    */
   deploy(tenant: string, name: string, spec: FunctionSpecInput): Promise<Deployment>;
   /**
@@ -40,7 +40,7 @@ export interface Registry {
   resolve(tenant: string, name: string, qualifier?: string): FunctionRecord;
   /** @throws StrataError `invalid_request` for a bad cursor or limit. */
   list(query: ListQuery): FunctionPage;
-  /** @throws StrataError `not_found`. */
+  /** @throws StrataError `not_found`, `storage_full`. */
   delete(tenant: string, name: string): Promise<FunctionRecord>;
   /**
    * The files of a version, verified against the digest.

@@ -12,6 +12,7 @@ import { dirname, join } from 'node:path';
 import { StrataError } from '../core/errors.ts';
 import type { CodeFiles } from '../core/spec.ts';
 import type { Random } from '../ports/random.ts';
+import { storageError } from './storage-errors.ts';
 
 /** Files as they are stored. */
 export interface Artifact {
@@ -29,7 +30,7 @@ export const encodeArtifact = (files: CodeFiles): Artifact => {
 export interface ArtifactStore {
   /**
    * Resolves when the artifact is on the disk.
-   * @throws StrataError `internal_error` when it cannot be written.
+   * @throws StrataError `storage_full` when the disk is full, `internal_error` when it cannot be written.
    */
   put(artifact: Artifact): Promise<void>;
   /**
@@ -181,8 +182,7 @@ const write = async (path: string, bytes: Buffer, unique: string): Promise<void>
     await syncFolder(dirname(folder));
   } catch (cause) {
     await rm(part, { force: true }).catch(() => undefined);
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new StrataError('internal_error', `The code cannot be stored in ${folder}: ${reason}.`, { cause });
+    throw storageError(`The code in ${folder}`, folder, cause);
   }
 };
 

@@ -24,6 +24,7 @@ import { References } from './references.ts';
 import { checkFunctionName, checkTenantName, completeSpec } from './spec.ts';
 import { shown } from './spec-errors.ts';
 import { openSqliteStore } from './sqlite-store.ts';
+import { storageError } from './storage-errors.ts';
 import { type FunctionStore, openMemoryStore } from './store.ts';
 
 export interface RegistryOptions {
@@ -40,7 +41,8 @@ export interface RegistryOptions {
 
 /**
  * Opens what was deployed before.
- * @throws StrataError `conflict` when another process has the folder, `internal_error` when it cannot be used.
+ * @throws StrataError `conflict` when another process has the folder, `storage_full` when there is no space for a new
+ *   one, `internal_error` when it cannot be used.
  */
 export const openRegistry = async (options: RegistryOptions): Promise<Registry> => {
   const { store, artifacts } = openStores(options);
@@ -70,12 +72,7 @@ const openStores = (options: RegistryOptions): { store: FunctionStore; artifacts
   } catch (cause) {
     store?.close();
     if (cause instanceof StrataError) throw cause;
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new StrataError(
-      'internal_error',
-      `The data folder ${dataDir} cannot be used: ${reason}. Choose another by --data-dir or STRATA_DATA_DIR.`,
-      { cause },
-    );
+    throw storageError(`The data folder ${dataDir}`, dataDir, cause);
   }
 };
 

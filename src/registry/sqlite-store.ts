@@ -6,9 +6,10 @@
  * promise resolves; the file is readable by its owner alone.
  */
 import { chmodSync, closeSync, openSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { DatabaseSync, type SQLOutputValue } from 'node:sqlite';
-import { StrataError } from '../core/errors.ts';
 import type { FunctionRecord, FunctionSpec } from '../core/spec.ts';
+import { isFull, storageError } from './storage-errors.ts';
 import type { FunctionStore } from './store.ts';
 
 export interface SqliteOptions {
@@ -17,8 +18,10 @@ export interface SqliteOptions {
 }
 
 /**
- * Opens or creates a database.
- * @throws StrataError `conflict` when another process has it, `internal_error` when it cannot be used.
+ * Opens or creates a database. On a full disk one that exists is opened all the same, and changes are refused until
+ * there is space.
+ * @throws StrataError `conflict` when another process has it, `storage_full` when there is no space for a new one,
+ *   `internal_error` when it cannot be used.
  */
 export const openSqliteStore = (path: string, options: SqliteOptions = {}): FunctionStore => {
   const database = open(path, options.busyTimeoutMs ?? 5_000);
@@ -26,7 +29,7 @@ export const openSqliteStore = (path: string, options: SqliteOptions = {}): Func
     try {
       return run();
     } catch (cause) {
-      throw asStrataError(path, cause);
+      throw storageError(`The database ${path}`, dirname(path), cause);
     }
   };
   let closed = false;
@@ -77,12 +80,30 @@ const open = (path: string, busyTimeoutMs: number): DatabaseSync => {
     database.exec('PRAGMA locking_mode = EXCLUSIVE');
     database.exec('PRAGMA journal_mode = WAL');
     database.exec('PRAGMA synchronous = FULL');
-    migrate(database);
+    prepare(database);
     return database;
   } catch (cause) {
     database?.close();
-    throw asStrataError(path, cause);
+    throw storageError(`The database ${path}`, dirname(path), cause);
   }
+};
+
+/** A full disk refuses the write of `migrate`; a schema that is up to date needs none to be read. */
+const prepare = (database: DatabaseSync): void => {
+  try {
+    migrate(database);
+  } catch (cause) {
+    if (!isFull(cause)) throw cause;
+    if (database.isTransaction) database.exec('ROLLBACK');
+    if (versionOf(database) !== SCHEMA_VERSION) throw cause;
+  }
+};
+
+/** 0 for a database without tables. Reading takes the lock as well, when the journal was a WAL before. */
+const versionOf = (database: DatabaseSync): number => {
+  const table = database.prepare("SELECT 1 FROM sqlite_master WHERE name = 'schema_version'").get();
+  if (table === undefined) return 0;
+  return Number(database.prepare('SELECT version FROM schema_version').get()?.version ?? 0);
 };
 
 /** Writes even when there is nothing to do, because only a write takes the lock. */
@@ -127,21 +148,4 @@ const parseSpec = (row: Record<string, SQLOutputValue>): FunctionSpec => {
   } catch (cause) {
     throw new Error(`the spec of ${String(row.tenant)}/${String(row.name)} is not JSON`, { cause });
   }
-};
-
-const SQLITE_BUSY = 5;
-
-const asStrataError = (path: string, cause: unknown): StrataError => {
-  const reason = cause instanceof Error ? cause.message : String(cause);
-  if (cause instanceof Error && 'errcode' in cause && cause.errcode === SQLITE_BUSY)
-    return new StrataError(
-      'conflict',
-      `The database ${path} is in use by another process; stop that one or take another data folder.`,
-      { cause },
-    );
-  return new StrataError(
-    'internal_error',
-    `The database ${path} cannot be used: ${reason}. Restore it from a backup, or move it away to start empty.`,
-    { cause },
-  );
 };

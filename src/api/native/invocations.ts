@@ -101,7 +101,13 @@ const invokeRoute: FastifyPluginAsync<InvocationRoutesOptions> = async (app, { e
     '/v1/functions/:name/invocations',
     {
       bodyLimit: eventMaxBytes,
-      config: { bodyLimit },
+      config: {
+        bodyLimit,
+        beforeLargeBody(request) {
+          const { function: name, ...options } = requestOf(request as FastifyRequest<InvokeRoute>);
+          executor.get(name, options);
+        },
+      },
       // The schemas below only document this route; its handler checks what it reads.
       validatorCompiler: () => (value: unknown) => ({ value }),
       schema: {

@@ -58,8 +58,9 @@ export const problemHeaders = (source: StrataError | Failure): string[] => {
     const waitMs = source instanceof StrataError ? source.retryAfterMs : null;
     headers.push('Retry-After', String(Math.max(1, Math.ceil((waitMs ?? DEFAULT_RETRY_AFTER_MS) / 1_000))));
   }
-  // The caller should take its next request to another server, over another connection.
-  if (source.code === 'draining') headers.push('Connection', 'close');
+  // The caller takes its next request to another server, or comes back later; meanwhile its connection is of no use.
+  const elsewhere = source.code === 'draining' || source.limit?.kind === 'bodyBytesInFlight';
+  if (elsewhere) headers.push('Connection', 'close');
   return headers;
 };
 

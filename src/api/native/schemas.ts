@@ -143,7 +143,7 @@ export const responses = (
 
 /** Every code that an invocation can end with. */
 export const INVOKE_CODES: readonly ErrorCode[] = ERROR_CODES.filter(
-  (code) => !['unauthorized', 'conflict'].includes(code),
+  (code) => !['unauthorized', 'conflict', 'storage_full'].includes(code),
 );
 
 /** Fastify's validator: queries are converted from text and checked; everything else passes (see the header). */

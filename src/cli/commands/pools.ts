@@ -1,16 +1,27 @@
-/** `strata pools`: the sandboxes of the server. */
+/** `strata pools`: what is ready on the server, and the tenant's own sandboxes. */
 import type { Command } from 'commander';
-import type { PoolsView, TierView } from '../../pool/api.ts';
+import type { TierView } from '../../pool/api.ts';
 import { type CliContext, clientOf, printLine } from '../context.ts';
 import { table } from '../text.ts';
+
+/** What the server shows to one tenant. */
+interface TenantPoolsView {
+  readonly tiers: Readonly<Record<string, TenantTierView>>;
+  readonly queued: number;
+}
+
+interface TenantTierView extends TierView {
+  /** Those of other tenants, which are counted and not listed. */
+  readonly otherSandboxes: number;
+}
 
 export const addPools = (program: Command, context: CliContext): void => {
   program
     .command('pools')
-    .description('the sandboxes by tier, layer, state and tenant')
+    .description("what is ready, and the sandboxes that are yours or nobody's")
     .option('--json', 'as JSON')
     .action(async (options: { json?: true }, command: Command) => {
-      const view = await clientOf(command, context).json<PoolsView>('GET', '/v1/pools');
+      const view = await clientOf(command, context).json<TenantPoolsView>('GET', '/v1/pools');
       if (options.json) {
         printLine(context.stdout, JSON.stringify(view, null, 2));
         return;
@@ -20,7 +31,10 @@ export const addPools = (program: Command, context: CliContext): void => {
     });
 };
 
-const tierText = (tier: string, { confinement, slots, ready, sandboxes }: TierView): string => {
+const tierText = (
+  tier: string,
+  { confinement, slots, ready, sandboxes, otherSandboxes }: TenantTierView,
+): string => {
   const counts = `${slots.free} free, ${slots.busy} busy, ${slots.starting} starting, ${slots.draining} draining`;
   const rows = [
     ['SANDBOX', 'LAYER', 'STATE', 'TENANT', 'MB', 'INSTANCES'],
@@ -37,5 +51,6 @@ const tierText = (tier: string, { confinement, slots, ready, sandboxes }: TierVi
     `${tier} (${confinement}): ${counts}, ${slots.total} in all`,
     `ready: ${ready.container} container, ${ready.runtime} runtime, ${ready.code} code`,
     table(rows),
+    ...(otherSandboxes === 0 ? [] : [`and ${otherSandboxes} of other tenants`]),
   ].join('\n');
 };

@@ -1,0 +1,163 @@
+import { pino } from 'pino';
+import { describe, expect, it } from 'vitest';
+import { LayeredPool } from '../pool/layered-pool.ts';
+import { ManualClock } from '../ports/manual-clock.ts';
+import { seededRandom } from '../ports/random.ts';
+import { openRegistry } from '../registry/registry.ts';
+import type { Backend } from '../sandbox/backend.ts';
+import { fakeBackend } from '../sandbox/fake/backend.ts';
+import { guardTier } from '../sandbox/guard.ts';
+import { Scheduler } from '../scheduler/scheduler.ts';
+import { LocalExecutor } from './executor.ts';
+import { Metrics } from './metrics.ts';
+import { Records } from './records.ts';
+
+/** The fake tier, whose functions all give the event back, or these bytes. */
+const backendOf = (clock: ManualClock, resultJson: string | null): Backend => {
+  const backend = fakeBackend({ clock, capacity: 4, provisionMs: 1, bootMs: 1, loadMs: 1, handlerMs: 1 });
+  return {
+    ...backend,
+    async provision(events, abandoned) {
+      const settled = events.settled.bind(events);
+      if (resultJson !== null) {
+        const payload = Buffer.from(resultJson);
+        events.settled = (instance, nonce, outcome) => settled(instance, nonce, { ...outcome, payload });
+      }
+      const carrier = await backend.provision(events, abandoned);
+      const load = carrier.load.bind(carrier);
+      carrier.load = (instance, nonce, request) => load(instance, nonce, { ...request, codeDigest: 'echo' });
+      return carrier;
+    },
+  };
+};
+
+const open = async (resultJson: string | null = null, maxLengthPerFunction = 10) => {
+  const clock = new ManualClock();
+  const random = seededRandom(3);
+  const registry = await openRegistry({
+    ...{ dataDir: ':memory:', clock, random },
+    limits: { codeMaxBytes: 1_000 },
+  });
+  const scheduler = new Scheduler(clock, { maxLength: 10, maxLengthPerFunction, timeoutMs: 1_000 });
+  const tier = guardTier(backendOf(clock, resultJson), {
+    ...{ clock, random, startTimeoutMs: 1_000, killGraceMs: 50, watchdog: null },
+  });
+  const pool = new LayeredPool({
+    ...{ clock, tier, capacity: 4, sweepIntervalMs: 1_000 },
+    settings: {
+      ...{ pristine: 1, runtimesPerPristine: 1, spareRuntimes: 1, maxSandboxes: 2, startParallelism: 1 },
+      ...{ bootParallelism: 1, runtimeIdleMs: 60_000, sandboxIdleMs: 60_000, runtimeMemoryMb: 128 },
+    },
+    events: {
+      ready: scheduler.ready,
+      room: scheduler.retry,
+      sandboxEnded: () => scheduler.retry(),
+      fault: () => {},
+    },
+  });
+  scheduler.attach(pool);
+  await clock.advance(100);
+  const executor = new LocalExecutor({
+    ...{ clock, random, logger: pino({ level: 'silent' }), registry, scheduler, pool },
+    confinement: tier.confinement,
+    records: new Records({ maxInvocations: 10, maxLogLines: 10 }),
+    metrics: new Metrics({ pools: () => ({}), queued: () => 0, inFlight: () => 0 }),
+    limits: { eventMaxBytes: 1_000, resultMaxBytes: 1_000, logMaxBytes: 1_000 },
+    drainTimeoutMs: 1_000,
+  });
+  return { clock, executor };
+};
+
+const SPEC = {
+  name: 'f',
+  runtime: 'isolate',
+  code: { source: 'exports.handler = (event) => event' },
+} as const;
+
+const settled = async <Result>(clock: ManualClock, work: Promise<Result>): Promise<Result> => {
+  work.catch(() => {});
+  await clock.advance(1_000);
+  return work;
+};
+
+describe('the executor', () => {
+  it('gives the result of a function as a value', async () => {
+    const { clock, executor } = await open();
+    await executor.deploy(SPEC);
+    const answer = await settled(clock, executor.invoke({ function: 'f', event: { a: [1] } }));
+    expect(answer).toMatchObject({ status: 'succeeded', result: { a: [1] } });
+  });
+
+  it.each(['', '{"a":', 'undefined', '\u0000'])(
+    'makes a result of %j, which only a host that was taken over can send, a protocol_error',
+    async (resultJson) => {
+      const { clock, executor } = await open(resultJson);
+      await executor.deploy(SPEC);
+      expect(await settled(clock, executor.invoke({ function: 'f' }))).toMatchObject({
+        status: 'failed',
+        failure: { code: 'protocol_error' },
+        receipt: { status: 'failed', error: { code: 'protocol_error' } },
+      });
+    },
+  );
+});
+
+describe('a queue of no length', () => {
+  it.each([
+    [1, 'concurrency_limit', 'maxInstances'],
+    [50, 'overloaded', 'queueLength'],
+  ])(
+    'runs what is ready, and refuses the rest with maxInstances %i as %s',
+    async (maxInstances, code, kind) => {
+      const { clock, executor } = await open(null, 0);
+      await executor.deploy({ ...SPEC, maxInstances });
+      const runs = executor.invoke({ function: 'f' });
+      await expect(executor.invoke({ function: 'f' })).rejects.toMatchObject({ code, limit: { kind } });
+      expect(await settled(clock, runs)).toMatchObject({ status: 'succeeded' });
+    },
+  );
+});
+
+describe('draining', () => {
+  it('refuses what is new, and still shows what there is', async () => {
+    const { executor } = await open();
+    await executor.deploy(SPEC);
+    await executor.drain();
+    for (const call of [
+      () => executor.deploy({ ...SPEC, name: 'g' }),
+      () => executor.delete('f'),
+      () => executor.invoke({ function: 'f' }),
+    ]) {
+      await expect(call()).rejects.toMatchObject({ code: 'draining' });
+    }
+    expect(executor.list().functions.map(({ name }) => name)).toEqual(['f']);
+    expect(executor.get('f').name).toBe('f');
+  });
+
+  it('finishes a deployment that it took', async () => {
+    const { clock, executor } = await open();
+    const deploying = executor.deploy(SPEC);
+    const closing = executor.close();
+    await expect(deploying).resolves.toMatchObject({ created: true });
+    await settled(clock, closing);
+  });
+});
+
+it('a closed executor answers every call with draining', async () => {
+  const { clock, executor } = await open();
+  await executor.deploy(SPEC);
+  await settled(clock, executor.close());
+  for (const call of [
+    async () => executor.deploy(SPEC),
+    async () => executor.delete('f'),
+    async () => executor.invoke({ function: 'f' }),
+    async () => executor.invokeJson({ function: 'f', eventJson: Buffer.from('{}') }),
+    async () => executor.get('f'),
+    async () => executor.list(),
+    async () => executor.logs('f'),
+    async () => executor.invocation('i'),
+  ]) {
+    await expect(call()).rejects.toMatchObject({ code: 'draining', status: 503 });
+  }
+  await executor.close();
+});
