@@ -202,6 +202,26 @@ describe('the layered pool', () => {
     expect(pool.listed).toBeLessThanOrEqual(1);
   });
 
+  it('boots in the sandbox that a tenant has rather than give it another pristine one', async () => {
+    const { pool, scheduler, clock } = await createBench({
+      capacity: 50,
+      settings: { pristine: 2, spareRuntimes: 0 },
+    });
+    const starts: string[] = [];
+    for (let index = 0; index < 20; index += 1) {
+      const key = `a/f${index}`;
+      const pending = Promise.resolve(scheduler.acquire(place(key, { key, group: key })));
+      await clock.advance(10);
+      const lease = await pending;
+      starts.push(lease.start);
+      const running = runOn(lease, 'echo');
+      await clock.advance(10);
+      await running;
+    }
+    expect(pool.view().sandboxes.filter(({ tenant }) => tenant === 'a')).toHaveLength(1);
+    expect(new Set(starts)).toEqual(new Set(['runtime', 'container']));
+  });
+
   it('waits longer after each failed start, and recovers', async () => {
     let failing = true;
     const { pool, clock, faults } = await createBench({ failStart: () => failing });

@@ -93,10 +93,19 @@ export class LayeredPool {
     return slot === null ? null : this.#lease(slot, placement, 'code', 0, 0);
   }
 
-  /** A booted runtime of this tenant, else a pristine one; null when there is none or the function has its fill. */
-  takeRuntime(placement: Placement): Lease | null {
+  /**
+   * A booted runtime of this tenant, else a pristine one; null when there is none or the function has its fill.
+   * A pristine one costs a whole sandbox: a tenant that has room in its own boots another instance there.
+   * @param insists take a pristine one all the same.
+   */
+  takeRuntime(placement: Placement, insists = false): Lease | null {
     if (this.instancesOf(placement.key) >= placement.maxInstances) return null;
-    const slot = this.#ready.runtime(placement, this.#quarantine.has(placement.key));
+    const alone = this.#quarantine.has(placement.key);
+    const slot =
+      this.#ready.ownRuntime(placement, alone) ??
+      (insists || roomFor(this.#sandboxes, placement, alone)?.tenant == null
+        ? this.#ready.pristineRuntime(placement)
+        : null);
     if (slot === null) {
       // There is none left to be held up.
       this.#plan();

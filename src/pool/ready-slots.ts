@@ -38,15 +38,18 @@ export class ReadySlots {
     return pop(this.#code.get(placement.key), (slot) => canTake(slot, placement));
   }
 
-  /** A booted runtime for this function: in a sandbox of its own, else in a pristine one. */
-  runtime(placement: Placement, alone: boolean): Slot | null {
-    const own = alone ? `f:${placement.key}` : `t:${placement.tenant}`;
-    for (const owner of [own, PRISTINE]) {
-      const key = `${owner}|${placement.memoryMb}`;
-      const slot = pop(this.#runtimes.get(key), (candidate) => isReadyRuntime(candidate, key));
-      if (slot !== null) return slot;
-    }
-    return null;
+  /** A booted runtime in a sandbox of the function's tenant, or of its own when it has to be alone. */
+  ownRuntime(placement: Placement, alone: boolean): Slot | null {
+    return this.#runtime(`${alone ? `f:${placement.key}` : `t:${placement.tenant}`}|${placement.memoryMb}`);
+  }
+
+  /** A booted runtime in a sandbox that is nobody's yet. */
+  pristineRuntime(placement: Placement): Slot | null {
+    return this.#runtime(`${PRISTINE}|${placement.memoryMb}`);
+  }
+
+  #runtime(key: string): Slot | null {
+    return pop(this.#runtimes.get(key), (candidate) => isReadyRuntime(candidate, key));
   }
 
   /** How many keys have entries: for the tests that hold it against growth. */

@@ -110,7 +110,7 @@ export class Scheduler {
 
   #exactly(pool: LayeredPool, placement: Placement, start: Start): Lease | Promise<Lease> {
     if (start === 'code' || start === 'runtime') {
-      const lease = start === 'code' ? pool.takeCode(placement) : pool.takeRuntime(placement);
+      const lease = start === 'code' ? pool.takeCode(placement) : pool.takeRuntime(placement, true);
       if (lease === null) throw unavailable(start);
       return lease;
     }
