@@ -409,7 +409,7 @@ export class LayeredPool {
     for (const suspect of exit.suspects) {
       const slot = [...sandbox.slots].find((candidate) => candidate.instance === suspect);
       if (slot?.placement == null) continue;
-      this.#quarantine.add(slot.placement.key, exit.suspects.length === 1);
+      this.#quarantine.add(slot.placement.key, exit.proven);
     }
     sandbox.state = 'gone';
     this.#sandboxes.delete(sandbox);

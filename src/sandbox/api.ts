@@ -79,8 +79,10 @@ export interface CarrierExit {
   readonly cause: KillCause | null;
   readonly exitCode: number | null;
   readonly signal: string | null;
-  /** The instances that may have caused it, when it was not the server's own decision; one alone is proven. */
+  /** The instances that may have caused it, when it was not the server's own decision. */
   readonly suspects: readonly Instance[];
+  /** There is one suspect, and it was the cause. */
+  readonly proven: boolean;
 }
 
 /** One place for one function version inside a carrier. */

@@ -2,7 +2,8 @@
  * Who is to blame when a carrier dies with calls in flight.
  *
  * Owns that decision, as a pure function. The rule: blame needs proof. One candidate alone is proof; several are
- * all suspects and none is blamed; whoever waited for a timer was not running and is no candidate.
+ * all suspects and none is blamed; whoever waited for a timer was not running and is no candidate; and a SIGKILL from
+ * outside proves nothing, because nothing that runs in a sandbox can send one.
  */
 import { type Failure, failure } from '../core/errors.ts';
 import type { KillCause } from './api.ts';
@@ -27,8 +28,10 @@ export interface Death {
 
 export interface Verdict<C extends Candidate> {
   readonly failures: ReadonlyMap<C, Failure>;
-  /** Who may have done it; alone in the list means proven. */
+  /** Who may have done it. */
   readonly suspects: readonly C[];
+  /** There is one suspect, and nothing but it can have been the cause. */
+  readonly proven: boolean;
 }
 
 const OUT_OF_MEMORY = /out of memory|invalid (?:array|string|size)|allocation failed|heap limit/i;
@@ -36,11 +39,13 @@ const OUT_OF_MEMORY = /out of memory|invalid (?:array|string|size)|allocation fa
 export const assignBlame = <C extends Candidate>(calls: readonly C[], death: Death): Verdict<C> => {
   const failures = new Map<C, Failure>();
   const suspects = suspectsOf(calls, death);
-  const sole = suspects.length === 1 ? suspects[0] : undefined;
+  // A SIGKILL that the server did not send came from the machine: the kernel short of memory, or a person.
+  const fromOutside = death.cause === null && death.signal === 'SIGKILL';
+  const sole = suspects.length === 1 && !fromOutside ? suspects[0] : undefined;
   for (const call of calls) {
     failures.set(call, call === sole ? proven(call, death) : lost(death));
   }
-  return { failures, suspects };
+  return { failures, suspects, proven: sole !== undefined };
 };
 
 const suspectsOf = <C extends Candidate>(calls: readonly C[], death: Death): readonly C[] => {

@@ -267,7 +267,7 @@ export class GuardedCarrier implements Carrier, BackendEvents {
       ...{ cause: this.#cause, exitCode, signal, stderr },
       ...{ catastrophe: this.#catastrophe, processMemory: this.#processMemory },
     };
-    const { failures, suspects } = assignBlame(
+    const { failures, suspects, proven } = assignBlame(
       calls.map((call) => ({
         call,
         parked: call.parked,
@@ -296,6 +296,7 @@ export class GuardedCarrier implements Carrier, BackendEvents {
         this.#condemned === null
           ? instances.filter(({ number }) => suspects.some(({ instance }) => instance === number))
           : [this.#condemned],
+      proven: this.#condemned !== null || proven,
     });
     for (const instance of instances) instance.carrierDied();
   }
