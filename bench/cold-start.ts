@@ -152,7 +152,8 @@ const strataSubject = (
   slow: start === 'none' || start === 'container',
   async call(name) {
     const deadlineMs = systemClock.nowMs() + REFILL_TIMEOUT_MS;
-    if (pace === 'at rest') await atRest(strata, deadlineMs);
+    // A warm start takes nothing from the pool, so there is nothing to wait for.
+    if (pace === 'at rest' && start !== 'code') await atRest(strata, deadlineMs);
     for (let retries = 0; ; retries += 1) {
       const reply = await strata.invoke(start === 'code' ? 'warm' : 'cold', { name }, { start });
       if (reply.status !== 412) {
