@@ -1,4 +1,4 @@
-// The library inside another program: deploy a function, call it, end. Run: node examples/embed.ts
+// The library inside another program: deploy a function, call it, end. Run: npx node examples/embed.ts
 import { createExecutor } from 'strata-sandbox';
 
 const source = `exports.handler = (event) => ({ hello: event.name ?? 'world' });`;
