@@ -81,6 +81,20 @@ describe('the scheduler', () => {
     }
   });
 
+  it('starts once more for who waited when a start fails, and tells nobody', async () => {
+    let failures = 1;
+    const failStart = () => {
+      failures -= 1;
+      return failures >= 0;
+    };
+    const { scheduler, clock } = await createBench({ failStart, settings: { pristine: 0 } });
+    const pending = Promise.resolve(scheduler.acquire(place('f')));
+    await clock.advance(200);
+    const lease = await pending;
+    expect(lease.start).toBe('none');
+    lease.release(true);
+  });
+
   it('tells the waiters of a start that failed, and serves those after it', async () => {
     let failing = true;
     const { scheduler, clock } = await createBench({ failStart: () => failing, settings: { pristine: 0 } });

@@ -22,6 +22,8 @@ interface Waiter {
   readonly resolve: (lease: Lease) => void;
   readonly reject: (error: StrataError) => void;
   readonly timer: Timer;
+  /** A start that was made for it has failed once already. */
+  disappointed: boolean;
 }
 
 /** The waiters of one function, the oldest first, and the starts under way for them. */
@@ -130,7 +132,7 @@ export class Scheduler {
       const timer = this.#clock.setTimer(this.#settings.timeoutMs, () => {
         this.#leave(queue, waiter).reject(this.#timedOut());
       });
-      const waiter: Waiter = { resolve, reject, timer };
+      const waiter: Waiter = { resolve, reject, timer, disappointed: false };
       queue.waiters.add(waiter);
       this.#waiting += 1;
       this.#launch(pool, queue);
@@ -208,14 +210,18 @@ export class Scheduler {
     this.#drop(queue);
   }
 
-  /** A start failed: as many waiters as it would have served hear of it, and the others try again. */
+  /**
+   * A start failed: it touches as many waiters as it would have served. Each gets one more, because a sandbox may
+   * have died of a reason that is past; who has had that hears of the failure.
+   */
   #failed(pool: LayeredPool, queue: Queue, error: StrataError): void {
     queue.starting -= 1;
     let count = queue.placement.concurrency;
     for (const waiter of [...queue.waiters]) {
       if (count === 0) break;
       count -= 1;
-      this.#leave(queue, waiter).reject(error);
+      if (waiter.disappointed) this.#leave(queue, waiter).reject(error);
+      waiter.disappointed = true;
     }
     this.#launch(pool, queue);
     this.#drop(queue);
