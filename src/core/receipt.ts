@@ -80,6 +80,9 @@ export interface ReceiptError {
   readonly stack: string | null;
 }
 
+/** Who measured CPU time: the isolate's host, the kernel, or the container engine, which is less exact. */
+export type Meter = 'isolate' | 'cgroup' | 'stats';
+
 /** One captured console line. */
 export interface LogLine {
   readonly level: 'debug' | 'info' | 'warn' | 'error';

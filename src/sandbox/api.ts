@@ -13,8 +13,8 @@
  * - `exited` resolves exactly once, when the process is gone.
  */
 import type { Failure } from '../core/errors.ts';
-import type { LogLine } from '../core/receipt.ts';
-import type { CodeFiles, Tier } from '../core/spec.ts';
+import type { LogLine, Meter } from '../core/receipt.ts';
+import type { CodeFiles, Runtime, Tier } from '../core/spec.ts';
 
 /** How a tier confines what runs in it, as this machine allows; shown at start, by doctor and by the API. */
 export interface Confinement {
@@ -49,6 +49,8 @@ export interface Carrier {
   readonly id: string;
   /** How many instances it can hold at once. */
   readonly capacity: number;
+  /** Who measures the CPU time of its calls. */
+  readonly meter: Meter;
   readonly exited: Promise<CarrierExit>;
   /** True from the moment the carrier is being killed or has ended. */
   readonly ended: boolean;
@@ -90,6 +92,8 @@ export interface Instance {
   readonly carrier: Carrier;
   /** True when it can take no further call. */
   readonly ended: boolean;
+  /** Resolves once nothing of it is left, however it ended. */
+  readonly gone: Promise<void>;
   /** Injects, evaluates and initialises code: layer `code`. Called at most once. */
   load(request: LoadRequest): Promise<LoadOutcome>;
   /** Runs the handler once. Calls may overlap up to the function's concurrency. */
@@ -103,9 +107,13 @@ export interface LoadRequest {
   readonly functionVersion: string;
   /** Identifies the code: carriers may keep what they compiled under it. */
   readonly codeDigest: string;
+  readonly runtime: Runtime;
   readonly files: CodeFiles;
   /** `file.export`. */
   readonly handler: string;
+  /** The file and export that the handler means; null where the runtime decides what a handler is. */
+  readonly entry: CodeEntry | null;
+  readonly initializerEntry: CodeEntry | null;
   readonly initializer: string | null;
   readonly env: Readonly<Record<string, string>>;
   readonly memoryMb: number;
@@ -113,6 +121,12 @@ export interface LoadRequest {
   readonly initTimeoutMs: number;
   readonly resultMaxBytes: number;
   readonly logMaxBytes: number;
+}
+
+export interface CodeEntry {
+  /** Relative to the root of the code. */
+  readonly path: string;
+  readonly exportName: string;
 }
 
 interface Measured {

@@ -4,6 +4,7 @@
  * Owns the raw contract below `guard.ts`. A backend keeps no deadlines, blames nobody and promises no answer: a
  * backend that stays silent is a normal case, and the guard deals with it.
  */
+import type { Meter } from '../core/receipt.ts';
 import type { Tier } from '../core/spec.ts';
 import type { ProcessExit, ProcessUsage } from '../ports/processes.ts';
 import type { Confinement, InvokeRequest, LoadRequest } from './api.ts';
@@ -12,6 +13,8 @@ import type { OutcomeTail } from './protocol/messages.ts';
 export interface Backend {
   readonly tier: Tier;
   readonly confinement: Confinement;
+  /** Who measures the CPU time that answers carry. */
+  readonly meter: Meter;
   /** How many instances one carrier may hold. */
   readonly capacity: number;
   /**
@@ -23,9 +26,14 @@ export interface Backend {
   close(): Promise<void>;
 }
 
+export interface BackendExit extends ProcessExit {
+  /** What runs inside cannot have caused it: nobody is to blame. */
+  readonly external?: boolean;
+}
+
 /** Every method returns at once and may be called on a carrier that has ended. */
 export interface BackendCarrier {
-  readonly exited: Promise<ProcessExit>;
+  readonly exited: Promise<BackendExit>;
   boot(instance: number, memoryMb: number): void;
   load(instance: number, nonce: number, request: LoadRequest): void;
   invoke(instance: number, nonce: number, request: InvokeRequest): void;
@@ -34,6 +42,8 @@ export interface BackendCarrier {
   /** SIGKILL. */
   kill(): void;
   usage(): ProcessUsage | null;
+  /** CPU time that an open call has used so far, where the backend keeps an account of each; null otherwise. */
+  usedNs?(nonce: number): number | null;
   /** What the process wrote to its standard error last: evidence after a crash. */
   stderrTail(): string;
 }
@@ -45,6 +55,8 @@ export interface BackendEvents {
   settled(instance: number, nonce: number, outcome: RawOutcome): void;
   parked(instance: number, nonce: number, parked: boolean): void;
   disposed(instance: number): void;
+  /** The instance can take no further call: its process has ended, and its open calls have been answered. */
+  instanceEnded(instance: number): void;
   /** The engine ran out of memory in this instance and has lost control of its thread. */
   catastrophe(instance: number): void;
   /** The sandbox broke the protocol; the reason is for the log. */

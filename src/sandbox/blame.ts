@@ -19,6 +19,8 @@ export interface Death {
   readonly cause: KillCause | null;
   readonly exitCode: number | null;
   readonly signal: string | null;
+  /** Nothing that runs in the sandbox can have caused it. */
+  readonly external: boolean;
   readonly stderr: string;
   /** The instance in which the engine reported that memory ran out; null when it did not. */
   readonly catastrophe: number | null;
@@ -40,7 +42,7 @@ export const assignBlame = <C extends Candidate>(calls: readonly C[], death: Dea
   const failures = new Map<C, Failure>();
   const suspects = suspectsOf(calls, death);
   // A SIGKILL that the server did not send came from the machine: the kernel short of memory, or a person.
-  const fromOutside = death.cause === null && death.signal === 'SIGKILL';
+  const fromOutside = death.cause === null && (death.external || death.signal === 'SIGKILL');
   const sole = suspects.length === 1 && !fromOutside ? suspects[0] : undefined;
   for (const call of calls) {
     failures.set(call, call === sole ? proven(call, death) : lost(death));

@@ -6,6 +6,7 @@
  */
 import { type Failure, failure } from '../core/errors.ts';
 import type { Clock, Timer } from '../ports/clock.ts';
+import type { Carrier } from './api.ts';
 import type { RawOutcome } from './backend.ts';
 import { toFailure } from './protocol/messages.ts';
 
@@ -27,6 +28,7 @@ export interface CallEnd {
 export interface CallHome {
   readonly number: number;
   readonly memoryMb: number;
+  readonly carrier: Pick<Carrier, 'meter'>;
   /** Asks the sandbox to stop the call. */
   terminate(call: Call): void;
   /** The sandbox did not stop it: forgets the call, kills the carrier, and returns what the call used. */
@@ -34,7 +36,9 @@ export interface CallHome {
 }
 
 /** A host ends an instance by itself after these. */
-const BREAKS: ReadonlySet<string> = new Set(['cpu_limit', 'memory_limit', 'sandbox_lost', 'terminated']);
+const BREAKS: ReadonlySet<string> = new Set([
+  ...['cpu_limit', 'memory_limit', 'sandbox_lost', 'sandbox_exited', 'terminated'],
+]);
 
 const CLOCK_SLACK_MS = 20;
 const NS_PER_MS = 1e6;
@@ -103,7 +107,8 @@ export class Call {
     this.#end({
       failure: outcome.failed ? this.#reported(outcome) : null,
       outcome,
-      cpuNs: Math.min(outcome.cpuNs, this.#mostCpuNs()),
+      cpuNs:
+        this.home.carrier.meter === 'isolate' ? Math.min(outcome.cpuNs, this.#mostCpuNs()) : outcome.cpuNs,
       elapsedMs: outcome.firstMs,
       breaks: code !== undefined && BREAKS.has(code),
     });
@@ -114,7 +119,7 @@ export class Call {
     this.#end({ failure: failed, outcome: null, cpuNs, elapsedMs: this.elapsedMs(), breaks: true });
   }
 
-  /** One thread cannot have used more than the time since the call was made; the slack is for clocks that differ. */
+  /** One isolate cannot have used more than the time since the call was made; the slack is for clocks that differ. */
   #mostCpuNs(): number {
     return Math.ceil((this.#clock.nowMs() - this.#openedMs + CLOCK_SLACK_MS) * NS_PER_MS);
   }

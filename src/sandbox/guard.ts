@@ -6,10 +6,11 @@
  * carrier; after a carrier's end nothing of it is pending.
  */
 import { StrataError } from '../core/errors.ts';
+import type { Meter } from '../core/receipt.ts';
 import type { Clock, Timer } from '../ports/clock.ts';
 import type { Random } from '../ports/random.ts';
 import type { Carrier, CarrierExit, Instance, KillCause, SandboxTier } from './api.ts';
-import type { Backend, BackendCarrier, BackendEvents, RawOutcome } from './backend.ts';
+import type { Backend, BackendCarrier, BackendEvents, BackendExit, RawOutcome } from './backend.ts';
 import { assignBlame, type Death } from './blame.ts';
 import type { Call, CallKind } from './call.ts';
 import { GuardedInstance } from './guarded-instance.ts';
@@ -48,7 +49,7 @@ export const guardTier = (backend: Backend, options: GuardOptions): SandboxTier 
     confinement: backend.confinement,
     async provision() {
       if (closing) throw new StrataError('draining', 'The executor is closing and starts no sandbox.');
-      const carrier = new GuardedCarrier(options.random.uuid(), backend.capacity, options);
+      const carrier = new GuardedCarrier(options.random.uuid(), backend, options);
       const started = carrier.start(backend);
       starting.add(started);
       try {
@@ -76,6 +77,7 @@ export const guardTier = (backend: Backend, options: GuardOptions): SandboxTier 
 export class GuardedCarrier implements Carrier, BackendEvents {
   readonly id: string;
   readonly capacity: number;
+  readonly meter: Meter;
   readonly exited: Promise<CarrierExit>;
   readonly options: GuardOptions;
   readonly #instances = new Map<number, GuardedInstance>();
@@ -97,9 +99,10 @@ export class GuardedCarrier implements Carrier, BackendEvents {
   /** CPU time of the process at the watchdog's last look. */
   #usedNs = 0;
 
-  constructor(id: string, capacity: number, options: GuardOptions) {
+  constructor(id: string, backend: Pick<Backend, 'capacity' | 'meter'>, options: GuardOptions) {
     this.id = id;
-    this.capacity = capacity;
+    this.capacity = backend.capacity;
+    this.meter = backend.meter;
     this.options = options;
     this.exited = new Promise((resolve) => {
       this.#resolveExit = resolve;
@@ -129,7 +132,7 @@ export class GuardedCarrier implements Carrier, BackendEvents {
     });
     this.#raw = await Promise.race([provisioned, timeout]);
     this.#baselineBytes = this.#raw.usage()?.residentBytes ?? null;
-    void this.#raw.exited.then((exit) => this.#died(exit.exitCode, exit.signal));
+    void this.#raw.exited.then((exit) => this.#died(exit));
   }
 
   async boot(memoryMb: number): Promise<Instance> {
@@ -182,6 +185,8 @@ export class GuardedCarrier implements Carrier, BackendEvents {
    */
   usedBy(call: Call): number {
     const elapsedNs = Math.round(call.elapsedMs() * NS_PER_MS);
+    const accountedNs = this.#raw?.usedNs?.(call.nonce) ?? null;
+    if (accountedNs !== null) return Math.round(accountedNs);
     if (call.cpuBaselineNs === null) return elapsedNs;
     const usedNs = (this.#raw?.usage()?.cpuNs ?? this.#usedNs) - call.cpuBaselineNs;
     return Math.round(Math.min(elapsedNs, Math.max(0, usedNs)));
@@ -221,7 +226,11 @@ export class GuardedCarrier implements Carrier, BackendEvents {
 
   disposed(number: number): void {
     this.#unasked();
-    this.#instances.get(number)?.gone();
+    this.#instances.get(number)?.cleared();
+  }
+
+  instanceEnded(number: number): void {
+    this.#instances.get(number)?.processEnded();
   }
 
   catastrophe(number: number): void {
@@ -257,14 +266,14 @@ export class GuardedCarrier implements Carrier, BackendEvents {
     call.answer(outcome);
   }
 
-  #died(exitCode: number | null, signal: string | null): void {
+  #died({ exitCode, signal, external = false }: BackendExit): void {
     this.#ended = true;
     this.#watchdog?.cancel();
     const calls = [...this.#calls.values()];
     this.#calls.clear();
     const stderr = this.#raw?.stderrTail() ?? '';
     const death: Death = {
-      ...{ cause: this.#cause, exitCode, signal, stderr },
+      ...{ cause: this.#cause, exitCode, signal, external, stderr },
       ...{ catastrophe: this.#catastrophe, processMemory: this.#processMemory },
     };
     const { failures, suspects, proven } = assignBlame(

@@ -22,10 +22,10 @@ export class GuardedInstance implements Instance, CallHome {
   readonly number: number;
   readonly memoryMb: number;
   readonly ready: Promise<void>;
+  readonly gone: Promise<void>;
   readonly #carrier: GuardedCarrier;
   #resolveReady: () => void = () => undefined;
   #rejectReady: (reason: StrataError) => void = () => undefined;
-  readonly #gone: Promise<void>;
   #resolveGone: () => void = () => undefined;
   #state: State = 'booting';
   #loaded = false;
@@ -47,7 +47,7 @@ export class GuardedInstance implements Instance, CallHome {
       this.#rejectReady = reject;
     });
     this.ready.catch(() => undefined);
-    this.#gone = new Promise((resolve) => {
+    this.gone = new Promise((resolve) => {
       this.#resolveGone = resolve;
     });
   }
@@ -69,7 +69,7 @@ export class GuardedInstance implements Instance, CallHome {
 
   bootFailed(reason: StrataError): void {
     if (this.#state !== 'booting') return;
-    this.gone();
+    this.cleared();
     this.#rejectReady(reason);
   }
 
@@ -111,11 +111,11 @@ export class GuardedInstance implements Instance, CallHome {
 
   dispose(): Promise<void> {
     this.#end();
-    return this.#gone;
+    return this.gone;
   }
 
   /** The backend says that nothing of the instance runs any more. */
-  gone(): void {
+  cleared(): void {
     if (this.#state === 'gone') return;
     this.#state = 'gone';
     this.#graceTimer?.cancel();
@@ -123,9 +123,16 @@ export class GuardedInstance implements Instance, CallHome {
     this.#resolveGone();
   }
 
+  /** Its process has ended on its own: what is left of it is cleared away. */
+  processEnded(): void {
+    if (this.#state !== 'open') return;
+    this.#state = 'ending';
+    if (this.#openCalls === 0) this.#end();
+  }
+
   carrierDied(): void {
     if (this.#state === 'booting') this.bootFailed(lostWhileBooting());
-    this.gone();
+    this.cleared();
   }
 
   terminate(call: Call): void {

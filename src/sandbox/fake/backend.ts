@@ -47,6 +47,7 @@ const CPU_NS_PER_CALL = 1_000_000;
 
 export const fakeBackend = (options: FakeOptions): Backend => ({
   tier: 'isolate',
+  meter: 'isolate',
   confinement: { kind: 'none', summary: 'a fake: nothing runs', gaps: [] },
   capacity: options.capacity,
   provision: (events) =>

@@ -25,6 +25,7 @@ export interface IsolateBackendOptions {
 
 export const isolateBackend = (options: IsolateBackendOptions): Backend => ({
   tier: 'isolate',
+  meter: 'isolate',
   confinement: options.jail.confinement,
   capacity: options.capacity,
   async provision(events, abandoned) {

@@ -103,7 +103,7 @@ const tryOut = async (backend: ReturnType<typeof isolateBackend>): Promise<strin
 const nothing = (): void => undefined;
 const NO_EVENTS: BackendEvents = {
   ...{ booted: nothing, bootFailed: nothing, loaded: nothing, settled: nothing, parked: nothing },
-  ...{ disposed: nothing, catastrophe: nothing, violated: nothing },
+  ...{ disposed: nothing, instanceEnded: nothing, catastrophe: nothing, violated: nothing },
 };
 
 /** What each kind of confinement comes to on this machine, the tightest first: for `strata doctor`. */

@@ -33,6 +33,7 @@ export type HostFailureCode =
   | 'memory_limit'
   | 'cpu_limit'
   | 'sandbox_lost'
+  | 'sandbox_exited'
   | 'invalid_request'
   /** The host stopped the call because it was told to; the server knows why. */
   | 'terminated';

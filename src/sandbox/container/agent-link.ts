@@ -1,0 +1,120 @@
+/**
+ * The conversation with one container's agent: calls into frames, frames into events.
+ *
+ * Owns the socket, the order of what is sent, and the check of what comes. Never decides what an answer means.
+ * Invariant: bytes that break the protocol end in `violated`, once, never in an exception.
+ */
+import type { Socket } from 'node:net';
+import type { CodeFiles } from '../../core/spec.ts';
+import type { InvokeRequest, LoadRequest } from '../api.ts';
+import { FRAME, type Frame, FrameError, FrameReader, FrameWriter } from '../protocol/frames.ts';
+import { codePath, lambdaEnvironment, loadPayload } from './lambda-environment.ts';
+
+export interface AgentEvents {
+  /** meta of the agent's first frame. */
+  ready(about: string): void;
+  frame(frame: Frame): void;
+  violated(reason: string): void;
+  closed(): void;
+}
+
+const CHUNK_BYTES = 256 * 1024;
+/** Flags of `file`. */
+const FILE = { executable: 1, continues: 2 } as const;
+
+export class AgentLink {
+  readonly #socket: Socket;
+  readonly #writer: FrameWriter;
+  #broken = false;
+  /** Frames wait for this, in order; null when they need not. */
+  #gate: Promise<void> | null = null;
+
+  constructor(socket: Socket, maxFrameBytes: number, events: AgentEvents) {
+    this.#socket = socket;
+    this.#writer = new FrameWriter(socket);
+    const reader = new FrameReader(maxFrameBytes, (frame) => {
+      if (frame.type === FRAME.ready) events.ready(frame.meta);
+      else events.frame(frame);
+    });
+    socket.on('data', (chunk: Buffer) => {
+      if (this.#broken) return;
+      try {
+        reader.push(chunk);
+      } catch (thrown) {
+        this.#broken = true;
+        events.violated(thrown instanceof FrameError ? thrown.message : String(thrown));
+      }
+    });
+    socket.on('error', () => undefined);
+    socket.on('close', () => events.closed());
+    socket.resume();
+  }
+
+  /** What is sent from now on waits until this has resolved. */
+  holdUntil(done: Promise<void>): void {
+    const before = this.#gate ?? Promise.resolve();
+    const gate = before
+      .then(() => done)
+      .finally(() => {
+        if (this.#gate === gate) this.#gate = null;
+      });
+    this.#gate = gate;
+  }
+
+  boot(instance: number, memoryMb: number): void {
+    this.#send(() => this.#writer.send(FRAME.boot, instance, 0, { a: memoryMb }));
+  }
+
+  /** Sends code that the container does not have, after dropping what it has no room for. */
+  code(digest: string, files: CodeFiles, dropped: readonly string[]): void {
+    this.#send(() => {
+      for (const old of dropped) this.#writer.send(FRAME.forget, 0, 0, { meta: old });
+      for (const [path, { bytes, executable }] of files) {
+        for (let at = 0; at === 0 || at < bytes.length; at += CHUNK_BYTES) {
+          const flags = (executable ? FILE.executable : 0) | (at > 0 ? FILE.continues : 0);
+          const payload = bytes.subarray(at, at + CHUNK_BYTES);
+          this.#writer.send(FRAME.file, 0, 0, { flags, meta: `${digest}/${path}`, payload });
+        }
+      }
+    });
+  }
+
+  load(instance: number, nonce: number, request: LoadRequest): void {
+    const { functionName, functionVersion, handler, initializer, env, memoryMb, codeDigest } = request;
+    const { resultMaxBytes, logMaxBytes, initTimeoutMs, entry, initializerEntry } = request;
+    const meta = JSON.stringify({
+      ...{ functionName, functionVersion, handler, initializer, env, memoryMb, resultMaxBytes, logMaxBytes },
+      ...{ codePath: codePath(codeDigest), entry, initializerEntry, initTimeoutMs },
+    });
+    const payload = loadPayload(codeDigest, request.runtime === 'provided' ? lambdaEnvironment(request) : {});
+    const fields = { a: logMaxBytes, b: resultMaxBytes, meta, payload };
+    this.#send(() => this.#writer.send(FRAME.load, instance, nonce, fields));
+  }
+
+  invoke(instance: number, nonce: number, request: InvokeRequest): void {
+    const { timeoutMs, cpuMs, invocationId, eventJson } = request;
+    const fields = { a: timeoutMs, b: cpuMs, meta: invocationId, payload: eventJson };
+    this.#send(() => this.#writer.send(FRAME.invoke, instance, nonce, fields));
+  }
+
+  terminate(instance: number, nonce: number): void {
+    this.#send(() => this.#writer.send(FRAME.terminate, instance, nonce));
+  }
+
+  dispose(instance: number): void {
+    this.#send(() => this.#writer.send(FRAME.dispose, instance));
+  }
+
+  close(): void {
+    this.#socket.destroy();
+  }
+
+  #send(write: () => void): void {
+    if (this.#gate === null) write();
+    else
+      void this.#gate.then(
+        () => !this.#socket.destroyed && write(),
+        () => undefined,
+      );
+  }
+}

@@ -1,0 +1,60 @@
+/**
+ * The way from a container's agent to the server: a socket in a folder of its own, for one connection.
+ *
+ * Owns the folder and the listening. Never reads what comes. Invariant: once somebody has connected, nobody can again
+ * — the socket is gone before a function's first process exists, so that only the agent can ever have been it.
+ */
+import { chmod, mkdir, rm } from 'node:fs/promises';
+import { createServer, type Server, type Socket } from 'node:net';
+import { join } from 'node:path';
+
+export interface AgentSocket {
+  /** To be mounted into the container. */
+  readonly folder: string;
+  /** The agent's connection; paused. Rejects when the socket is closed before. */
+  readonly connected: Promise<Socket>;
+  /** Stops listening and removes the folder. Idempotent; the connection stays. */
+  close(): Promise<void>;
+}
+
+/** The agent is the container's root without any capability over files: it has to be let in by the modes. */
+const FOLDER_MODE = 0o755;
+const SOCKET_MODE = 0o666;
+
+/** @param runFolder a folder that only this server's user can enter. */
+export const openAgentSocket = async (runFolder: string, name: string): Promise<AgentSocket> => {
+  const folder = join(runFolder, name);
+  await mkdir(folder, { mode: FOLDER_MODE });
+  await chmod(folder, FOLDER_MODE);
+  const server = createServer({ pauseOnConnect: true });
+  server.maxConnections = 1;
+  const path = join(folder, 'agent.sock');
+  const connected = new Promise<Socket>((resolve, reject) => {
+    server.once('connection', (socket) => {
+      server.close();
+      resolve(socket);
+    });
+    server.once('close', () => reject(new Error('the socket was closed before the agent connected')));
+  });
+  // Whoever waits hears of it; when nobody does any more, it is no fault.
+  connected.catch(() => undefined);
+  await listen(server, path);
+  await chmod(path, SOCKET_MODE);
+  return {
+    folder,
+    connected,
+    async close() {
+      server.close();
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+};
+
+const listen = (server: Server, path: string): Promise<void> =>
+  new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(path, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });

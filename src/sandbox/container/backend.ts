@@ -1,0 +1,248 @@
+/**
+ * The container tier's backend for one runtime: makes containers from the template and checks them before use.
+ *
+ * Owns the way from nothing to a connected agent. Never keeps a deadline. Invariants: what fails half way leaves
+ * neither a container nor a folder behind; a container that is not what the template says is never used.
+ */
+import { StrataError } from '../../core/errors.ts';
+import type { Clock } from '../../ports/clock.ts';
+import type { Random } from '../../ports/random.ts';
+import type { Confinement } from '../api.ts';
+import type { Backend, BackendCarrier, BackendEvents } from '../backend.ts';
+import type { Frame } from '../protocol/frames.ts';
+import { AgentLink } from './agent-link.ts';
+import { type AgentSocket, openAgentSocket } from './agent-socket.ts';
+import { ContainerCarrier } from './carrier.ts';
+import { type Cgroup, openCgroup } from './cgroup.ts';
+import { CodeCache } from './code-cache.ts';
+import type { ContainerEngine } from './engine.ts';
+import { type ContainerMeter, kernelMeter, statsMeter } from './meter.ts';
+import { refuseUnconfined } from './process-check.ts';
+import {
+  type ContainerTemplate,
+  containerTemplate,
+  differences,
+  type TemplateParameters,
+} from './template.ts';
+import type { UserIds } from './user-ids.ts';
+
+export interface ContainerBackendOptions {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly engine: ContainerEngine;
+  readonly confinement: Confinement;
+  /** Everything of the template that is the same for all containers of this runtime. */
+  readonly template: Omit<TemplateParameters, 'socketFolder' | 'uid' | 'cpus'>;
+  readonly cpusFor: (memoryMb: number) => number;
+  readonly runFolder: string;
+  readonly users: UserIds;
+  /** The container's first process is one of this machine's kernel, which can be asked about it. */
+  readonly kernelChecked: boolean;
+  /** `auto` reads the kernel's files where it can. */
+  readonly metering: 'auto' | 'cgroup' | 'stats';
+  readonly meter: 'cgroup' | 'stats';
+  readonly freezeAfterMs: number;
+  readonly resultMaxBytes: number;
+  readonly logMaxBytes: number;
+  readonly onFault: (message: string, details: Readonly<Record<string, unknown>>) => void;
+  /** Containers that are up or coming up, by id: what the sweep leaves alone. */
+  readonly live: Set<string>;
+}
+
+/** Code may take so much of the code folder; the rest is for what file systems need. */
+const CODE_SHARE = 0.9;
+const MB = 1024 * 1024;
+
+export const containerBackend = (options: ContainerBackendOptions): Backend => {
+  const pending = new Set<Promise<unknown>>();
+  return {
+    tier: 'container',
+    meter: options.meter,
+    confinement: options.confinement,
+    capacity: 1,
+    provision(events, abandoned) {
+      const provision = new Provision(options, events).run(abandoned);
+      pending.add(provision);
+      const forget = (): void => void pending.delete(provision);
+      provision.then(forget, forget);
+      return provision;
+    },
+    // The guard may have given up waiting for what is still being taken down.
+    close: async () => void (await Promise.allSettled(pending)),
+  };
+};
+
+/** One container on its way up; what it has taken so far is given back when it fails. */
+class Provision {
+  readonly #options: ContainerBackendOptions;
+  readonly #events: BackendEvents;
+  #socket: AgentSocket | null = null;
+  #uid: number | null = null;
+  #containerId: string | null = null;
+  #link: AgentLink | null = null;
+  #carrier: ContainerCarrier | null = null;
+  #failEarly: (reason: Error) => void = () => undefined;
+
+  constructor(options: ContainerBackendOptions, events: BackendEvents) {
+    this.#options = options;
+    this.#events = events;
+  }
+
+  run(abandoned: AbortSignal): Promise<BackendCarrier> {
+    const early = new Promise<never>((_, reject) => {
+      this.#failEarly = reject;
+    });
+    early.catch(() => undefined);
+    const abandon = (): void =>
+      this.#failEarly(new StrataError('start_failed', 'Nobody waits for the container any more.'));
+    abandoned.addEventListener('abort', abandon, { once: true });
+    if (abandoned.aborted) abandon();
+    return this.#start(early);
+  }
+
+  async #start(early: Promise<never>): Promise<BackendCarrier> {
+    const { engine, runFolder, random, users, live } = this.#options;
+    const unlessEarly = <Result>(step: Promise<Result>): Promise<Result> => Promise.race([step, early]);
+    try {
+      this.#uid = users.take();
+      const socket = await openAgentSocket(runFolder, random.uuid().slice(0, 8));
+      this.#socket = socket;
+      const template = this.#template(socket.folder, this.#uid);
+      this.#containerId = await engine.create(template);
+      const containerId = this.#containerId;
+      live.add(containerId);
+      await unlessEarly(engine.start(containerId));
+      void this.#watchExit(containerId);
+      const ready = this.#connect(socket);
+      const { cgroup, meter } = await unlessEarly(this.#check(template, containerId));
+      const link = await unlessEarly(ready);
+      this.#carrier = this.#assemble(containerId, cgroup, meter, link);
+      return this.#carrier;
+    } catch (thrown) {
+      await this.#release().catch((left: unknown) =>
+        this.#options.onFault('a container that did not come up is left over', { detail: String(left) }),
+      );
+      throw thrown;
+    }
+  }
+
+  #template(socketFolder: string, uid: number): ContainerTemplate {
+    const { template, cpusFor } = this.#options;
+    return containerTemplate({ ...template, socketFolder, uid, cpus: cpusFor(template.memoryMb) });
+  }
+
+  /** Resolves when the agent has said that it is ready, and that it is the one for this runtime. */
+  async #connect(socket: AgentSocket): Promise<AgentLink> {
+    const connection = await socket.connected;
+    return await new Promise((resolve, reject) => {
+      const violated = (reason: string): void => {
+        reject(
+          new StrataError('start_failed', `The agent of a new container broke the protocol: ${reason}.`),
+        );
+        this.#events.violated(reason);
+      };
+      this.#link = new AgentLink(connection, this.#options.template.maxFrameBytes, {
+        ready: (about) => {
+          const wrong =
+            this.#carrier === null ? refusal(about, this.#options.template.runtime) : 'it said ready twice';
+          if (wrong !== null) violated(wrong);
+          else if (this.#link !== null) resolve(this.#link);
+        },
+        frame: (frame: Frame) => {
+          if (this.#carrier === null) violated(`a frame of type ${frame.type} before it was ready`);
+          else this.#carrier.accept(frame);
+        },
+        violated,
+        closed: () => {
+          reject(new StrataError('start_failed', 'The agent of a new container hung up.'));
+          this.#carrier?.ended(null);
+        },
+      });
+    });
+  }
+
+  /** Compares the container with its template, and finds the kernel's account of it. */
+  async #check(
+    template: ContainerTemplate,
+    containerId: string,
+  ): Promise<{ cgroup: Cgroup | null; meter: ContainerMeter }> {
+    const { engine, metering } = this.#options;
+    const seen = await engine.inspect(containerId);
+    if (!seen.State.Running || seen.State.Pid <= 0)
+      throw new StrataError('start_failed', 'A new container ended before its agent connected.');
+    const different = differences(template, seen);
+    if (different.length > 0)
+      throw new StrataError(
+        'start_failed',
+        `A new container is not what was asked for: ${different.slice(0, 5).join('; ')}.`,
+      );
+    // Other OCI runtimes put a kernel of their own around the container; its process is not the agent.
+    if (this.#options.kernelChecked) refuseUnconfined(seen.State.Pid, containerId);
+    const cgroup = openCgroup(seen.State.Pid, containerId);
+    if (cgroup === null && metering === 'cgroup')
+      throw new StrataError(
+        'start_failed',
+        'The control group of a new container cannot be read, and container.metering is "cgroup".',
+      );
+    const meter =
+      cgroup === null || metering === 'stats' ? statsMeter(engine, containerId) : kernelMeter(cgroup);
+    return { cgroup: metering === 'stats' ? null : cgroup, meter };
+  }
+
+  #assemble(
+    containerId: string,
+    cgroup: Cgroup | null,
+    meter: ContainerMeter,
+    link: AgentLink,
+  ): ContainerCarrier {
+    const { clock, engine, template, cpusFor, freezeAfterMs, resultMaxBytes, logMaxBytes, onFault } =
+      this.#options;
+    return new ContainerCarrier({
+      ...{ clock, engine, containerId, cgroup, meter, link, events: this.#events, onFault },
+      ...{ memoryMb: template.memoryMb, cpusFor, freezeAfterMs, resultMaxBytes, logMaxBytes },
+      codeCache: new CodeCache(template.codeMb * MB * CODE_SHARE),
+      release: () => this.#giveBack(),
+    });
+  }
+
+  /** The engine tells first when a container ends on its own; a lost connection tells as well. */
+  async #watchExit(containerId: string): Promise<void> {
+    try {
+      const exitCode = await this.#options.engine.waitForExit(containerId);
+      this.#failEarly(
+        new StrataError(
+          'start_failed',
+          `A new container ended with exit code ${exitCode} before its agent was ready.`,
+        ),
+      );
+      this.#carrier?.ended(exitCode);
+    } catch {
+      // The engine went away; the connection tells when the container does.
+    }
+  }
+
+  async #release(): Promise<void> {
+    this.#link?.close();
+    if (this.#containerId !== null) await this.#options.engine.remove(this.#containerId);
+    await this.#giveBack();
+  }
+
+  async #giveBack(): Promise<void> {
+    if (this.#containerId !== null) this.#options.live.delete(this.#containerId);
+    if (this.#uid !== null) this.#options.users.giveBack(this.#uid);
+    this.#uid = null;
+    await this.#socket?.close();
+  }
+}
+
+/** Why an agent is not the one that belongs here; null when it is. */
+const refusal = (about: string, runtime: string): string | null => {
+  try {
+    const told = JSON.parse(about) as { agent?: unknown; runtime?: unknown };
+    if (told.agent !== 1)
+      return `it speaks version ${String(told.agent).slice(0, 20)} of the agent's protocol, 1 is needed`;
+    return told.runtime === runtime ? null : `it is for the runtime ${String(told.runtime).slice(0, 20)}`;
+  } catch {
+    return 'it did not introduce itself';
+  }
+};

@@ -1,0 +1,385 @@
+/**
+ * One container as the guard drives it: its instance, the calls in it, their bill, and the end of it all.
+ *
+ * Owns the container from the moment it is up until it is removed. Keeps no wall deadlines: the guard does. What ends
+ * an invocation without an answer of its own is told apart here: the server's order, the CPU budget, the kernel's
+ * memory limit, the machine's lack of memory, or the process's own exit. Invariants: every open call is settled once;
+ * `exited` resolves when the container has been removed, or cannot be reached any more.
+ */
+import type { Clock } from '../../ports/clock.ts';
+import type { ProcessExit, ProcessUsage } from '../../ports/processes.ts';
+import type { InvokeRequest, LoadRequest } from '../api.ts';
+import type { BackendCarrier, BackendEvents, RawOutcome } from '../backend.ts';
+import { FRAME, type Frame, FrameError, OUTCOME } from '../protocol/frames.ts';
+import { type HostFailure, type OutcomeTail, parseTail } from '../protocol/messages.ts';
+import type { AgentLink } from './agent-link.ts';
+import type { Cgroup, MemoryEvents } from './cgroup.ts';
+import type { CodeCache } from './code-cache.ts';
+import { ContainerCalls, type OpenCall } from './container-calls.ts';
+import { type Ending, endingOf } from './ending.ts';
+import type { ContainerEngine } from './engine.ts';
+import { Freezer } from './freezer.ts';
+import type { ContainerMeter } from './meter.ts';
+import { ContainerOutput } from './output.ts';
+
+export interface CarrierParts {
+  readonly clock: Clock;
+  readonly engine: ContainerEngine;
+  readonly containerId: string;
+  /** Null where this machine does not show it: everything goes through the engine then. */
+  readonly cgroup: Cgroup | null;
+  readonly meter: ContainerMeter;
+  readonly link: AgentLink;
+  readonly codeCache: CodeCache;
+  readonly memoryMb: number;
+  readonly cpusFor: (memoryMb: number) => number;
+  readonly freezeAfterMs: number;
+  readonly resultMaxBytes: number;
+  readonly logMaxBytes: number;
+  readonly events: BackendEvents;
+  readonly onFault: (message: string, details: Readonly<Record<string, unknown>>) => void;
+  /** Gives back what the container had of the server: its socket folder, its user. */
+  readonly release: () => Promise<void>;
+}
+
+/** The one instance that a container holds. */
+interface Held {
+  readonly number: number;
+  /** Its process has ended. */
+  exited: boolean;
+  loading: boolean;
+  /** Invocations that were sent behind the load; they are on the account when it has ended. */
+  readonly behindLoad: { readonly nonce: number; readonly budgetNs: number }[];
+}
+
+const MB = 1024 * 1024;
+const NS_PER_MS = 1e6;
+const CPU_PERIOD_US = 100_000;
+const NO_BYTES = Buffer.alloc(0);
+
+export class ContainerCarrier implements BackendCarrier {
+  readonly exited: Promise<ProcessExit>;
+  readonly #parts: CarrierParts;
+  readonly #calls: ContainerCalls;
+  readonly #freezer: Freezer;
+  readonly #output = new ContainerOutput();
+  #resolveExit: (exit: ProcessExit) => void = () => undefined;
+  #held: Held | null = null;
+  #memoryMb: number;
+  #memoryBefore: MemoryEvents | null = null;
+  /** Boots and disposals that the agent has not answered. */
+  #orders = 0;
+  #closing = false;
+
+  constructor(parts: CarrierParts) {
+    this.#parts = parts;
+    this.#memoryMb = parts.memoryMb;
+    this.#calls = new ContainerCalls(parts.meter, parts.clock, (call) => this.#overBudget(call));
+    this.#freezer = new Freezer({
+      ...{ clock: parts.clock, graceMs: parts.freezeAfterMs },
+      byFile: (frozen) => parts.cgroup?.freeze(frozen) ?? false,
+      byEngine: (frozen) => parts.engine.freeze(parts.containerId, frozen),
+      onFault: (detail) => parts.onFault('a container could not be frozen or thawed', { detail }),
+    });
+    this.exited = new Promise((resolve) => {
+      this.#resolveExit = resolve;
+    });
+    this.#freezer.rest();
+  }
+
+  boot(instance: number, memoryMb: number): void {
+    if (this.#held !== null) {
+      this.#parts.events.bootFailed(instance, 'the container holds another instance');
+      return;
+    }
+    this.#held = { number: instance, exited: false, loading: false, behindLoad: [] };
+    this.#order();
+    this.#resize(memoryMb);
+    this.#parts.link.boot(instance, memoryMb);
+  }
+
+  load(instance: number, nonce: number, request: LoadRequest): void {
+    const { link, codeCache, meter } = this.#parts;
+    const held = this.#held;
+    this.#freezer.wake();
+    this.#resize(request.memoryMb);
+    this.#calls.begin(this.#parts.cpusFor(request.memoryMb));
+    this.#output.begin(Math.min(request.logMaxBytes, this.#parts.logMaxBytes));
+    this.#memoryBefore = meter.memoryEvents();
+    this.#calls.open(nonce, 'load', null);
+    if (held === null || held.number !== instance || held.exited) {
+      this.#settle(nonce, 'sandbox_lost', 'The sandbox ended before the code was loaded. Retry.');
+      return;
+    }
+    held.loading = true;
+    if (!codeCache.use(request.codeDigest)) {
+      link.code(request.codeDigest, request.files, codeCache.add(request.codeDigest, request.files));
+    }
+    link.load(instance, nonce, request);
+  }
+
+  invoke(instance: number, nonce: number, request: InvokeRequest): void {
+    const budgetNs = request.cpuMs * NS_PER_MS;
+    const held = this.#held;
+    this.#freezer.wake();
+    if (held === null || held.number !== instance || held.exited) {
+      this.#calls.open(nonce, 'invoke', budgetNs);
+      this.#settle(nonce, 'sandbox_lost', 'The sandbox ended before the invocation could run in it. Retry.');
+      return;
+    }
+    if (held.loading) held.behindLoad.push({ nonce, budgetNs });
+    else this.#calls.open(nonce, 'invoke', budgetNs);
+    this.#parts.link.invoke(instance, nonce, request);
+  }
+
+  terminate(instance: number, nonce: number): void {
+    const call = this.#calls.get(nonce);
+    if (call === undefined || call.answered) return;
+    call.terminated = true;
+    this.#parts.link.terminate(instance, nonce);
+  }
+
+  dispose(instance: number): void {
+    if (this.#held !== null && this.#held.number !== instance) return;
+    this.#order();
+    this.#parts.link.dispose(instance);
+  }
+
+  kill(): void {
+    void this.#close(null);
+  }
+
+  usage(): ProcessUsage | null {
+    if (this.#closing) return null;
+    const { meter } = this.#parts;
+    const residentBytes = meter.memoryBytes();
+    return residentBytes === null ? null : { residentBytes, cpuNs: meter.cpuNs() };
+  }
+
+  usedNs(nonce: number): number | null {
+    return this.#calls.usedNs(nonce);
+  }
+
+  stderrTail(): string {
+    return '';
+  }
+
+  /** The agent said something. @throws FrameError for what no agent says. */
+  accept(frame: Frame): void {
+    if (frame.type !== FRAME.log && frame.type !== FRAME.violation && frame.instance !== this.#held?.number)
+      throw new FrameError(
+        `a frame of type ${frame.type} for instance ${frame.instance}, which is not there`,
+      );
+    switch (frame.type) {
+      case FRAME.outcome:
+        this.#answered(frame, 'invoke');
+        break;
+      case FRAME.loaded:
+        this.#answered(frame, 'load');
+        break;
+      case FRAME.log:
+        this.#logged(frame);
+        break;
+      case FRAME.booted:
+        this.#orderDone();
+        this.#refreshed(() => this.#parts.events.booted(frame.instance));
+        break;
+      case FRAME.bootFailed:
+        this.#orderDone();
+        this.#parts.events.bootFailed(frame.instance, frame.meta.slice(0, 500));
+        break;
+      case FRAME.disposed:
+        this.#held = null;
+        this.#orderDone();
+        this.#parts.events.disposed(frame.instance);
+        break;
+      case FRAME.exited:
+        this.#processExited(frame);
+        break;
+      case FRAME.violation:
+        this.#parts.events.violated(frame.meta.slice(0, 500));
+        break;
+      default:
+        throw new FrameError(`a frame of type ${frame.type}, which no agent sends`);
+    }
+  }
+
+  /** The connection has ended, or the engine reports the end of the container. */
+  ended(exitCode: number | null): void {
+    void this.#close(exitCode);
+  }
+
+  #answered(frame: Frame, kind: OpenCall['kind']): void {
+    const call = this.#calls.get(frame.nonce);
+    if (call === undefined || call.kind !== kind || call.answered)
+      throw new FrameError(`an answer to call ${frame.nonce}, which is not open`);
+    const { resultMaxBytes, logMaxBytes } = this.#parts;
+    if (frame.payload.length > resultMaxBytes)
+      throw new FrameError(`a result of ${frame.payload.length} bytes; ${resultMaxBytes} are allowed`);
+    const told = (frame.flags & OUTCOME.hasTail) === 0 ? null : parseTail(frame.meta, logMaxBytes);
+    call.answered = true;
+    this.#refreshed(() => {
+      const tail = this.#output.joinTo(told);
+      const failed = (frame.flags & OUTCOME.failed) !== 0;
+      const [firstMs, initMs] = [positive(frame.b), positive(frame.c)];
+      this.#settled(call, { failed, firstMs, initMs, tail, payload: frame.payload });
+    });
+  }
+
+  /** Takes a call off the account and tells the guard. */
+  #settled(
+    call: OpenCall,
+    answer: {
+      failed: boolean;
+      firstMs: number;
+      initMs: number;
+      tail: OutcomeTail | null;
+      payload: Uint8Array;
+    },
+  ): void {
+    const { events, meter } = this.#parts;
+    const number = this.#held?.number ?? 0;
+    const { failed, firstMs, tail, payload } = answer;
+    const cpuNs = this.#calls.close(call.nonce);
+    if (call.kind === 'load') this.#loadEnded(failed);
+    const second = call.kind === 'load' ? answer.initMs : (meter.peakBytes() ?? -1);
+    const outcome: RawOutcome = { cpuNs, firstMs, second, failed, tail, payload };
+    if (call.kind === 'load') events.loaded(number, call.nonce, outcome);
+    else events.settled(number, call.nonce, outcome);
+    this.#restWhenIdle();
+  }
+
+  /** Invocations behind the load are on the account from now on, or fail with it. */
+  #loadEnded(failed: boolean): void {
+    const held = this.#held;
+    if (held === null) return;
+    held.loading = false;
+    for (const { nonce, budgetNs } of held.behindLoad.splice(0)) {
+      this.#calls.open(nonce, 'invoke', budgetNs);
+      if (failed) this.#settle(nonce, 'sandbox_lost', 'The code could not be loaded.');
+    }
+  }
+
+  #settle(
+    nonce: number,
+    code: HostFailure['code'],
+    detail: string,
+    limit: HostFailure['limit'] = null,
+  ): void {
+    const call = this.#calls.get(nonce);
+    if (call === undefined || call.answered) return;
+    call.answered = true;
+    const failure: HostFailure = { code, detail, error: null, limit };
+    const tail = this.#output.joinTo({ failure, logs: [], logTruncated: false });
+    this.#settled(call, { failed: true, firstMs: 0, initMs: 0, tail, payload: NO_BYTES });
+  }
+
+  #processExited(frame: Frame): void {
+    const held = this.#held;
+    if (held === null || held.exited) return;
+    held.exited = true;
+    this.#refreshed(() => {
+      const ending: Ending = {
+        exitCode: frame.a < 0 ? null : frame.a,
+        signal: frame.b > 0 ? frame.b : null,
+        reason: frame.meta.slice(0, 200),
+        memoryMb: this.#memoryMb,
+        memoryBefore: this.#memoryBefore,
+        memoryAfter: this.#parts.meter.memoryEvents(),
+        lastWords: this.#output.lastWords(),
+      };
+      for (const call of this.#calls.unanswered()) {
+        const { code, detail, limit } = endingOf(call, ending);
+        this.#settle(call.nonce, code, detail, limit);
+      }
+      this.#parts.events.instanceEnded(held.number);
+    });
+  }
+
+  #overBudget(call: OpenCall): void {
+    const held = this.#held;
+    if (held !== null) this.#parts.link.terminate(held.number, call.nonce);
+  }
+
+  #logged(frame: Frame): void {
+    if ((frame.flags & LOG.dropped) !== 0) this.#output.dropped();
+    if ((frame.flags & (LOG.stdout | LOG.stderr)) === 0) return;
+    const level = (frame.flags & LOG.stderr) === 0 ? 'info' : 'error';
+    this.#output.add(level, positive(frame.a), frame.payload.toString('utf8'));
+  }
+
+  /** The bounds of the container become those of the function. */
+  #resize(memoryMb: number): void {
+    if (memoryMb === this.#memoryMb) return;
+    this.#memoryMb = memoryMb;
+    const { cgroup, engine, containerId, link, cpusFor } = this.#parts;
+    const cpuQuotaUs = Math.round(cpusFor(memoryMb) * CPU_PERIOD_US);
+    if (cgroup?.resize(memoryMb * MB, cpuQuotaUs) === true) return;
+    link.holdUntil(
+      engine.resize(containerId, memoryMb * MB, cpuQuotaUs).catch((thrown: unknown) => {
+        this.#parts.onFault('a container could not be resized', { detail: String(thrown) });
+        this.kill();
+      }),
+    );
+  }
+
+  #order(): void {
+    this.#orders += 1;
+    this.#freezer.wake();
+  }
+
+  #orderDone(): void {
+    this.#orders = Math.max(0, this.#orders - 1);
+    this.#restWhenIdle();
+  }
+
+  #restWhenIdle(): void {
+    if (this.#orders === 0 && this.#calls.size === 0) this.#freezer.rest();
+  }
+
+  /** Runs when the meter's figures are of now: at once with the kernel's files. */
+  #refreshed(then: () => void): void {
+    const refreshing = this.#parts.meter.refresh();
+    if (refreshing === null) then();
+    else void refreshing.then(() => !this.#closing && then());
+  }
+
+  async #close(exitCode: number | null): Promise<void> {
+    if (this.#closing) return;
+    this.#reportMemory();
+    this.#closing = true;
+    const { cgroup, engine, containerId, link, onFault, release } = this.#parts;
+    this.#calls.stop();
+    this.#freezer.stop();
+    // The first two end it without the engine: the agent ends when its connection does.
+    cgroup?.kill();
+    link.close();
+    try {
+      await engine.remove(containerId);
+    } catch (thrown) {
+      onFault('a container could not be removed; the sweep will try again', {
+        containerId,
+        detail: String(thrown),
+      });
+    }
+    cgroup?.close();
+    await release().catch((thrown: unknown) =>
+      onFault('a socket folder is left over', { detail: String(thrown) }),
+    );
+    this.#resolveExit({ exitCode, signal: null, external: true });
+  }
+
+  /** The agent itself was killed for lack of memory: the function used it up, when its own limit was reached. */
+  #reportMemory(): void {
+    const before = this.#memoryBefore;
+    const after = this.#parts.meter.memoryEvents();
+    if (before === null || after === null || this.#held === null) return;
+    if (after.killed > before.killed && after.limitHits > before.limitHits)
+      this.#parts.events.catastrophe(this.#held.number);
+  }
+}
+
+/** Flags of `log`. */
+const LOG = { stdout: 1, stderr: 2, dropped: 4 } as const;
+
+const positive = (value: number): number => (Number.isFinite(value) && value > 0 ? value : 0);

@@ -1,0 +1,168 @@
+/**
+ * The container engine: the only place that makes, inspects and removes containers, and what it may be asked at all.
+ *
+ * Owns the connection. There is no way to make a container but from a `ContainerTemplate`, and none to run a command
+ * in one. Invariants: every request has a time limit; removing is idempotent; errors of the engine come out as
+ * `StrataError` with the engine's own words.
+ */
+import Docker from 'dockerode';
+import { StrataError } from '../../core/errors.ts';
+import { dockerodeOptions } from './docker-host.ts';
+import type { ContainerTemplate, InspectedContainer } from './template.ts';
+
+export interface EngineInfo {
+  readonly version: string;
+  readonly apiVersion: string;
+  readonly ociRuntimes: readonly string[];
+  readonly defaultOciRuntime: string;
+  readonly cgroupVersion: string;
+  readonly cgroupDriver: string;
+  readonly securityOptions: readonly string[];
+  readonly rootFolder: string;
+  readonly cpus: number;
+}
+
+export interface ImageInfo {
+  /** `sha256:…`. */
+  readonly id: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly bytes: number;
+}
+
+export interface ListedContainer {
+  readonly id: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly state: string;
+}
+
+export interface ContainerEngine {
+  /** @throws StrataError `runtime_unavailable` when no engine answers. */
+  info(): Promise<EngineInfo>;
+  /** Null when there is no such image. */
+  image(name: string): Promise<ImageInfo | null>;
+  /** The id of a new container, which does not run yet. */
+  create(template: ContainerTemplate): Promise<string>;
+  start(id: string): Promise<void>;
+  inspect(id: string): Promise<InspectedContainer>;
+  /** Resolves with the exit code when the container has ended; rejects when the engine goes away. */
+  waitForExit(id: string): Promise<number>;
+  /** SIGKILL, then removal with its volumes. Resolves when it is gone, also when it was. */
+  remove(id: string): Promise<void>;
+  list(labels: Readonly<Record<string, string>>): Promise<readonly ListedContainer[]>;
+  /** By the engine's freezer, for where its files cannot be written. */
+  freeze(id: string, frozen: boolean): Promise<void>;
+  resize(id: string, memoryBytes: number, cpuQuotaUs: number): Promise<void>;
+  /** CPU time since the start, nanoseconds, and bytes of memory, as the engine's statistics have them. */
+  usage(id: string): Promise<{ readonly cpuNs: number; readonly memoryBytes: number }>;
+}
+
+const REQUEST_TIMEOUT_MS = 30_000;
+const GONE = new Set([304, 404]);
+
+/** @throws StrataError `invalid_request` for an address that cannot be one. */
+export const dockerEngine = (engineHost: string): ContainerEngine => {
+  const docker = new Docker({ ...dockerodeOptions(engineHost), timeout: REQUEST_TIMEOUT_MS });
+  // Waiting for a container's end takes as long as the container lives.
+  const patient = new Docker(dockerodeOptions(engineHost));
+  const asked = async <Result>(what: string, request: Promise<Result>): Promise<Result> => {
+    try {
+      return await request;
+    } catch (thrown) {
+      throw engineError(what, thrown);
+    }
+  };
+  return {
+    async info() {
+      try {
+        return infoOf(await docker.info(), await docker.version());
+      } catch (thrown) {
+        throw new StrataError(
+          'runtime_unavailable',
+          `No container engine answers at ${engineHost === '' ? 'the usual socket' : engineHost}: ${reasonOf(thrown)}.`,
+          { cause: thrown },
+        );
+      }
+    },
+    async image(name) {
+      try {
+        const { Id, Size, Config } = await docker.getImage(name).inspect();
+        return { id: Id, bytes: Size, labels: Config?.Labels ?? {} };
+      } catch (thrown) {
+        if (statusOf(thrown) === 404) return null;
+        throw engineError('inspect an image', thrown);
+      }
+    },
+    async create(template) {
+      // The template is the engine's own body; its types leave fields out that the engine has.
+      const body = template as unknown as Docker.ContainerCreateOptions;
+      return (await asked('create a container', docker.createContainer(body))).id;
+    },
+    start: async (id) => void (await asked('start a container', docker.getContainer(id).start())),
+    inspect: async (id) =>
+      (await asked(
+        'inspect a container',
+        docker.getContainer(id).inspect(),
+      )) as unknown as InspectedContainer,
+    waitForExit: async (id) =>
+      ((await asked('wait for a container', patient.getContainer(id).wait())) as { StatusCode: number })
+        .StatusCode,
+    async remove(id) {
+      try {
+        await docker.getContainer(id).remove({ force: true, v: true });
+      } catch (thrown) {
+        const removing = statusOf(thrown) === 409 && /already in progress/.test(reasonOf(thrown));
+        if (!removing && !GONE.has(statusOf(thrown) ?? 0)) throw engineError('remove a container', thrown);
+      }
+    },
+    async list(labels) {
+      const label = Object.entries(labels).map(([name, value]) => `${name}=${value}`);
+      const found = await asked('list containers', docker.listContainers({ all: true, filters: { label } }));
+      return found.map(({ Id, Labels, State }) => ({ id: Id, labels: Labels, state: State }));
+    },
+    async freeze(id, frozen) {
+      const container = docker.getContainer(id);
+      await asked('freeze a container', frozen ? container.pause() : container.unpause());
+    },
+    async resize(id, memoryBytes, cpuQuotaUs) {
+      const bounds = { Memory: memoryBytes, MemorySwap: memoryBytes, CpuQuota: cpuQuotaUs };
+      await asked('resize a container', docker.getContainer(id).update(bounds));
+    },
+    async usage(id) {
+      const options = { stream: false, 'one-shot': true } as unknown as { stream: false };
+      const stats = await asked('measure a container', docker.getContainer(id).stats(options));
+      return { cpuNs: stats.cpu_stats.cpu_usage.total_usage, memoryBytes: stats.memory_stats.usage ?? 0 };
+    },
+  };
+};
+
+const infoOf = (
+  info: Record<string, unknown>,
+  version: { Version: string; ApiVersion: string },
+): EngineInfo => ({
+  version: version.Version,
+  apiVersion: version.ApiVersion,
+  ociRuntimes: Object.keys((info.Runtimes as object | null) ?? {}),
+  defaultOciRuntime: String(info.DefaultRuntime ?? ''),
+  cgroupVersion: String(info.CgroupVersion ?? '1'),
+  cgroupDriver: String(info.CgroupDriver ?? ''),
+  securityOptions: (info.SecurityOptions as string[] | null) ?? [],
+  rootFolder: String(info.DockerRootDir ?? ''),
+  cpus: Number(info.NCPU ?? 1),
+});
+
+const engineError = (what: string, thrown: unknown): StrataError =>
+  new StrataError('start_failed', `The container engine could not ${what}: ${reasonOf(thrown)}.`, {
+    cause: thrown,
+  });
+
+const statusOf = (thrown: unknown): number | null => {
+  const status = (thrown as { statusCode?: unknown } | null)?.statusCode;
+  return typeof status === 'number' ? status : null;
+};
+
+const REASON_MAX_CHARS = 500;
+const reasonOf = (thrown: unknown): string => {
+  const told = (thrown as { json?: { message?: unknown } } | null)?.json?.message;
+  const text = typeof told === 'string' ? told : thrown instanceof Error ? thrown.message : String(thrown);
+  return text.trim().replace(/\.$/, '').slice(0, REASON_MAX_CHARS);
+};

@@ -1,0 +1,78 @@
+/**
+ * Who made a container: the installation that owns it, this start of it, and the process that serves.
+ *
+ * Owns the labels. Invariant: a container of another owner, or of a server that is alive, is never taken for a
+ * leftover — however it is called.
+ */
+import { readFileSync } from 'node:fs';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Random } from '../../ports/random.ts';
+
+export interface ServerIdentity {
+  readonly owner: string;
+  readonly boot: string;
+  /** `pid:start time`: no other process ever has the same while the machine is up. */
+  readonly process: string;
+}
+
+export const LABELS = {
+  app: 'strata.app',
+  owner: 'strata.owner',
+  boot: 'strata.boot',
+  process: 'strata.process',
+  runtime: 'strata.runtime',
+} as const;
+export const APP = 'strata';
+
+/** @param dataDir where the owner's name is kept; null for servers that keep nothing, which share one name. */
+export const serverIdentity = async (dataDir: string | null, random: Random): Promise<ServerIdentity> => ({
+  owner: dataDir === null ? `memory-${process.getuid?.() ?? 0}` : await ownerOf(dataDir, random),
+  boot: random.uuid(),
+  process: `${process.pid}:${startTimeOf(process.pid) ?? 0}`,
+});
+
+export const ownerLabels = ({ owner }: ServerIdentity): Readonly<Record<string, string>> => ({
+  [LABELS.app]: APP,
+  [LABELS.owner]: owner,
+});
+
+export const labelsOf = (identity: ServerIdentity, runtime: string): Readonly<Record<string, string>> => ({
+  ...ownerLabels(identity),
+  [LABELS.boot]: identity.boot,
+  [LABELS.process]: identity.process,
+  [LABELS.runtime]: runtime,
+});
+
+/** Whether the process that a label names still runs. */
+export const isAlive = (label: string | undefined): boolean => {
+  const [pid, startTime] = (label ?? '').split(':').map(Number);
+  if (pid === undefined || startTime === undefined || !Number.isInteger(pid)) return false;
+  return startTimeOf(pid) === startTime;
+};
+
+const OWNER_FILE = 'container-owner';
+
+const ownerOf = async (dataDir: string, random: Random): Promise<string> => {
+  const path = join(dataDir, OWNER_FILE);
+  try {
+    const known = (await readFile(path, 'utf8')).trim();
+    if (/^[0-9a-f-]{36}$/.test(known)) return known;
+  } catch {
+    // The first start.
+  }
+  const owner = random.uuid();
+  await mkdir(dataDir, { recursive: true });
+  await writeFile(path, `${owner}\n`, { mode: 0o600 });
+  return owner;
+};
+
+/** Field 22 of /proc/PID/stat, in clock ticks since the machine started; null when there is no such process. */
+const startTimeOf = (pid: number): number | null => {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]);
+  } catch {
+    return null;
+  }
+};

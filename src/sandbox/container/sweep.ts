@@ -1,0 +1,92 @@
+/**
+ * Removes what earlier starts of this installation left behind: containers and socket folders.
+ *
+ * Owns that decision. Never touches what another owner made, what a living server made, or what this one uses.
+ * Invariant: an error with one leftover does not keep the others.
+ */
+import { readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { openCgroup } from './cgroup.ts';
+import type { ContainerEngine, ListedContainer } from './engine.ts';
+import { isAlive, LABELS, ownerLabels, type ServerIdentity } from './server-identity.ts';
+
+export interface Swept {
+  readonly removed: number;
+  readonly failed: readonly string[];
+}
+
+export class ContainerSweeper {
+  readonly #engine: Pick<ContainerEngine, 'list' | 'inspect' | 'remove'>;
+  readonly #identity: ServerIdentity;
+  readonly #live: ReadonlySet<string>;
+  /** Containers of this start that were in nobody's use at the sweep before: the next sweep removes them. */
+  #unused: ReadonlySet<string> = new Set();
+
+  /** @param live the containers of this start that are in use. */
+  constructor(
+    engine: Pick<ContainerEngine, 'list' | 'inspect' | 'remove'>,
+    identity: ServerIdentity,
+    live: ReadonlySet<string>,
+  ) {
+    this.#engine = engine;
+    this.#identity = identity;
+    this.#live = live;
+  }
+
+  async sweep(): Promise<Swept> {
+    let removed = 0;
+    const failed: string[] = [];
+    const unused = new Set<string>();
+    for (const container of await this.#engine.list(ownerLabels(this.#identity))) {
+      if (!this.#isLeftover(container, unused)) continue;
+      try {
+        await thaw(this.#engine, container.id);
+        await this.#engine.remove(container.id);
+        removed += 1;
+      } catch (thrown) {
+        failed.push(
+          `${container.id.slice(0, 12)}: ${thrown instanceof Error ? thrown.message : String(thrown)}`,
+        );
+      }
+    }
+    this.#unused = unused;
+    return { removed, failed };
+  }
+
+  /** One of this start may just have been made, before the server knows its id: it is looked at twice. */
+  #isLeftover({ id, labels }: ListedContainer, unused: Set<string>): boolean {
+    if (labels[LABELS.boot] !== this.#identity.boot) return !isAlive(labels[LABELS.process]);
+    if (this.#live.has(id)) return false;
+    unused.add(id);
+    return this.#unused.has(id);
+  }
+}
+
+/** The kernel kills nobody while frozen, and the engine does not know of a freeze that it did not make. */
+const thaw = async (engine: Pick<ContainerEngine, 'inspect'>, id: string): Promise<void> => {
+  const { State } = await engine.inspect(id);
+  if (!State.Running || State.Pid <= 0) return;
+  const cgroup = openCgroup(State.Pid, id);
+  cgroup?.freeze(false);
+  cgroup?.close();
+};
+
+/** The folder in which this start keeps its sockets: its name says who made it. */
+export const runFolderName = ({ owner, process, boot }: ServerIdentity): string =>
+  `${runFolderPrefix(owner)}${process.replace(':', '-')}-${boot.slice(0, NAME_CHARS)}`;
+
+/** The path of a socket has to fit in 107 bytes. */
+const NAME_CHARS = 8;
+const runFolderPrefix = (owner: string): string => `strata-run-${owner.slice(0, NAME_CHARS)}-`;
+
+/** Removes the socket folders of servers of this owner that no longer run. */
+export const sweepRunFolders = async (parent: string, identity: ServerIdentity): Promise<void> => {
+  const prefix = runFolderPrefix(identity.owner);
+  const names = await readdir(parent).catch(() => []);
+  for (const name of names) {
+    if (!name.startsWith(prefix)) continue;
+    const [pid, startTime] = name.slice(prefix.length).split('-');
+    if (isAlive(`${pid}:${startTime}`)) continue;
+    await rm(join(parent, name), { recursive: true, force: true }).catch(() => undefined);
+  }
+};

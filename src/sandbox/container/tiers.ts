@@ -1,0 +1,235 @@
+/**
+ * Puts the container tier together: one engine, one set of sandboxes for each runtime whose image is there.
+ *
+ * Owns the decision what can be served, and the sweep of leftovers. What cannot be served is said with its reason and
+ * its remedy; only `mode: required` makes that an error. Invariant: nothing is started before the first sweep is over.
+ */
+import { chmod, mkdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { StrataError } from '../../core/errors.ts';
+import type { Runtime } from '../../core/spec.ts';
+import type { Clock, Timer } from '../../ports/clock.ts';
+import type { Random } from '../../ports/random.ts';
+import type { SandboxTier } from '../api.ts';
+import { guardTier } from '../guard.ts';
+import { containerBackend } from './backend.ts';
+import { confinementOf } from './confinement.ts';
+import { type ContainerEngine, dockerEngine, type EngineInfo } from './engine.ts';
+import { imageName } from './images/names.ts';
+import { labelsOf, type ServerIdentity, serverIdentity } from './server-identity.ts';
+import { ContainerSweeper, runFolderName, sweepRunFolders } from './sweep.ts';
+import { UserIds } from './user-ids.ts';
+
+export interface ContainerTiersOptions {
+  readonly clock: Clock;
+  readonly random: Random;
+  /** Null for a server that keeps nothing. */
+  readonly dataDir: string | null;
+  readonly settings: ContainerSettings;
+  readonly limits: {
+    readonly eventMaxBytes: number;
+    readonly resultMaxBytes: number;
+    readonly containerCodeMaxBytes: number;
+    readonly logMaxBytes: number;
+  };
+  readonly onFault: (message: string, details: Readonly<Record<string, unknown>>) => void;
+}
+
+/** The part of the configuration that this tier reads. */
+export interface ContainerSettings {
+  readonly mode: 'auto' | 'off' | 'required';
+  readonly engineHost: string;
+  readonly ociRuntime: string;
+  readonly startTimeoutMs: number;
+  readonly killGraceMs: number;
+  readonly freezeAfterMs: number;
+  readonly pidsMax: number;
+  readonly tmpMb: number;
+  readonly memoryMb: number;
+  readonly fullCpuMb: number;
+  readonly metering: 'auto' | 'cgroup' | 'stats';
+  readonly runDir: string;
+}
+
+export type ContainerRuntime = Exclude<Runtime, 'isolate'>;
+export const CONTAINER_RUNTIMES: readonly ContainerRuntime[] = ['nodejs24', 'python3', 'provided'];
+
+export interface ContainerTiers {
+  readonly tiers: ReadonlyMap<ContainerRuntime, SandboxTier>;
+  /** Why a runtime is not served, and what to do. */
+  readonly unavailable: ReadonlyMap<ContainerRuntime, string>;
+  /** After the tiers have been closed: ends the sweep and removes the sockets' folder. */
+  close(): Promise<void>;
+}
+
+const API_MIN = [1, 41] as const;
+const SWEEP_INTERVAL_MS = 60_000;
+const MB = 1024 * 1024;
+/** JSON may escape each character of a log line to six, and a line costs some forty beside its text. */
+const TAIL_BYTES_PER_LOG_BYTE = 46;
+const FRAME_SLACK_BYTES = 512 * 1024;
+/** Folders and small files take more room than their bytes. */
+const CODE_ROOM = 1.25;
+
+/** @throws StrataError `runtime_unavailable` when containers are required and cannot be had. */
+export const createContainerTiers = async (options: ContainerTiersOptions): Promise<ContainerTiers> => {
+  const { settings, random, onFault } = options;
+  if (settings.mode === 'off') return nothing('containers are switched off: container.mode is "off"');
+  const engine = dockerEngine(settings.engineHost);
+  let info: EngineInfo;
+  try {
+    info = await engine.info();
+    refuseUnfit(info, settings);
+  } catch (thrown) {
+    if (settings.mode === 'required' || !(thrown instanceof StrataError)) throw thrown;
+    return nothing(
+      `${thrown.message} Start one, set DOCKER_HOST, and restart; \`strata doctor\` tells more.`,
+    );
+  }
+  const identity = await serverIdentity(options.dataDir, random);
+  const live = new Set<string>();
+  const sweeper = new ContainerSweeper(engine, identity, live);
+  const runFolder = await makeRunFolder(settings.runDir, identity);
+  await sweepNow(sweeper, onFault);
+  const tiers = new Map<ContainerRuntime, SandboxTier>();
+  const unavailable = new Map<ContainerRuntime, string>();
+  const users = new UserIds(random.nonce());
+  for (const runtime of CONTAINER_RUNTIMES) {
+    const image = await engine.image(await imageName(runtime));
+    if (image === null) {
+      unavailable.set(
+        runtime,
+        `the image ${await imageName(runtime)} is missing. Run \`strata images build ${runtime}\` and restart`,
+      );
+      continue;
+    }
+    const shared = { engine, info, runFolder, users, live, identity };
+    tiers.set(runtime, tierFor(runtime, image.id, options, shared));
+  }
+  if (settings.mode === 'required' && unavailable.size > 0) {
+    await rm(runFolder, { recursive: true, force: true });
+    throw new StrataError(
+      'runtime_unavailable',
+      `Containers are required: ${[...unavailable.values()].join('; ')}.`,
+    );
+  }
+  const stopSweeping = sweepRegularly(options.clock, sweeper, onFault);
+  return {
+    tiers,
+    unavailable,
+    async close() {
+      stopSweeping();
+      await rm(runFolder, { recursive: true, force: true });
+    },
+  };
+};
+
+interface Shared {
+  readonly engine: ContainerEngine;
+  readonly info: EngineInfo;
+  readonly runFolder: string;
+  readonly users: UserIds;
+  readonly live: Set<string>;
+  readonly identity: ServerIdentity;
+}
+
+const tierFor = (
+  runtime: ContainerRuntime,
+  imageId: string,
+  options: ContainerTiersOptions,
+  { engine, info, runFolder, users, live, identity }: Shared,
+): SandboxTier => {
+  const { clock, random, settings, limits, onFault } = options;
+  const { ociRuntime, memoryMb, pidsMax, tmpMb } = settings;
+  const ociName = ociRuntime === '' ? info.defaultOciRuntime : ociRuntime;
+  const backend = containerBackend({
+    ...{ clock, random, engine, runFolder, users, live, onFault },
+    confinement: confinementOf(info, ociName),
+    template: {
+      ...{ runtime, imageId, ociRuntime, memoryMb, pidsMax, tmpMb },
+      codeMb: Math.ceil((limits.containerCodeMaxBytes * CODE_ROOM) / MB),
+      maxFrameBytes: maxFrameBytes(limits),
+      appArmor: info.securityOptions.some((option) => option.includes('apparmor')),
+      labels: labelsOf(identity, runtime),
+    },
+    cpusFor: (functionMb) => Math.min(info.cpus, Math.max(1, functionMb / settings.fullCpuMb)),
+    kernelChecked: SHARES_KERNEL.has(ociName),
+    metering: settings.metering,
+    meter: settings.metering === 'stats' ? 'stats' : 'cgroup',
+    freezeAfterMs: settings.freezeAfterMs,
+    resultMaxBytes: limits.resultMaxBytes,
+    logMaxBytes: limits.logMaxBytes,
+  });
+  const { startTimeoutMs, killGraceMs } = settings;
+  return guardTier(backend, { clock, random, startTimeoutMs, killGraceMs, watchdog: null, onFault });
+};
+
+/** OCI runtimes whose containers are processes of this machine's kernel. */
+const SHARES_KERNEL: ReadonlySet<string> = new Set(['runc', 'crun', 'io.containerd.runc.v2']);
+
+const maxFrameBytes = (limits: ContainerTiersOptions['limits']): number =>
+  Math.max(limits.eventMaxBytes, limits.resultMaxBytes) +
+  limits.logMaxBytes * TAIL_BYTES_PER_LOG_BYTE +
+  FRAME_SLACK_BYTES;
+
+const refuseUnfit = (info: EngineInfo, { ociRuntime }: ContainerSettings): void => {
+  const [major = 0, minor = 0] = info.apiVersion.split('.').map(Number);
+  if (major < API_MIN[0] || (major === API_MIN[0] && minor < API_MIN[1]))
+    throw new StrataError(
+      'runtime_unavailable',
+      `The container engine is ${info.version} with API ${info.apiVersion}; API ${API_MIN.join('.')} (Docker 20.10) or later is needed.`,
+    );
+  if (ociRuntime !== '' && !info.ociRuntimes.includes(ociRuntime))
+    throw new StrataError(
+      'runtime_unavailable',
+      `container.ociRuntime is "${ociRuntime}"; the engine has ${info.ociRuntimes.join(', ')}.`,
+    );
+};
+
+const nothing = (reason: string): ContainerTiers => ({
+  tiers: new Map(),
+  unavailable: new Map(CONTAINER_RUNTIMES.map((runtime) => [runtime, reason])),
+  close: async () => undefined,
+});
+
+const OWNER_ONLY = 0o700;
+
+const makeRunFolder = async (runDir: string, identity: ServerIdentity): Promise<string> => {
+  const parent = runDir === '' ? tmpdir() : runDir;
+  await sweepRunFolders(parent, identity);
+  const folder = join(parent, runFolderName(identity));
+  await mkdir(folder, { recursive: true, mode: OWNER_ONLY });
+  await chmod(folder, OWNER_ONLY);
+  return folder;
+};
+
+const sweepNow = async (
+  sweeper: ContainerSweeper,
+  onFault: ContainerTiersOptions['onFault'],
+): Promise<void> => {
+  try {
+    const { removed, failed } = await sweeper.sweep();
+    if (removed > 0 || failed.length > 0) onFault('containers were left over', { removed, failed });
+  } catch (thrown) {
+    onFault('leftover containers could not be looked for', { detail: String(thrown) });
+  }
+};
+
+const sweepRegularly = (
+  clock: Clock,
+  sweeper: ContainerSweeper,
+  onFault: ContainerTiersOptions['onFault'],
+): (() => void) => {
+  let timer: Timer;
+  let stopped = false;
+  const schedule = (): void => {
+    if (stopped) return;
+    timer = clock.setTimer(SWEEP_INTERVAL_MS, () => void sweepNow(sweeper, onFault).finally(schedule));
+  };
+  schedule();
+  return () => {
+    stopped = true;
+    timer.cancel();
+  };
+};
