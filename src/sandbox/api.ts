@@ -13,8 +13,8 @@
  * - `exited` resolves exactly once, when the process is gone.
  */
 import type { Failure } from '../core/errors.ts';
-import type { LogLine } from '../core/receipt.ts';
-import type { CodeFiles, Tier } from '../core/spec.ts';
+import type { LogLine, Meter } from '../core/receipt.ts';
+import type { CodeEntry, CodeFiles, Runtime, Tier } from '../core/spec.ts';
 
 /** How a tier confines what runs in it, as this machine allows; shown at start, by doctor and by the API. */
 export interface Confinement {
@@ -49,6 +49,8 @@ export interface Carrier {
   readonly id: string;
   /** How many instances it can hold at once. */
   readonly capacity: number;
+  /** Who measures the CPU time of what runs in it. */
+  readonly meter: Meter;
   readonly exited: Promise<CarrierExit>;
   /** True from the moment the carrier is being killed or has ended. */
   readonly ended: boolean;
@@ -99,14 +101,18 @@ export interface Instance {
 }
 
 export interface LoadRequest {
+  readonly runtime: Runtime;
   readonly functionName: string;
   readonly functionVersion: string;
   /** Identifies the code: carriers may keep what they compiled under it. */
   readonly codeDigest: string;
   readonly files: CodeFiles;
-  /** `file.export`. */
+  /** `file.export`; free text for the runtime `provided`. */
   readonly handler: string;
+  /** The file and export that the handler means; null for `provided`, which has none. */
+  readonly entry: CodeEntry | null;
   readonly initializer: string | null;
+  readonly initializerEntry: CodeEntry | null;
   readonly env: Readonly<Record<string, string>>;
   readonly memoryMb: number;
   /** Wall time for load and initializer together. */

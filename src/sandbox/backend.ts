@@ -4,6 +4,7 @@
  * Owns the raw contract below `guard.ts`. A backend keeps no deadlines, blames nobody and promises no answer: a
  * backend that stays silent is a normal case, and the guard deals with it.
  */
+import type { Meter } from '../core/receipt.ts';
 import type { Tier } from '../core/spec.ts';
 import type { ProcessExit, ProcessUsage } from '../ports/processes.ts';
 import type { Confinement, InvokeRequest, LoadRequest } from './api.ts';
@@ -12,6 +13,8 @@ import type { OutcomeTail } from './protocol/messages.ts';
 export interface Backend {
   readonly tier: Tier;
   readonly confinement: Confinement;
+  /** Who measures the CPU time that its carriers report. */
+  readonly meter: Meter;
   /** How many instances one carrier may hold. */
   readonly capacity: number;
   /**

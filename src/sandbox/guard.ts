@@ -6,6 +6,7 @@
  * carrier; after a carrier's end nothing of it is pending.
  */
 import { StrataError } from '../core/errors.ts';
+import type { Meter } from '../core/receipt.ts';
 import type { Clock, Timer } from '../ports/clock.ts';
 import type { Random } from '../ports/random.ts';
 import type { Carrier, CarrierExit, Instance, KillCause, SandboxTier } from './api.ts';
@@ -48,7 +49,7 @@ export const guardTier = (backend: Backend, options: GuardOptions): SandboxTier 
     confinement: backend.confinement,
     async provision() {
       if (closing) throw new StrataError('draining', 'The executor is closing and starts no sandbox.');
-      const carrier = new GuardedCarrier(options.random.uuid(), backend.capacity, options);
+      const carrier = new GuardedCarrier(options.random.uuid(), backend.capacity, backend.meter, options);
       const started = carrier.start(backend);
       starting.add(started);
       try {
@@ -76,6 +77,7 @@ export const guardTier = (backend: Backend, options: GuardOptions): SandboxTier 
 export class GuardedCarrier implements Carrier, BackendEvents {
   readonly id: string;
   readonly capacity: number;
+  readonly meter: Meter;
   readonly exited: Promise<CarrierExit>;
   readonly options: GuardOptions;
   readonly #instances = new Map<number, GuardedInstance>();
@@ -97,9 +99,10 @@ export class GuardedCarrier implements Carrier, BackendEvents {
   /** CPU time of the process at the watchdog's last look. */
   #usedNs = 0;
 
-  constructor(id: string, capacity: number, options: GuardOptions) {
+  constructor(id: string, capacity: number, meter: Meter, options: GuardOptions) {
     this.id = id;
     this.capacity = capacity;
+    this.meter = meter;
     this.options = options;
     this.exited = new Promise((resolve) => {
       this.#resolveExit = resolve;

@@ -49,6 +49,7 @@ export const fakeBackend = (options: FakeOptions): Backend => ({
   tier: 'isolate',
   confinement: { kind: 'none', summary: 'a fake: nothing runs', gaps: [] },
   capacity: options.capacity,
+  meter: 'isolate',
   provision: (events) =>
     new Promise((resolve, reject) => {
       const fails = options.failStart?.() ?? false;
