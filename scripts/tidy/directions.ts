@@ -23,7 +23,15 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   scheduler: [CORE, CLOCK, 'pool/layered-pool.ts', 'pool/lease.ts', 'pool/slot.ts'],
   billing: [CORE],
   invocation: [
-    ...[CORE, 'ports/', 'billing/receipts.ts', 'registry/api.ts', 'sandbox/api.ts', 'scheduler/scheduler.ts'],
+    ...[
+      CORE,
+      'ports/',
+      'billing/receipts.ts',
+      'registry/api.ts',
+      'registry/code.ts',
+      'sandbox/api.ts',
+      'scheduler/scheduler.ts',
+    ],
     ...['pool/api.ts', 'pool/layered-pool.ts', 'pool/lease.ts', 'pool/slot.ts'],
   ],
   api: [CORE, CLOCK, 'invocation/api.ts', 'registry/spec-schema.ts'],

@@ -30,6 +30,9 @@ export interface PhasesMs {
 }
 export const PHASES: readonly (keyof PhasesMs)[] = ['queue', 'provision', 'boot', 'load', 'init', 'handler'];
 
+/** Who measured the CPU time: the isolate's host, the server from the container's cgroup, or the engine's statistics. */
+export type Meter = 'isolate' | 'cgroup' | 'stats';
+
 export interface ReceiptUsage {
   /** Wall time of load, initializer and handler. */
   readonly wallMs: number;
@@ -79,9 +82,6 @@ export interface ReceiptError {
   readonly message: string | null;
   readonly stack: string | null;
 }
-
-/** Who measured CPU time: the isolate's host, the kernel, or the container engine, which is less exact. */
-export type Meter = 'isolate' | 'cgroup' | 'stats';
 
 /** One captured console line. */
 export interface LogLine {

@@ -72,7 +72,33 @@ export interface FunctionRecord extends FunctionSpec {
   readonly updatedAt: string;
 }
 
-/** The files of a function by normalised relative path, as text. */
-export type CodeFiles = ReadonlyMap<string, string>;
+/** One file of a function's code, byte for byte as it was deployed. */
+export interface CodeFile {
+  readonly bytes: Uint8Array;
+  /** It may be started as a program; only the container tier's runtimes have a use for that. */
+  readonly executable: boolean;
+}
+
+/** The files of a function by normalised relative path. */
+export type CodeFiles = ReadonlyMap<string, CodeFile>;
+
+/** The file and the export in it that a handler or an initializer means. */
+export interface CodeEntry {
+  /** The normalised path of the file. */
+  readonly path: string;
+  readonly exportName: string;
+}
+
+/** The file that the runtime `provided` starts. */
+export const BOOTSTRAP = 'bootstrap';
+
+/** Files that came as text, which carries no mode: only a `bootstrap` at the root can be meant to be started. */
+export const textFiles = (texts: Readonly<Record<string, string>>): CodeFiles =>
+  new Map(Object.entries(texts).map(([path, text]) => [path, textFile(path, text)]));
+
+export const textFile = (path: string, text: string): CodeFile => ({
+  bytes: new TextEncoder().encode(text),
+  executable: path === BOOTSTRAP,
+});
 
 export const tierOf = (runtime: Runtime): Tier => (runtime === 'isolate' ? 'isolate' : 'container');

@@ -11,6 +11,7 @@ import type { CodeFiles, FunctionRecord } from '../core/spec.ts';
 import type { Lease } from '../pool/lease.ts';
 import type { Placement } from '../pool/slot.ts';
 import type { Clock } from '../ports/clock.ts';
+import { entryFile } from '../registry/code.ts';
 import type { InvokeOutcome, LoadOutcome, LoadRequest } from '../sandbox/api.ts';
 import type { Scheduler } from '../scheduler/scheduler.ts';
 
@@ -140,6 +141,9 @@ const invoked = (outcome: InvokeOutcome, load: LoadOutcome | null): Ran => ({
 });
 
 const loadRequest = (context: WalkContext, record: FunctionRecord, files: CodeFiles): LoadRequest => ({
+  runtime: record.runtime,
+  entry: entryFile(files, record.handler, record.runtime),
+  initializerEntry: record.initializer === null ? null : entryFile(files, record.initializer, record.runtime),
   ...{ functionName: record.name, functionVersion: record.version, codeDigest: record.codeDigest, files },
   ...{ handler: record.handler, initializer: record.initializer, env: record.env, memoryMb: record.memoryMb },
   initTimeoutMs: record.initTimeoutMs,

@@ -95,12 +95,14 @@ export const runOn = async (lease: Lease, behaviour: Behaviour, event: unknown =
 
 const loadRequest = (behaviour: Behaviour): LoadRequest => ({
   ...{
+    runtime: 'isolate',
     functionName: 'f',
     functionVersion: '1',
     codeDigest: behaviour,
     files: new Map(),
     handler: 'index.handler',
+    entry: { path: 'index.js', exportName: 'handler' },
   },
-  ...{ initializer: null, env: {}, memoryMb: 128, initTimeoutMs: 1_000 },
+  ...{ initializer: null, initializerEntry: null, env: {}, memoryMb: 128, initTimeoutMs: 1_000 },
   ...{ resultMaxBytes: 1_000, logMaxBytes: 1_000 },
 });

@@ -2,6 +2,7 @@ import { chmodSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { textFiles } from '../core/spec.ts';
 import { seededRandom } from '../ports/random.ts';
 import {
   type ArtifactStore,
@@ -22,18 +23,15 @@ const open = (cacheMaxBytes?: number): ArtifactStore =>
     random: seededRandom(1),
     ...(cacheMaxBytes === undefined ? {} : { cacheMaxBytes }),
   });
-const files = new Map([
-  ['lib/b.js', '\ufeffé \0 \u2028 "'],
-  ['a.js', ''],
-]);
+const files = textFiles({ 'lib/b.js': '\ufeffé \0 \u2028 "', 'a.js': '' });
 const artifact = encodeArtifact(files);
 const pathOf = (digest: string): string => join(folder, 'code', digest.slice(0, 2), digest);
 
 describe('encodeArtifact', () => {
   it('gives equal code an equal digest, in whatever order its files come', () => {
     expect(encodeArtifact(new Map([...files].reverse())).digest).toBe(artifact.digest);
-    expect(encodeArtifact(new Map([['a.js', '1']])).digest).not.toBe(
-      encodeArtifact(new Map([['a.js', '2']])).digest,
+    expect(encodeArtifact(textFiles({ 'a.js': '1' })).digest).not.toBe(
+      encodeArtifact(textFiles({ 'a.js': '2' })).digest,
     );
     expect(artifact.digest).toMatch(/^[0-9a-f]{64}$/);
   });
@@ -62,7 +60,7 @@ describe.each<[string, () => ArtifactStore]>([
 
   it('sweeps what is not used and nothing else', async () => {
     const store = openStore();
-    const other = encodeArtifact(new Map([['x.js', '']]));
+    const other = encodeArtifact(textFiles({ 'x.js': '' }));
     await store.put(artifact);
     await store.put(other);
     store.sweep(new Set([artifact.digest]));
@@ -88,7 +86,7 @@ describe('the artifact store on disk', () => {
       message: expect.stringContaining(artifact.digest),
     });
     await open().put(artifact);
-    expect((await open().load(artifact.digest)).get('a.js')).toBe('');
+    expect((await open().load(artifact.digest)).get('a.js')).toMatchObject({ executable: false });
   });
 
   it('sweeps what a crash left half written, and leaves files of others alone', async () => {
@@ -102,7 +100,7 @@ describe('the artifact store on disk', () => {
   });
 
   it('drops what was used longest ago from memory when the bytes run out', async () => {
-    const many = ['1', '2', '3'].map((text) => encodeArtifact(new Map([['a.js', text]])));
+    const many = ['1', '2', '3'].map((text) => encodeArtifact(textFiles({ 'a.js': text })));
     const store = open(2 * (many[0]?.bytes.length ?? 0));
     const digests = many.map((each) => each.digest);
     const [first = '', second = '', third = ''] = digests;

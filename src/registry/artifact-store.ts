@@ -10,7 +10,7 @@ import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { StrataError } from '../core/errors.ts';
-import type { CodeFiles } from '../core/spec.ts';
+import { type CodeFiles, textFile } from '../core/spec.ts';
 import type { Random } from '../ports/random.ts';
 import { storageError } from './storage-errors.ts';
 
@@ -23,7 +23,8 @@ export interface Artifact {
 
 /** One encoding for one set of files: sorted by path, so that equal code has an equal digest. */
 export const encodeArtifact = (files: CodeFiles): Artifact => {
-  const bytes = Buffer.from(JSON.stringify([...files].sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0))));
+  const texts = [...files].map(([path, file]) => [path, Buffer.from(file.bytes).toString('utf8')] as const);
+  const bytes = Buffer.from(JSON.stringify(texts.sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0))));
   return { digest: digestOf(bytes), bytes };
 };
 
@@ -146,7 +147,12 @@ class ArtifactCache {
 }
 
 const decode = (bytes: Buffer): CodeFiles =>
-  new Map(JSON.parse(bytes.toString('utf8')) as readonly (readonly [string, string])[]);
+  new Map(
+    (JSON.parse(bytes.toString('utf8')) as readonly (readonly [string, string])[]).map(([path, text]) => [
+      path,
+      textFile(path, text),
+    ]),
+  );
 
 const digestOf = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex');
 

@@ -1,7 +1,7 @@
 import { strToU8, type Zippable, zipSync } from 'fflate';
 import { describe, expect, it } from 'vitest';
 import { type ErrorCode, StrataError } from '../core/errors.ts';
-import type { CodeUpload, Runtime } from '../core/spec.ts';
+import { type CodeUpload, type Runtime, textFiles } from '../core/spec.ts';
 import { type Code, entryFile, readCode } from './code.ts';
 
 const MAX = 5 * 1024 * 1024;
@@ -30,6 +30,10 @@ const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base6
 const zipped = (files: Zippable): Buffer => Buffer.from(zipSync({ 'index.js': strToU8('x'), ...files }));
 const readZipped = (bytes: Uint8Array, max = MAX): Code => read({ zip: base64(bytes) }, { max });
 
+/** The files of code as text. */
+const texts = ({ files }: Code): Record<string, string> =>
+  Object.fromEntries([...files].map(([path, { bytes }]) => [path, Buffer.from(bytes).toString('utf8')]));
+
 const END = 0x06054b50;
 const DIRECTORY = 0x02014b50;
 
@@ -45,7 +49,7 @@ const directoryEntry = (zip: Buffer, n: number): number => {
 
 describe('source and files', () => {
   it('become index.js, or index.py for python3', () => {
-    expect([...read({ source: 'é' }).files]).toEqual([['index.js', 'é']]);
+    expect(texts(read({ source: 'é' }))).toEqual({ 'index.js': 'é' });
     expect(read({ source: 'é' }).bytes).toBe(2);
     expect([...read({ source: '' }, { runtime: 'python3' }).files.keys()]).toEqual(['index.py']);
     expect([...read({ source: '' }, { runtime: 'nodejs24' }).files.keys()]).toEqual(['index.js']);
@@ -53,8 +57,8 @@ describe('source and files', () => {
 
   it('keep their text byte for byte, a byte order mark included', () => {
     const text = '\ufeff// \u2028 \0 😀\r\n';
-    expect(read({ source: text }).files.get('index.js')).toBe(text);
-    expect(readZipped(zipped({ 'a.js': strToU8(text) })).files.get('a.js')).toBe(text);
+    expect(texts(read({ source: text }))['index.js']).toBe(text);
+    expect(texts(readZipped(zipped({ 'a.js': strToU8(text) })))['a.js']).toBe(text);
   });
 
   it('are counted in bytes of UTF-8 against the limit', () => {
@@ -68,8 +72,8 @@ describe('source and files', () => {
   });
 
   it('have their paths normalised to NFC', () => {
-    const { files } = read({ files: { 'index.js': '', 'cafe\u0301/x.js': '1' } });
-    expect(files.get('caf\u00e9/x.js')).toBe('1');
+    const code = read({ files: { 'index.js': '', 'cafe\u0301/x.js': '1' } });
+    expect(texts(code)['caf\u00e9/x.js']).toBe('1');
   });
 
   const badPaths = [
@@ -125,21 +129,25 @@ describe('source and files', () => {
 });
 
 describe('the handler’s file', () => {
-  const files = new Map(
-    ['index.mjs', 'index.cjs', 'lib/app.js', 'a.b.js', 'main.py'].map((path) => [path, '']),
-  );
+  const files = textFiles({
+    'index.mjs': '',
+    'index.cjs': '',
+    'lib/app.js': '',
+    'a.b.js': '',
+    'main.py': '',
+  });
 
   it.each([
     ['index.handler', 'index.cjs', 'handler'],
     ['lib/app.main', 'lib/app.js', 'main'],
     ['a.b.$run', 'a.b.js', '$run'],
   ])('%s is in %s', (handler, path, exportName) => {
-    expect(entryFile(files, handler)).toEqual({ path, exportName });
+    expect(entryFile(files, handler, 'isolate')).toEqual({ path, exportName });
   });
 
   it('is a .py file for python3 only', () => {
     expect(entryFile(files, 'main.run', 'python3')?.path).toBe('main.py');
-    expect(entryFile(files, 'main.run')).toBeNull();
+    expect(entryFile(files, 'main.run', 'isolate')).toBeNull();
   });
 
   it('must exist, for the initializer as well', () => {
@@ -152,7 +160,7 @@ describe('the handler’s file', () => {
 describe('an archive', () => {
   it('gives its files, and no folder is stripped', () => {
     const zip = zipped({ lib: { 'a.js': strToU8('1') }, 'top/': new Uint8Array(0) });
-    expect([...readZipped(zip).files]).toEqual([
+    expect(Object.entries(texts(readZipped(zip)))).toEqual([
       ['index.js', 'x'],
       ['lib/a.js', '1'],
     ]);
@@ -160,7 +168,7 @@ describe('an archive', () => {
 
   it('may have stored entries, a Unix mode and a comment', () => {
     const plain = zipped({ 'a.js': [strToU8('1'), { level: 0, os: 3, attrs: 0o100755 << 16 }] });
-    expect(readZipped(plain).files.get('a.js')).toBe('1');
+    expect(texts(readZipped(plain))['a.js']).toBe('1');
     const commented = Buffer.concat([plain, Buffer.from('hello')]);
     commented.writeUInt16LE(5, plain.length - 2);
     expect(readZipped(commented).files.size).toBe(2);

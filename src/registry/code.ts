@@ -6,7 +6,15 @@
  */
 import { StrataError } from '../core/errors.ts';
 import { CODE_MAX_FILES } from '../core/limits.ts';
-import type { CodeFiles, CodeUpload, FunctionSpec, Runtime } from '../core/spec.ts';
+import {
+  type CodeEntry,
+  type CodeFile,
+  type CodeFiles,
+  type CodeUpload,
+  type FunctionSpec,
+  type Runtime,
+  textFile,
+} from '../core/spec.ts';
 import { normalPath, PathSet } from './code-paths.ts';
 import { shown } from './spec-errors.ts';
 import { readZip } from './zip.ts';
@@ -26,7 +34,7 @@ export const readCode = (
   spec: Pick<FunctionSpec, 'runtime' | 'handler' | 'initializer'>,
   codeMaxBytes: number,
 ): Code => {
-  const files = new Map<string, string>();
+  const files = new Map<string, CodeFile>();
   const paths = new PathSet();
   let bytes = 0;
   for (const [path, text] of unpack(upload, spec.runtime, codeMaxBytes)) {
@@ -36,7 +44,7 @@ export const readCode = (
       refuse(`code: the file ${shown(path)} is not valid Unicode: it holds half a surrogate pair.`);
     bytes += Buffer.byteLength(text);
     refuseLarge('code', bytes, codeMaxBytes);
-    files.set(normal, text);
+    files.set(normal, textFile(normal, text));
   }
   if (files.size === 0) refuse('code: has no file; add the one that the handler names.');
   refuseMissingEntry('handler', spec.handler, files, spec.runtime);
@@ -44,17 +52,11 @@ export const readCode = (
   return { files, bytes };
 };
 
-export interface Entry {
-  /** The normalised path of the file. */
-  readonly path: string;
-  readonly exportName: string;
-}
-
 /**
  * The file and the export that a handler or initializer means, in this order of endings; null when there is none.
  * `lib/app.main` means the export `main` of `lib/app.js`, `.cjs` or `.mjs`.
  */
-export const entryFile = (files: CodeFiles, handler: string, runtime: Runtime = 'isolate'): Entry | null => {
+export const entryFile = (files: CodeFiles, handler: string, runtime: Runtime): CodeEntry | null => {
   const dot = handler.lastIndexOf('.');
   if (dot <= 0) return null;
   const stem = handler.slice(0, dot);

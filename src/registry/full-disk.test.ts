@@ -41,7 +41,7 @@ const script = (): string => `
   fill();
   const full = await open('data');
   const seen = {
-    kept: [...await full.codeFiles(full.resolve('t', 'kept'))],
+    kept: [...await full.codeFiles(full.resolve('t', 'kept'))].map(([path, { bytes }]) => [path, Buffer.from(bytes).toString()]),
     sameCode: await codeOf(() => full.deploy('t', 'new', spec)),
     newCode: await codeOf(() => full.deploy('t', 'new', { ...spec, code: { source: '2' } })),
     deleted: await codeOf(() => full.delete('t', 'kept')),

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { FunctionRecord, FunctionSpecInput } from '../core/spec.ts';
+import type { CodeFile, FunctionRecord, FunctionSpecInput } from '../core/spec.ts';
 import { ManualClock } from '../ports/manual-clock.ts';
 import { seededRandom } from '../ports/random.ts';
 import type { Registry } from './api.ts';
@@ -43,8 +43,10 @@ const spec = (source: string, extra: Partial<FunctionSpecInput> = {}): FunctionS
   code: { source },
   ...extra,
 });
+const textOf = (file: CodeFile | undefined): string | undefined =>
+  file === undefined ? undefined : Buffer.from(file.bytes).toString('utf8');
 const sourceOf = async (registry: Registry, record: FunctionRecord): Promise<string | undefined> =>
-  (await registry.codeFiles(record)).get('index.js');
+  textOf((await registry.codeFiles(record)).get('index.js'));
 const artifactsOnDisk = (): string[] =>
   readdirSync(join(dataDir, 'code'), { recursive: true, encoding: 'utf8' }).filter(
     (path) => path.length > 60,

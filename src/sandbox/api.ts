@@ -14,7 +14,7 @@
  */
 import type { Failure } from '../core/errors.ts';
 import type { LogLine, Meter } from '../core/receipt.ts';
-import type { CodeFiles, Runtime, Tier } from '../core/spec.ts';
+import type { CodeEntry, CodeFiles, Runtime, Tier } from '../core/spec.ts';
 
 /** How a tier confines what runs in it, as this machine allows; shown at start, by doctor and by the API. */
 export interface Confinement {
@@ -49,7 +49,7 @@ export interface Carrier {
   readonly id: string;
   /** How many instances it can hold at once. */
   readonly capacity: number;
-  /** Who measures the CPU time of its calls. */
+  /** Who measures the CPU time of what runs in it. */
   readonly meter: Meter;
   readonly exited: Promise<CarrierExit>;
   /** True from the moment the carrier is being killed or has ended. */
@@ -103,30 +103,24 @@ export interface Instance {
 }
 
 export interface LoadRequest {
+  readonly runtime: Runtime;
   readonly functionName: string;
   readonly functionVersion: string;
   /** Identifies the code: carriers may keep what they compiled under it. */
   readonly codeDigest: string;
-  readonly runtime: Runtime;
   readonly files: CodeFiles;
-  /** `file.export`. */
+  /** `file.export`; free text for the runtime `provided`. */
   readonly handler: string;
-  /** The file and export that the handler means; null where the runtime decides what a handler is. */
+  /** The file and export that the handler means; null for `provided`, which has none. */
   readonly entry: CodeEntry | null;
-  readonly initializerEntry: CodeEntry | null;
   readonly initializer: string | null;
+  readonly initializerEntry: CodeEntry | null;
   readonly env: Readonly<Record<string, string>>;
   readonly memoryMb: number;
   /** Wall time for load and initializer together. */
   readonly initTimeoutMs: number;
   readonly resultMaxBytes: number;
   readonly logMaxBytes: number;
-}
-
-export interface CodeEntry {
-  /** Relative to the root of the code. */
-  readonly path: string;
-  readonly exportName: string;
 }
 
 interface Measured {

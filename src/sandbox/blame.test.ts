@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { assignBlame, type Candidate, type Death } from './blame.ts';
 
 const DIED: Death = {
-  ...{ cause: null, exitCode: null, signal: 'SIGSEGV', stderr: '' },
+  ...{ cause: null, exitCode: null, signal: 'SIGSEGV', external: false, stderr: '' },
   ...{ catastrophe: null, processMemory: null },
 };
 

@@ -42,6 +42,7 @@ const scripted = (): {
       tier: 'isolate',
       confinement: { kind: 'none', summary: '', gaps: [] },
       capacity: 4,
+      meter: 'isolate',
       provision: async (given) => {
         events = given;
         return carrier;

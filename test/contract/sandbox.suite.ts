@@ -2,6 +2,7 @@
  * What every tier of sandboxes promises, as one suite; `sandbox.test.ts` runs it against each of them.
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { textFiles } from '../../src/core/spec.ts';
 import type { Carrier, Instance, InvokeRequest, LoadRequest, SandboxTier } from '../../src/sandbox/api.ts';
 import type { Behaviour } from '../../src/sandbox/fake/backend.ts';
 
@@ -32,9 +33,12 @@ const loadRequest = (behaviour: Behaviour, initTimeoutMs = 5_000): LoadRequest =
   functionName: 'f',
   functionVersion: '$LATEST',
   codeDigest: behaviour,
-  files: new Map([['index.js', SOURCES[behaviour]]]),
+  files: textFiles({ 'index.js': SOURCES[behaviour] }),
+  runtime: 'isolate',
   handler: 'index.handler',
+  entry: { path: 'index.js', exportName: 'handler' },
   initializer: null,
+  initializerEntry: null,
   env: {},
   memoryMb: MEMORY_MB,
   initTimeoutMs,

@@ -7,9 +7,9 @@
  * `exited` resolves when the container has been removed, or cannot be reached any more.
  */
 import type { Clock } from '../../ports/clock.ts';
-import type { ProcessExit, ProcessUsage } from '../../ports/processes.ts';
+import type { ProcessUsage } from '../../ports/processes.ts';
 import type { InvokeRequest, LoadRequest } from '../api.ts';
-import type { BackendCarrier, BackendEvents, RawOutcome } from '../backend.ts';
+import type { BackendCarrier, BackendEvents, BackendExit, RawOutcome } from '../backend.ts';
 import { FRAME, type Frame, FrameError, OUTCOME } from '../protocol/frames.ts';
 import { type HostFailure, type OutcomeTail, parseTail } from '../protocol/messages.ts';
 import type { AgentLink } from './agent-link.ts';
@@ -58,12 +58,12 @@ const CPU_PERIOD_US = 100_000;
 const NO_BYTES = Buffer.alloc(0);
 
 export class ContainerCarrier implements BackendCarrier {
-  readonly exited: Promise<ProcessExit>;
+  readonly exited: Promise<BackendExit>;
   readonly #parts: CarrierParts;
   readonly #calls: ContainerCalls;
   readonly #freezer: Freezer;
   readonly #output = new ContainerOutput();
-  #resolveExit: (exit: ProcessExit) => void = () => undefined;
+  #resolveExit: (exit: BackendExit) => void = () => undefined;
   #held: Held | null = null;
   #memoryMb: number;
   #memoryBefore: MemoryEvents | null = null;

@@ -47,9 +47,9 @@ const CPU_NS_PER_CALL = 1_000_000;
 
 export const fakeBackend = (options: FakeOptions): Backend => ({
   tier: 'isolate',
-  meter: 'isolate',
   confinement: { kind: 'none', summary: 'a fake: nothing runs', gaps: [] },
   capacity: options.capacity,
+  meter: 'isolate',
   provision: (events) =>
     new Promise((resolve, reject) => {
       const fails = options.failStart?.() ?? false;

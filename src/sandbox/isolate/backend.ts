@@ -25,9 +25,9 @@ export interface IsolateBackendOptions {
 
 export const isolateBackend = (options: IsolateBackendOptions): Backend => ({
   tier: 'isolate',
-  meter: 'isolate',
   confinement: options.jail.confinement,
   capacity: options.capacity,
+  meter: 'isolate',
   async provision(events, abandoned) {
     const hostOptions: HostOptions = { ...options.hostOptions, guestPath: options.jail.guestPath };
     const handle = await options.processes.spawn(options.jail.command(JSON.stringify(hostOptions)));
@@ -187,13 +187,16 @@ const outcomeOf = (frame: Frame, { resultMaxBytes, logMaxBytes }: AnswerLimits):
 /** A measure from a sandbox is a finite number that is not negative, or nothing. */
 const countOf = (value: number): number => (Number.isFinite(value) && value > 0 ? value : 0);
 
+/** A byte order mark is part of the text, as it was deployed. */
+const UTF8 = new TextDecoder('utf-8', { ignoreBOM: true });
 const ENCODED = new WeakMap<CodeFiles, Uint8Array>();
 
 /** The payload of a load frame; kept as long as the files are, because each fresh instance needs it again. */
 const encodeFiles = (files: CodeFiles): Uint8Array => {
   const known = ENCODED.get(files);
   if (known !== undefined) return known;
-  const encoded = Buffer.from(JSON.stringify([...files]), 'utf8');
+  const texts = [...files].map(([path, { bytes }]) => [path, UTF8.decode(bytes)]);
+  const encoded = Buffer.from(JSON.stringify(texts), 'utf8');
   ENCODED.set(files, encoded);
   return encoded;
 };
