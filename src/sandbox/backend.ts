@@ -33,6 +33,8 @@ export interface BackendExit extends ProcessExit {
 
 /** Every method returns at once and may be called on a carrier that has ended. */
 export interface BackendCarrier {
+  /** By what the machine knows it, where that is a name that operators can use; otherwise the guard names it. */
+  readonly id?: string;
   readonly exited: Promise<BackendExit>;
   boot(instance: number, memoryMb: number): void;
   load(instance: number, nonce: number, request: LoadRequest): void;

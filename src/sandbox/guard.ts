@@ -75,13 +75,13 @@ export const guardTier = (backend: Backend, options: GuardOptions): SandboxTier 
 };
 
 export class GuardedCarrier implements Carrier, BackendEvents {
-  readonly id: string;
   readonly capacity: number;
   readonly meter: Meter;
   readonly exited: Promise<CarrierExit>;
   readonly options: GuardOptions;
   readonly #instances = new Map<number, GuardedInstance>();
   readonly #calls = new Map<number, Call>();
+  #id: string;
   #raw: BackendCarrier | null = null;
   #resolveExit: (exit: CarrierExit) => void = () => undefined;
   #nextInstance = 1;
@@ -100,13 +100,17 @@ export class GuardedCarrier implements Carrier, BackendEvents {
   #usedNs = 0;
 
   constructor(id: string, backend: Pick<Backend, 'capacity' | 'meter'>, options: GuardOptions) {
-    this.id = id;
+    this.#id = id;
     this.capacity = backend.capacity;
     this.meter = backend.meter;
     this.options = options;
     this.exited = new Promise((resolve) => {
       this.#resolveExit = resolve;
     });
+  }
+
+  get id(): string {
+    return this.#id;
   }
 
   get ended(): boolean {
@@ -131,6 +135,7 @@ export class GuardedCarrier implements Carrier, BackendEvents {
       provisioned.then(cancel, cancel);
     });
     this.#raw = await Promise.race([provisioned, timeout]);
+    this.#id = this.#raw.id ?? this.#id;
     this.#baselineBytes = this.#raw.usage()?.residentBytes ?? null;
     void this.#raw.exited.then((exit) => this.#died(exit));
   }

@@ -2,7 +2,7 @@ import { systemClock } from '../../src/ports/clock.ts';
 import { systemProcesses } from '../../src/ports/processes.ts';
 import { systemRandom } from '../../src/ports/random.ts';
 import { createIsolateTier } from '../../src/sandbox/isolate/tier.ts';
-import { sandboxContract } from './sandbox.suite.ts';
+import { ISOLATE_DIALECT, sandboxContract } from './sandbox.suite.ts';
 
 sandboxContract('isolate', async () => ({
   tier: await createIsolateTier({
@@ -11,5 +11,6 @@ sandboxContract('isolate', async () => ({
     watchdog: { intervalMs: 20, slackMb: 96, maxMb: 1_024 },
     ...{ eventMaxBytes: 1_000_000, resultMaxBytes: 1_000_000, codeMaxBytes: 1_000_000, logMaxBytes: 10_000 },
   }),
+  dialect: ISOLATE_DIALECT,
   settle: (promise) => promise,
 }));

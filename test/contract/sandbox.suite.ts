@@ -2,45 +2,64 @@
  * What every tier of sandboxes promises, as one suite; `sandbox.test.ts` runs it against each of them.
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { textFiles } from '../../src/core/spec.ts';
+import { type Runtime, textFiles } from '../../src/core/spec.ts';
 import type { Carrier, Instance, InvokeRequest, LoadRequest, SandboxTier } from '../../src/sandbox/api.ts';
 import type { Behaviour } from '../../src/sandbox/fake/backend.ts';
 
 export interface Subject {
   readonly tier: SandboxTier;
+  readonly dialect: Dialect;
   /** Lets time pass until the promise settles: the manual clock is turned, the system's goes by itself. */
   settle<Value>(promise: Promise<Value>): Promise<Value>;
+  /** Makes a sandbox deaf in which no function can do that itself; absent where the behaviour `stuck` does. */
+  deafen?(carrier: Carrier): Promise<void>;
 }
 
-/** The same behaviours as the fake's, in JavaScript. */
-const SOURCES: Readonly<Record<Behaviour, string>> = {
-  echo: 'exports.handler = (event) => event;',
-  sleep: 'exports.handler = (event) => new Promise((resolve) => setTimeout(resolve, event.ms, event));',
-  throw: 'exports.handler = () => { throw new Error("boom"); };',
-  loop: 'exports.handler = () => { for (;;); };',
-  // A thrown value whose name never comes: copying it out spins where no termination reaches.
-  stuck:
-    'exports.handler = () => { (async () => { throw new (class Spin extends Error { get name() { for (;;); } })(); })(); return new Promise(() => {}); };',
-  crash: 'exports.handler = () => "a".repeat(2 ** 29 - 24).split("");',
-  exhaust: 'exports.handler = () => { const map = new Map(); for (let i = 0; ; i += 1) map.set(i, { i }); };',
-  broken: 'throw new Error("boom");',
-  'endless-load': 'for (;;);',
+/** What a function looks like in a tier. */
+export interface Dialect {
+  readonly runtime: Runtime;
+  readonly path: string;
+  readonly memoryMb: number;
+  readonly sources: Readonly<Record<Behaviour, string>>;
+  /** What a function breaks is its own process, which the carrier outlives. */
+  readonly carrierSurvives: boolean;
+  digestOf(behaviour: Behaviour): string;
+}
+
+/** The same behaviours as the fake's, in JavaScript for isolates. */
+export const ISOLATE_DIALECT: Dialect = {
+  runtime: 'isolate',
+  path: 'index.js',
+  memoryMb: 32,
+  carrierSurvives: false,
+  digestOf: (behaviour) => behaviour,
+  sources: {
+    echo: 'exports.handler = (event) => event;',
+    sleep: 'exports.handler = (event) => new Promise((resolve) => setTimeout(resolve, event.ms, event));',
+    throw: 'exports.handler = () => { throw new Error("boom"); };',
+    loop: 'exports.handler = () => { for (;;); };',
+    // A thrown value whose name never comes: copying it out spins where no termination reaches.
+    stuck:
+      'exports.handler = () => { (async () => { throw new (class Spin extends Error { get name() { for (;;); } })(); })(); return new Promise(() => {}); };',
+    crash: 'exports.handler = () => "a".repeat(2 ** 29 - 24).split("");',
+    exhaust: 'exports.handler = () => { const map = new Map(); for (let i = 0; ; i += 1) map.set(i, { i }); };',
+    broken: 'throw new Error("boom");',
+    'endless-load': 'for (;;);',
+  },
 };
 
-const MEMORY_MB = 32;
-
-const loadRequest = (behaviour: Behaviour, initTimeoutMs = 5_000): LoadRequest => ({
+const loadRequest = (dialect: Dialect, behaviour: Behaviour, initTimeoutMs = 5_000): LoadRequest => ({
   functionName: 'f',
   functionVersion: '$LATEST',
-  codeDigest: behaviour,
-  files: textFiles({ 'index.js': SOURCES[behaviour] }),
-  runtime: 'isolate',
+  codeDigest: dialect.digestOf(behaviour),
+  files: textFiles({ [dialect.path]: dialect.sources[behaviour] }),
+  runtime: dialect.runtime,
   handler: 'index.handler',
-  entry: { path: 'index.js', exportName: 'handler' },
+  entry: { path: dialect.path, exportName: 'handler' },
   initializer: null,
   initializerEntry: null,
   env: {},
-  memoryMb: MEMORY_MB,
+  memoryMb: dialect.memoryMb,
   initTimeoutMs,
   resultMaxBytes: 1_000_000,
   logMaxBytes: 10_000,
@@ -67,12 +86,26 @@ export const sandboxContract = (name: string, create: () => Promise<Subject>): v
     });
 
     const provision = (): Promise<Carrier> => subject.settle(subject.tier.provision());
-    const booted = async (carrier: Carrier): Promise<Instance> => subject.settle(carrier.boot(MEMORY_MB));
+    const booted = async (carrier: Carrier): Promise<Instance> => subject.settle(carrier.boot(subject.dialect.memoryMb));
+    /** Where a neighbour lives: in the same carrier, or in one of its own where each holds one instance. */
+    const beside = (carrier: Carrier): Promise<Carrier> =>
+      carrier.capacity > 1 ? Promise.resolve(carrier) : provision();
     const loaded = async (carrier: Carrier, behaviour: Behaviour): Promise<Instance> => {
       const instance = await booted(carrier);
-      const outcome = await subject.settle(instance.load(loadRequest(behaviour)));
+      const outcome = await subject.settle(instance.load(loadRequest(subject.dialect, behaviour)));
       expect(outcome.failure).toBeNull();
       return instance;
+    };
+
+    /** The carrier ended with what broke in it, or outlived it and holds the next instance. */
+    const endedBy = async (carrier: Carrier, instance: Instance): Promise<void> => {
+      if (subject.dialect.carrierSurvives) {
+        await subject.settle(instance.gone);
+        expect(carrier.ended).toBe(false);
+        const next = await loaded(carrier, 'echo');
+        expect(text((await subject.settle(next.invoke(invokeRequest([2])))).resultJson)).toBe('[2]');
+        carrier.kill('idle');
+      } else expect((await subject.settle(carrier.exited)).suspects).toEqual([instance]);
     };
 
     it('loads code and returns what the handler returned, byte for byte', async () => {
@@ -91,7 +124,7 @@ export const sandboxContract = (name: string, create: () => Promise<Subject>): v
     it('takes an invocation right behind the load', async () => {
       const carrier = await provision();
       const instance = await booted(carrier);
-      const loading = instance.load(loadRequest('echo'));
+      const loading = instance.load(loadRequest(subject.dialect, 'echo'));
       const invoking = instance.invoke(invokeRequest({ a: 1 }));
       const [load, outcome] = await subject.settle(Promise.all([loading, invoking]));
       expect(load.failure).toBeNull();
@@ -128,7 +161,7 @@ export const sandboxContract = (name: string, create: () => Promise<Subject>): v
     it('reports code that fails to load, and ends the instance', async () => {
       const carrier = await provision();
       const instance = await booted(carrier);
-      const outcome = await subject.settle(instance.load(loadRequest('broken')));
+      const outcome = await subject.settle(instance.load(loadRequest(subject.dialect, 'broken')));
       expect(outcome.failure?.code).toBe('init_error');
       expect(outcome.failure?.error?.message).toBe('boom');
       expect(instance.ended).toBe(true);
@@ -139,7 +172,7 @@ export const sandboxContract = (name: string, create: () => Promise<Subject>): v
     it('stops code that does not end loading', async () => {
       const carrier = await provision();
       const instance = await booted(carrier);
-      const outcome = await subject.settle(instance.load(loadRequest('endless-load', 100)));
+      const outcome = await subject.settle(instance.load(loadRequest(subject.dialect, 'endless-load', 100)));
       expect(outcome.failure?.code).toBe('init_timeout');
       expect(outcome.failure?.limit).toMatchObject({ kind: 'initTimeoutMs', configured: 100 });
       expect(instance.ended).toBe(true);
@@ -148,7 +181,7 @@ export const sandboxContract = (name: string, create: () => Promise<Subject>): v
 
     it('stops a loop at its deadline and leaves the neighbour in the carrier alone', async () => {
       const carrier = await provision();
-      const neighbour = await loaded(carrier, 'echo');
+      const neighbour = await loaded(await beside(carrier), 'echo');
       const instance = await loaded(carrier, 'loop');
       const outcome = await subject.settle(instance.invoke(invokeRequest({}, 100)));
       expect(outcome.failure?.code).toBe('function_timeout');
@@ -160,36 +193,43 @@ export const sandboxContract = (name: string, create: () => Promise<Subject>): v
 
     it('kills the carrier of what cannot be stopped, and names it alone as the cause', async () => {
       const carrier = await provision();
-      const neighbour = await loaded(carrier, 'sleep');
+      const home = await beside(carrier);
+      const neighbour = await loaded(home, 'sleep');
       const instance = await loaded(carrier, 'stuck');
       const waiting = neighbour.invoke(invokeRequest({ ms: 60_000 }, 90_000));
-      const outcome = await subject.settle(instance.invoke(invokeRequest({}, 100)));
-      expect(outcome.failure?.code).toBe('function_timeout');
-      expect((await subject.settle(waiting)).failure?.code).toBe('sandbox_lost');
+      const running = instance.invoke(invokeRequest({}, 100));
+      await subject.deafen?.(carrier);
+      expect((await subject.settle(running)).failure?.code).toBe('function_timeout');
       const exit = await subject.settle(carrier.exited);
       expect(exit.cause).toBe('unresponsive');
       expect(exit.suspects).toEqual([instance]);
+      // Who lived in the same carrier went with it; who did not has to be ended.
+      home.kill('idle');
+      expect((await subject.settle(waiting)).failure?.code).toBe('sandbox_lost');
     });
 
     it('blames a crash on the one that ran alone, and not on who only waited', async () => {
       const carrier = await provision();
-      const neighbour = await loaded(carrier, 'sleep');
+      const home = await beside(carrier);
+      const neighbour = await loaded(home, 'sleep');
       const instance = await loaded(carrier, 'crash');
       const waiting = neighbour.invoke(invokeRequest({ ms: 60_000 }, 90_000));
       await subject.settle(neighbour.invoke(invokeRequest({ ms: 1 })));
       const outcome = await subject.settle(instance.invoke(invokeRequest({})));
       expect(['sandbox_exited', 'memory_limit']).toContain(outcome.failure?.code);
+      expect(instance.ended).toBe(true);
+      await endedBy(carrier, instance);
+      home.kill('idle');
       expect((await subject.settle(waiting)).failure?.code).toBe('sandbox_lost');
-      expect((await subject.settle(carrier.exited)).suspects).toEqual([instance]);
     });
 
-    it('calls it the memory limit when the engine runs out', async () => {
+    it('calls it the memory limit when memory runs out', async () => {
       const carrier = await provision();
       const instance = await loaded(carrier, 'exhaust');
       const outcome = await subject.settle(instance.invoke(invokeRequest({}, 30_000)));
       expect(outcome.failure?.code).toBe('memory_limit');
-      carrier.kill('idle');
-      expect((await subject.settle(carrier.exited)).suspects).toEqual([instance]);
+      if (!subject.dialect.carrierSurvives) carrier.kill('idle');
+      await endedBy(carrier, instance);
     });
 
     it('settles every call at once after dispose and after kill, any number of times', async () => {
@@ -206,7 +246,7 @@ export const sandboxContract = (name: string, create: () => Promise<Subject>): v
       expect((await subject.settle(waiting)).failure?.code).toBe('sandbox_lost');
       expect((await subject.settle(carrier.exited)).cause).toBe('evicted');
       await subject.settle(other.dispose());
-      await expect(subject.settle(carrier.boot(MEMORY_MB))).rejects.toMatchObject({ code: 'start_failed' });
+      await expect(subject.settle(carrier.boot(subject.dialect.memoryMb))).rejects.toMatchObject({ code: 'start_failed' });
     });
   });
 };

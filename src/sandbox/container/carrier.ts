@@ -57,7 +57,11 @@ const NS_PER_MS = 1e6;
 const CPU_PERIOD_US = 100_000;
 const NO_BYTES = Buffer.alloc(0);
 
+/** So many characters of a container's id are what the engine's own tools show. */
+const SHORT_ID_CHARS = 12;
+
 export class ContainerCarrier implements BackendCarrier {
+  readonly id: string;
   readonly exited: Promise<BackendExit>;
   readonly #parts: CarrierParts;
   readonly #calls: ContainerCalls;
@@ -73,6 +77,7 @@ export class ContainerCarrier implements BackendCarrier {
 
   constructor(parts: CarrierParts) {
     this.#parts = parts;
+    this.id = parts.containerId.slice(0, SHORT_ID_CHARS);
     this.#memoryMb = parts.memoryMb;
     this.#calls = new ContainerCalls(parts.meter, parts.clock, (call) => this.#overBudget(call));
     this.#freezer = new Freezer({

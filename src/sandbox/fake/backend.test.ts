@@ -1,4 +1,4 @@
-import { sandboxContract } from '../../../test/contract/sandbox.suite.ts';
+import { ISOLATE_DIALECT, sandboxContract } from '../../../test/contract/sandbox.suite.ts';
 import { ManualClock } from '../../ports/manual-clock.ts';
 import { seededRandom } from '../../ports/random.ts';
 import { guardTier } from '../guard.ts';
@@ -10,6 +10,7 @@ sandboxContract('fake', async () => {
   const options = { clock, random: seededRandom(1), startTimeoutMs: 1_000, killGraceMs: 50, watchdog: null };
   return {
     tier: guardTier(backend, options),
+    dialect: ISOLATE_DIALECT,
     async settle(promise) {
       let settled = false;
       const done = (): void => {
