@@ -1,0 +1,35 @@
+/**
+ * The calls that the server waits for an answer to. Owns the table of one instance.
+ */
+#include "calls.h"
+
+bool calls_open(struct calls *calls, enum call_kind kind, uint64_t nonce) {
+    if (calls->count == OPEN_CALLS_MAX) return false;
+    for (size_t i = 0; i < calls->count; i++) {
+        if (calls->open[i].nonce == nonce) return false;
+    }
+    calls->open[calls->count++] = (struct call){.nonce = nonce, .kind = kind};
+    return true;
+}
+
+bool calls_is_open(const struct calls *calls, enum call_kind kind, uint64_t nonce) {
+    for (size_t i = 0; i < calls->count; i++) {
+        if (calls->open[i].nonce == nonce) return calls->open[i].kind == kind;
+    }
+    return false;
+}
+
+void calls_close(struct calls *calls, uint64_t nonce) {
+    for (size_t i = 0; i < calls->count; i++) {
+        if (calls->open[i].nonce != nonce) continue;
+        calls->open[i] = calls->open[--calls->count];
+        return;
+    }
+}
+
+bool calls_any(const struct calls *calls, enum call_kind kind) {
+    for (size_t i = 0; i < calls->count; i++) {
+        if (calls->open[i].kind == kind) return true;
+    }
+    return false;
+}
