@@ -34,7 +34,7 @@ const start = (maxConnections = 100): void => {
         ...{ requestTimeoutMs: 30_000, headersTimeoutMs: 10_000 },
         ...{ maxConnections, maxBodyBytesInFlight: BUDGET },
       },
-      limits: { eventMaxBytes: 400_000, codeMaxBytes: 1_000 },
+      limits: { eventMaxBytes: 400_000, codeMaxBytes: 1_000, containerCodeMaxBytes: 1_000 },
     },
     logger: pino({ level: 'silent' }),
   });

@@ -13,7 +13,7 @@ const SETTINGS = {
     ...{ requestTimeoutMs: 30_000, headersTimeoutMs: 10_000 },
     ...{ maxConnections: 100, maxBodyBytesInFlight: 1_000_000 },
   },
-  limits: { eventMaxBytes: 1_000, codeMaxBytes: 3_000 },
+  limits: { eventMaxBytes: 1_000, codeMaxBytes: 3_000, containerCodeMaxBytes: 3_000 },
 };
 
 const open: FastifyInstance[] = [];

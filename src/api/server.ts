@@ -91,9 +91,11 @@ export const createServer = ({ executor, config, logger }: ServerOptions): Fasti
     }
   });
 
+  // Which of the two holds is known only when the runtime has been read.
+  const codeMaxBytes = Math.max(config.limits.codeMaxBytes, config.limits.containerCodeMaxBytes);
   app.addSchema(PROBLEM_SCHEMA);
   registerOpenApi(app);
-  void app.register(functionRoutes, { executor, codeMaxBytes: config.limits.codeMaxBytes });
+  void app.register(functionRoutes, { executor, codeMaxBytes });
   void app.register(invocationRoutes, { executor, eventMaxBytes: config.limits.eventMaxBytes });
   void app.register(poolRoutes, { executor });
   void app.register(operationRoutes, { executor });

@@ -14,5 +14,6 @@ export interface ServerSettings {
   readonly limits: {
     readonly eventMaxBytes: number;
     readonly codeMaxBytes: number;
+    readonly containerCodeMaxBytes: number;
   };
 }

@@ -28,6 +28,7 @@ describe('loadConfig', () => {
       eventMaxBytes: 6_291_456,
       resultMaxBytes: 6_291_456,
       codeMaxBytes: 5_242_880,
+      containerCodeMaxBytes: 67_108_864,
       logMaxBytes: 65_536,
     });
     expect(config.dataDir).toBe('./data');
@@ -54,6 +55,14 @@ describe('loadConfig', () => {
     expect(config.server).toMatchObject({ host: '::1', port: 0 });
     expect(config.log.level).toBe('silent');
     expect(seen).toEqual(['/c.json']);
+  });
+
+  it('finds the engine where DOCKER_HOST says, as every client of Docker does', () => {
+    expect(loadConfig().container).toMatchObject({ mode: 'auto', engineHost: '', ociRuntime: '' });
+    const env = { DOCKER_HOST: 'unix:///run/d.sock', STRATA_CONTAINER_OCI_RUNTIME: 'runsc' };
+    expect(loadConfig({ env }).container).toMatchObject({
+      ...{ engineHost: 'unix:///run/d.sock', ociRuntime: 'runsc' },
+    });
   });
 
   it('freezes the result all the way down', () => {
@@ -146,7 +155,7 @@ describe('loadConfig', () => {
 describe('keysOf', () => {
   it('gives every key its own environment name and a default within its bounds', () => {
     expect(new Set(CONFIG_KEYS.map((key) => key.env)).size).toBe(CONFIG_KEYS.length);
-    for (const key of CONFIG_KEYS) expect(key.env).toMatch(/^STRATA_[A-Z0-9_]+$/);
+    for (const key of CONFIG_KEYS) expect(key.env).toMatch(/^STRATA_[A-Z0-9_]+$|^DOCKER_HOST$/);
     expect(CONFIG_KEYS.find((key) => key.path === 'limits.eventMaxBytes')?.env).toBe(
       'STRATA_LIMITS_EVENT_MAX_BYTES',
     );

@@ -12,7 +12,7 @@ import { CONFIG_KEYS, type Config, type ConfigKey, type ConfigOverrides } from '
 export type { Config, ConfigOverrides } from './schema.ts';
 
 export interface ConfigSources {
-  /** The environment of the process; only names that start with `STRATA_` are looked at. */
+  /** The environment of the process; only the names that `docs/config.md` lists are looked at. */
   readonly env?: Readonly<Record<string, string | undefined>>;
   /** Path of a JSON file; the variable STRATA_CONFIG names one when this is absent. */
   readonly file?: string | undefined;
@@ -73,6 +73,7 @@ const AT_MOST: readonly (readonly [string, string])[] = [
   ['isolate.pristineHosts', 'isolate.maxHosts'],
   ['isolate.runtimesPerHost', 'isolate.maxInstancesPerHost'],
   ['isolate.spareRuntimes', 'isolate.maxInstancesPerHost'],
+  ['container.pristine', 'container.maxContainers'],
 ];
 
 const readUtf8 = (path: string): string => readFileSync(path, 'utf8');

@@ -4,7 +4,7 @@
  * Owns their wording. Never touches the disk; `scripts/docs.ts` writes and checks the files.
  */
 import { ERROR_CATALOGUE, type ErrorRow } from '../core/errors.ts';
-import { type Bound, SPEC_BOUNDS } from '../core/limits.ts';
+import { type Bound, MEMORY_BOUNDS, SPEC_BOUNDS } from '../core/limits.ts';
 import { allowed } from './config.ts';
 import { CONFIG_KEYS, CONFIG_SCHEMA, type ConfigKey } from './schema.ts';
 
@@ -37,7 +37,15 @@ export const renderConfigDocs = (): string => {
     '',
     'These hold for every deployed function, and no configuration raises them.',
     '',
-    ...table(['field', 'default', 'least', 'most'], Object.entries(SPEC_BOUNDS).map(boundRow)),
+    ...table(
+      ['field', 'default', 'least', 'most'],
+      [
+        ...Object.entries(MEMORY_BOUNDS).map(([runtime, bound]) =>
+          boundRow(['memoryMb', bound], ` with the runtime \`${runtime}\``),
+        ),
+        ...Object.entries(OTHER_BOUNDS).map((entry) => boundRow(entry)),
+      ],
+    ),
   );
 };
 
@@ -67,13 +75,15 @@ export const renderErrorDocs = (): string =>
 const configRow = (key: ConfigKey): string[] => [
   `\`${key.path}\``,
   `\`${key.env}\``,
-  `\`${key.default}\``,
+  key.default === '' ? 'empty' : `\`${key.default}\``,
   allowed(key),
   key.secret ? `${key.description} Never printed.` : key.description,
 ];
 
-const boundRow = ([field, bound]: [string, Bound]): string[] => [
-  `\`${field}\``,
+const { memoryMb: _memory, ...OTHER_BOUNDS } = SPEC_BOUNDS;
+
+const boundRow = ([field, bound]: [string, Bound], when = ''): string[] => [
+  `\`${field}\`${when}`,
   String(bound.default),
   String(bound.min),
   String(bound.max),

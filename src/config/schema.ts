@@ -5,7 +5,7 @@
  * `docs/config.md` is generated from here. Invariant: every number has a lower and an upper bound.
  */
 import { type Static, type TSchema, Type } from 'typebox';
-import { SPEC_BOUNDS } from '../core/limits.ts';
+import { CONTAINER_CODE_MAX_BYTES, MEMORY_BOUNDS } from '../core/limits.ts';
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
@@ -27,6 +27,10 @@ const whole = (
 
 const text = (defaultValue: string, description: string, options: KeyOptions = {}) =>
   Type.String({ ...options, default: defaultValue, minLength: 1, maxLength: 1024, description });
+
+/** Like `text`, where the empty text says that nothing was chosen. */
+const optionalText = (description: string, options: KeyOptions = {}) =>
+  Type.String({ ...options, default: '', minLength: 0, maxLength: 1024, description });
 
 const choice = <const Values extends string[]>(
   values: readonly [...Values],
@@ -89,7 +93,14 @@ export const CONFIG_SCHEMA = group('The configuration of Strata.', {
     codeMaxBytes: whole(
       5 * MIB,
       [1, 64 * MIB],
-      'The code of one function, unpacked, and its archive; more is refused with `payload_too_large`.',
+      'The code of one function of the runtime `isolate`, unpacked, and its archive; more is refused with ' +
+        '`payload_too_large`.',
+    ),
+    containerCodeMaxBytes: whole(
+      64 * MIB,
+      [1, CONTAINER_CODE_MAX_BYTES],
+      'The same for functions of the runtimes `nodejs24`, `python3` and `provided`. A deployment takes several ' +
+        'times as much memory while it is read.',
     ),
     logMaxBytes: whole(
       64 * KIB,
@@ -163,9 +174,90 @@ export const CONFIG_SCHEMA = group('The configuration of Strata.', {
     watchdogIntervalMs: whole(20, [1, 10_000], 'How often the memory of busy hosts is read.'),
     sweepIntervalMs: whole(1_000, [10, 600_000], 'How often the pool looks for what has been idle too long.'),
     runtimeMemoryMb: whole(
-      SPEC_BOUNDS.memoryMb.default,
-      [SPEC_BOUNDS.memoryMb.min, SPEC_BOUNDS.memoryMb.max],
+      MEMORY_BOUNDS.isolate.default,
+      [MEMORY_BOUNDS.isolate.min, MEMORY_BOUNDS.isolate.max],
       'The memory size for which isolates are booted ahead; other sizes boot when they are needed.',
+    ),
+  }),
+  container: group('The container tier: Docker containers, of which each holds one instance of a function.', {
+    mode: choice(
+      ['auto', 'off', 'required'],
+      'auto',
+      'Whether the runtimes `nodejs24`, `python3` and `provided` are served: `auto` serves those whose image is ' +
+        'there when a Docker engine answers, `off` none, `required` refuses to start without an engine.',
+    ),
+    engineHost: optionalText(
+      "Where the Docker engine listens, such as `unix:///run/docker.sock`; empty for the client's own default.",
+      { env: 'DOCKER_HOST' },
+    ),
+    ociRuntime: optionalText(
+      "The OCI runtime that runs containers, such as `runsc`; empty for the engine's default.",
+    ),
+    pristine: whole(
+      1,
+      [0, 20],
+      'Containers kept ready that no tenant has used, for each runtime whose image is there, each with the runtime ' +
+        'booted in it.',
+    ),
+    maxContainers: whole(
+      20,
+      [1, 1_000],
+      'Containers at once for each runtime; when all are taken, invocations wait.',
+    ),
+    startParallelism: whole(2, [1, 64], 'Containers of a runtime that may be starting at the same time.'),
+    refillPerSecond: whole(
+      5,
+      [1, 1_000],
+      'Containers of a runtime that may be started ahead in a second; those that an invocation waits for are not ' +
+        'held back.',
+    ),
+    startTimeoutMs: whole(
+      30_000,
+      [100, 600_000],
+      'A container that is not up after this is killed, and its start fails with `start_failed`.',
+    ),
+    killGraceMs: whole(
+      1_000,
+      [0, 60_000],
+      'Between asking a container to stop a function and killing the container.',
+    ),
+    freezeAfterMs: whole(
+      50,
+      [0, 3_600_000],
+      'A loaded instance that is idle for so long is frozen until its next invocation; 0 freezes none.',
+    ),
+    runtimeIdleMs: whole(
+      60_000,
+      [100, 86_400_000],
+      "After this long unused, a runtime that is booted in a tenant's container is dropped.",
+    ),
+    containerIdleMs: whole(
+      300_000,
+      [100, 86_400_000],
+      "After this long without a loaded function, a tenant's container is removed.",
+    ),
+    sweepIntervalMs: whole(1_000, [10, 600_000], 'How often the pool looks for what has been idle too long.'),
+    pidsMax: whole(64, [8, 4_096], 'Processes and threads in one container.'),
+    tmpMb: whole(64, [1, 10_240], 'The size of `/tmp` in a container; what is in it counts as memory.'),
+    memoryMb: whole(
+      128,
+      [64, 10_240],
+      'The memory with which containers are made; each gets what its function asks for when that is loaded.',
+    ),
+    fullCpuMb: whole(
+      1_769,
+      [128, 10_240],
+      'A function may use `memoryMb / fullCpuMb` vCPUs, at least one and at most those of the machine.',
+    ),
+    metering: choice(
+      ['auto', 'cgroup', 'stats'],
+      'auto',
+      "Where CPU time and memory are read: the container's cgroup, which must be on this machine, or the engine's " +
+        'statistics, which are coarser; `auto` takes the cgroup where it can be read.',
+    ),
+    runDir: optionalText(
+      "The folder for the sockets that containers connect to; empty for one of the system's temporary folder. An " +
+        'engine elsewhere must see it under the same path.',
     ),
   }),
   records: group('What is remembered of past invocations, in memory.', {

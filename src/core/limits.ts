@@ -3,6 +3,7 @@
  *
  * Owns numbers only. Every bound is finite; the API's schema, the registry and `docs/config.md` read them here.
  */
+import type { Runtime } from './spec.ts';
 
 export interface Bound {
   readonly min: number;
@@ -11,7 +12,7 @@ export interface Bound {
 }
 
 export const SPEC_BOUNDS = {
-  memoryMb: { min: 16, max: 1024, default: 128 },
+  memoryMb: { min: 16, max: 10_240, default: 128 },
   timeoutMs: { min: 1, max: 900_000, default: 3_000 },
   cpuMs: { min: 1, max: 900_000, default: 1_000 },
   concurrency: { min: 1, max: 200, default: 1 },
@@ -21,6 +22,14 @@ export const SPEC_BOUNDS = {
   idleTimeoutMs: { min: 100, max: 3_600_000, default: 600_000 },
 } as const satisfies Record<string, Bound>;
 
+/** What the memory of a function may be with each runtime: less does not carry its language, more an isolate cannot use. */
+export const MEMORY_BOUNDS: Readonly<Record<Runtime, Bound>> = {
+  isolate: { min: 16, max: 1_024, default: 128 },
+  nodejs24: { min: 64, max: 10_240, default: 128 },
+  python3: { min: 32, max: 10_240, default: 128 },
+  provided: { min: 16, max: 10_240, default: 128 },
+};
+
 /** Names of functions: a letter or digit, then letters, digits, `-` and `_`; 64 at most. */
 export const FUNCTION_NAME_PATTERN = '^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$';
 /** Names of tenants: the same alphabet. */
@@ -29,7 +38,12 @@ export const TENANT_NAME_PATTERN = '^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$';
 export const HANDLER_PATTERN = '^(?:[A-Za-z0-9_-]+/)*[A-Za-z0-9_.-]+\\.[A-Za-z_$][A-Za-z0-9_$]*$';
 export const HANDLER_MAX_LENGTH = 256;
 
+/** Files of an isolate's code, and of any code that is not uploaded as an archive. */
 export const CODE_MAX_FILES = 1_000;
+/** Entries of an archive for a container runtime, folders included: a tree of npm packages has thousands. */
+export const CONTAINER_CODE_MAX_FILES = 20_000;
+/** What `limits.containerCodeMaxBytes` may be raised to. */
+export const CONTAINER_CODE_MAX_BYTES = 262_144_000;
 export const CODE_PATH_MAX_LENGTH = 256;
 /** An archive may unpack to at most this many times its own size, and never past the code limit. */
 export const ZIP_MAX_RATIO = 100;

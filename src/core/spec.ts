@@ -5,7 +5,8 @@
  */
 
 export type Tier = 'isolate' | 'container';
-export type Runtime = 'isolate' | 'nodejs24' | 'python3' | 'provided';
+export const RUNTIMES = ['isolate', 'nodejs24', 'python3', 'provided'] as const;
+export type Runtime = (typeof RUNTIMES)[number];
 export type ProcessModel = 'resident' | 'ephemeral';
 
 /** The code as it is uploaded: one file, several, or an archive. Exactly one key is present. */
@@ -100,5 +101,9 @@ export const textFile = (path: string, text: string): CodeFile => ({
   bytes: new TextEncoder().encode(text),
   executable: path === BOOTSTRAP,
 });
+
+/** The runtimes of the container tier. */
+export type ContainerRuntime = Exclude<Runtime, 'isolate'>;
+export const CONTAINER_RUNTIMES = ['nodejs24', 'python3', 'provided'] as const satisfies ContainerRuntime[];
 
 export const tierOf = (runtime: Runtime): Tier => (runtime === 'isolate' ? 'isolate' : 'container');

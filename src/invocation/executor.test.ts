@@ -36,7 +36,7 @@ const open = async (resultJson: string | null = null, maxLengthPerFunction = 10)
   const random = seededRandom(3);
   const registry = await openRegistry({
     ...{ dataDir: ':memory:', clock, random },
-    limits: { codeMaxBytes: 1_000 },
+    limits: { codeMaxBytes: 1_000, containerCodeMaxBytes: 10_000 },
   });
   const scheduler = new Scheduler(clock, { maxLength: 10, maxLengthPerFunction, timeoutMs: 1_000 });
   const tier = guardTier(backendOf(clock, resultJson), {

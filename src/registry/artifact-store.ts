@@ -1,32 +1,18 @@
 /**
  * The code of functions, content-addressed: on disk, or in memory.
  *
- * Owns the encoding of files as an artifact and its digest. Never knows which function uses which artifact.
+ * Owns where artifacts are and what of them is kept in memory. Never knows which function uses which artifact.
  * Invariants: what is loaded has the digest it was asked for by; an artifact is complete under its name or not there
  * at all, because it is written beside and renamed.
  */
-import { createHash } from 'node:crypto';
 import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { StrataError } from '../core/errors.ts';
-import { type CodeFiles, textFile } from '../core/spec.ts';
+import type { CodeFiles } from '../core/spec.ts';
 import type { Random } from '../ports/random.ts';
+import { type Artifact, decodeArtifact, digestOf } from './artifact-format.ts';
 import { storageError } from './storage-errors.ts';
-
-/** Files as they are stored. */
-export interface Artifact {
-  /** SHA-256 of the bytes, lower-case hex. */
-  readonly digest: string;
-  readonly bytes: Buffer;
-}
-
-/** One encoding for one set of files: sorted by path, so that equal code has an equal digest. */
-export const encodeArtifact = (files: CodeFiles): Artifact => {
-  const texts = [...files].map(([path, file]) => [path, Buffer.from(file.bytes).toString('utf8')] as const);
-  const bytes = Buffer.from(JSON.stringify(texts.sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0))));
-  return { digest: digestOf(bytes), bytes };
-};
 
 export interface ArtifactStore {
   /**
@@ -67,7 +53,7 @@ export const openArtifactStore = (options: ArtifactOptions): ArtifactStore => {
       const cached = cache.get(digest);
       if (cached !== undefined) return cached;
       const bytes = await readStored(pathOf(digest), digest);
-      const files = decode(bytes);
+      const files = decodeArtifact(bytes);
       cache.add(digest, files, bytes.length);
       return files;
     },
@@ -94,7 +80,7 @@ export const openMemoryArtifactStore = (): ArtifactStore => {
   const artifacts = new Map<string, CodeFiles>();
   return {
     async put({ digest, bytes }) {
-      artifacts.set(digest, decode(bytes));
+      artifacts.set(digest, decodeArtifact(bytes));
     },
     async load(digest) {
       return artifacts.get(digest) ?? lost(digest, 'it is not there');
@@ -146,19 +132,9 @@ class ArtifactCache {
   }
 }
 
-const decode = (bytes: Buffer): CodeFiles =>
-  new Map(
-    (JSON.parse(bytes.toString('utf8')) as readonly (readonly [string, string])[]).map(([path, text]) => [
-      path,
-      textFile(path, text),
-    ]),
-  );
-
-const digestOf = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex');
-
 const isStored = async (path: string, digest: string): Promise<boolean> => {
   try {
-    return digestOf(await readFile(path)) === digest;
+    return (await digestOf(await readFile(path))) === digest;
   } catch {
     return false;
   }
@@ -171,7 +147,7 @@ const readStored = async (path: string, digest: string): Promise<Buffer> => {
   } catch (cause) {
     return lost(digest, `${path} cannot be read`, cause);
   }
-  const found = digestOf(bytes);
+  const found = await digestOf(bytes);
   return found === digest ? bytes : lost(digest, `${path} has the digest ${found}`);
 };
 

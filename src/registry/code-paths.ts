@@ -5,7 +5,7 @@
  * that passes is relative, in NFC, has no segment `.` or `..`, and means the same file on every file system.
  */
 import { StrataError } from '../core/errors.ts';
-import { CODE_MAX_FILES, CODE_PATH_MAX_LENGTH } from '../core/limits.ts';
+import { CODE_PATH_MAX_LENGTH } from '../core/limits.ts';
 import { FORBIDDEN_KEYS, shown } from './spec-errors.ts';
 
 /**
@@ -33,8 +33,13 @@ export const normalPath = (path: string): string => {
 
 /** Collects paths and refuses two that one file system could take for the same. */
 export class PathSet {
+  readonly #maxFiles: number;
   readonly #files = new Map<string, string>();
   readonly #folders = new Map<string, string>();
+
+  constructor(maxFiles: number) {
+    this.#maxFiles = maxFiles;
+  }
 
   /** @throws StrataError `code_invalid` for a collision, or for more files than are allowed. */
   addFile(path: string): void {
@@ -42,8 +47,8 @@ export class PathSet {
     const other = this.#files.get(key) ?? this.#folders.get(key);
     if (other !== undefined) refuse(path, `collides with ${shown(other)}; keep one of them`);
     this.#files.set(key, path);
-    if (this.#files.size > CODE_MAX_FILES) {
-      throw new StrataError('code_invalid', `code: has more than ${CODE_MAX_FILES} files; bundle them.`);
+    if (this.#files.size > this.#maxFiles) {
+      throw new StrataError('code_invalid', `code: has more than ${this.#maxFiles} files; bundle them.`);
     }
     this.#addFolders(path);
   }

@@ -2,11 +2,13 @@
  * Turns an upload into the files of a function.
  *
  * Owns the limits on code and the rule which file a handler means. Never stores and never evaluates anything.
- * Invariants: what comes out is within the code limit, valid Unicode, under safe paths, and holds the handler's file.
+ * Invariants: what comes out is within the code limit, under safe paths, and holds the handler's file; for isolates
+ * it is valid Unicode as well.
  */
 import { StrataError } from '../core/errors.ts';
-import { CODE_MAX_FILES } from '../core/limits.ts';
+import { CODE_MAX_FILES, CONTAINER_CODE_MAX_FILES } from '../core/limits.ts';
 import {
+  BOOTSTRAP,
   type CodeEntry,
   type CodeFile,
   type CodeFiles,
@@ -14,114 +16,160 @@ import {
   type FunctionSpec,
   type Runtime,
   textFile,
+  tierOf,
 } from '../core/spec.ts';
 import { normalPath, PathSet } from './code-paths.ts';
 import { shown } from './spec-errors.ts';
-import { readZip } from './zip.ts';
+import { type ArchiveLimits, readZip } from './zip.ts';
 
 export interface Code {
   readonly files: CodeFiles;
-  /** UTF-8 bytes of all files together, paths not counted. */
+  /** Bytes of all files together, paths not counted. */
   readonly bytes: number;
+}
+
+/** What the code of a function may be, by the tier of its runtime. */
+export interface CodeLimits {
+  readonly codeMaxBytes: number;
+  readonly containerCodeMaxBytes: number;
 }
 
 /**
  * The files of an upload.
  * @throws StrataError `code_invalid`, `payload_too_large`.
  */
-export const readCode = (
+export const readCode = async (
   upload: CodeUpload,
   spec: Pick<FunctionSpec, 'runtime' | 'handler' | 'initializer'>,
-  codeMaxBytes: number,
-): Code => {
+  codeLimits: CodeLimits,
+): Promise<Code> => {
+  const { runtime, handler, initializer } = spec;
+  const limits = limitsOf(runtime, codeLimits);
   const files = new Map<string, CodeFile>();
-  const paths = new PathSet();
+  const paths = new PathSet(limits.maxFiles);
   let bytes = 0;
-  for (const [path, text] of unpack(upload, spec.runtime, codeMaxBytes)) {
+  for (const [path, file] of await unpack(upload, runtime, limits)) {
     const normal = normalPath(path);
     paths.addFile(normal);
-    if (!text.isWellFormed())
-      refuse(`code: the file ${shown(path)} is not valid Unicode: it holds half a surrogate pair.`);
-    bytes += Buffer.byteLength(text);
-    refuseLarge('code', bytes, codeMaxBytes);
-    files.set(normal, textFile(normal, text));
+    if (tierOf(runtime) === 'isolate') refuseBinary(path, file);
+    bytes += file.bytes.length;
+    refuseLarge('code', bytes, limits);
+    files.set(normal, file);
   }
   if (files.size === 0) refuse('code: has no file; add the one that the handler names.');
-  refuseMissingEntry('handler', spec.handler, files, spec.runtime);
-  if (spec.initializer !== null) refuseMissingEntry('initializer', spec.initializer, files, spec.runtime);
+  if (runtime === 'provided') refuseMissingBootstrap(files);
+  else refuseMissingEntry('handler', handler, files, runtime);
+  if (initializer !== null) refuseMissingEntry('initializer', initializer, files, runtime);
   return { files, bytes };
 };
 
 /**
  * The file and the export that a handler or initializer means, in this order of endings; null when there is none.
- * `lib/app.main` means the export `main` of `lib/app.js`, `.cjs` or `.mjs`.
+ * `lib/app.main` means the export `main` of `lib/app.js`, `.cjs` or `.mjs`; in Python, where folders are packages,
+ * `pkg.mod.main` means that of `pkg/mod.py` as `pkg/mod.main` does.
  */
 export const entryFile = (files: CodeFiles, handler: string, runtime: Runtime): CodeEntry | null => {
   const dot = handler.lastIndexOf('.');
   if (dot <= 0) return null;
-  const stem = handler.slice(0, dot);
-  const ending = ENDINGS[runtime].find((candidate) => files.has(stem + candidate));
-  return ending === undefined ? null : { path: stem + ending, exportName: handler.slice(dot + 1) };
+  const path = candidatesOf(handler.slice(0, dot), runtime).find((candidate) => files.has(candidate));
+  return path === undefined ? null : { path, exportName: handler.slice(dot + 1) };
 };
 
-/** `provided` brings its own rules for what a handler is, so nothing is looked for. */
-const ENDINGS: Readonly<Record<Runtime, readonly string[]>> = {
-  isolate: ['.js', '.cjs', '.mjs'],
-  nodejs24: ['.js', '.cjs', '.mjs'],
-  python3: ['.py'],
-  provided: [],
+/** The files that could be meant, the likeliest first. `provided` has rules of its own, so nothing is looked for. */
+const candidatesOf = (stem: string, runtime: Runtime): readonly string[] => {
+  if (runtime === 'provided') return [];
+  if (runtime !== 'python3') return ['.js', '.cjs', '.mjs'].map((ending) => stem + ending);
+  return [...new Set([`${stem}.py`, `${stem.replaceAll('.', '/')}.py`])];
 };
+
+const limitsOf = (runtime: Runtime, limits: CodeLimits): ArchiveLimits =>
+  tierOf(runtime) === 'isolate'
+    ? { maxBytes: limits.codeMaxBytes, maxFiles: CODE_MAX_FILES, setting: 'limits.codeMaxBytes' }
+    : {
+        maxBytes: limits.containerCodeMaxBytes,
+        maxFiles: CONTAINER_CODE_MAX_FILES,
+        setting: 'limits.containerCodeMaxBytes',
+      };
+
+type Unpacked = readonly (readonly [path: string, file: CodeFile])[];
+
+const unpack = async (upload: CodeUpload, runtime: Runtime, limits: ArchiveLimits): Promise<Unpacked> => {
+  if ('zip' in upload) return unzip(upload.zip, limits);
+  const texts = 'source' in upload ? { [SOURCE_PATHS[runtime]]: upload.source } : upload.files;
+  const entries = Object.entries(texts);
+  if (entries.length > CODE_MAX_FILES)
+    refuse(
+      `code.files: has ${entries.length} files; at most ${CODE_MAX_FILES} are allowed. Pack them as code.zip.`,
+    );
+  return entries.map(([path, text]) => {
+    if (!text.isWellFormed())
+      refuse(`code: the file ${shown(path)} is not valid Unicode: it holds half a surrogate pair.`);
+    refuseLarge('code', Buffer.byteLength(text), limits);
+    return [path, textFile(path, text)];
+  });
+};
+
+const SOURCE_PATHS: Readonly<Record<Runtime, string>> = {
+  isolate: 'index.js',
+  nodejs24: 'index.js',
+  python3: 'index.py',
+  provided: BOOTSTRAP,
+};
+
+const unzip = async (base64: string, limits: ArchiveLimits): Promise<Unpacked> => {
+  refuseLarge('code.zip', Math.floor((base64.length * 3) / 4) - 2, limits);
+  const archive = Buffer.from(base64, 'base64');
+  const padding = base64.endsWith('==') ? 2 : base64.endsWith('=') ? 1 : 0;
+  // What is not of the alphabet is skipped while decoding, so that too few bytes come out.
+  const complete = archive.length === (base64.length / 4) * 3 - padding;
+  if (!complete || base64.includes('-') || base64.includes('_'))
+    refuse('code.zip: is not base64: use the alphabet with "+" and "/", padded with "=".');
+  const entries = await readZip(archive, limits);
+  return entries.map(({ path, bytes, mode }) => [path, { bytes, executable: isExecutable(path, mode) }]);
+};
+
+/** Anybody's right to start it counts: the code's files belong to no user of the sandbox. */
+const isExecutable = (path: string, mode: number): boolean =>
+  mode === 0 ? path === BOOTSTRAP : (mode & 0o111) !== 0;
 
 const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
-const BASE64 = /^[A-Za-z0-9+/]*={0,2}$/;
 
-const unpack = (
-  upload: CodeUpload,
-  runtime: Runtime,
-  codeMaxBytes: number,
-): readonly (readonly [path: string, text: string])[] => {
-  if ('source' in upload) return [[runtime === 'python3' ? 'index.py' : 'index.js', upload.source]];
-  if ('zip' in upload) return unzip(upload.zip, codeMaxBytes);
-  const files = Object.entries(upload.files);
-  if (files.length > CODE_MAX_FILES)
-    refuse(`code.files: has ${files.length} files; at most ${CODE_MAX_FILES} are allowed.`);
-  return files;
-};
-
-const unzip = (base64: string, codeMaxBytes: number): [string, string][] => {
-  const bytes = Math.floor((base64.length * 3) / 4);
-  refuseLarge('code.zip', bytes - 2, codeMaxBytes);
-  if (base64.length % 4 !== 0 || !BASE64.test(base64))
-    refuse('code.zip: is not base64: use the alphabet with "+" and "/", padded with "=".');
-  return readZip(Buffer.from(base64, 'base64'), codeMaxBytes).map((file) => [
-    file.path,
-    decode(file.path, file.bytes),
-  ]);
-};
-
-const decode = (path: string, bytes: Uint8Array): string => {
+const refuseBinary = (path: string, { bytes }: CodeFile): void => {
   try {
-    return UTF8.decode(bytes);
+    UTF8.decode(bytes);
   } catch {
-    return refuse(`code: the file ${shown(path)} is not UTF-8 text; only text can be deployed.`);
+    refuse(`code: the file ${shown(path)} is not UTF-8 text; only text can be deployed.`);
   }
 };
 
-const refuseMissingEntry = (field: string, handler: string, files: CodeFiles, runtime: Runtime): void => {
-  const endings = ENDINGS[runtime];
-  if (endings.length === 0 || entryFile(files, handler, runtime) !== null) return;
-  const stem = handler.slice(0, handler.lastIndexOf('.'));
-  const looked = endings.map((ending) => stem + ending).join(', ');
-  const present = shown([...files.keys()].slice(0, 5));
-  refuse(`${field}: ${shown(handler)} needs one of the files ${looked}; the code has ${present}.`);
+const refuseMissingBootstrap = (files: CodeFiles): void => {
+  const bootstrap = files.get(BOOTSTRAP);
+  if (bootstrap === undefined)
+    refuse(
+      `code: the runtime provided starts the file "${BOOTSTRAP}" at the root of the code, which has ` +
+        `${present(files)}. Add it, or pack the folder's content instead of the folder.`,
+    );
+  else if (!bootstrap.executable)
+    refuse(
+      `code: the file "${BOOTSTRAP}" is not executable; run \`chmod +x ${BOOTSTRAP}\` and pack it again with a tool ` +
+        'that keeps file modes.',
+    );
 };
 
-const refuseLarge = (field: string, bytes: number, max: number): void => {
-  if (bytes <= max) return;
+const refuseMissingEntry = (field: string, handler: string, files: CodeFiles, runtime: Runtime): void => {
+  if (entryFile(files, handler, runtime) !== null) return;
+  const looked = candidatesOf(handler.slice(0, handler.lastIndexOf('.')), runtime).join(', ');
+  refuse(`${field}: ${shown(handler)} needs one of the files ${looked}; the code has ${present(files)}.`);
+};
+
+const present = (files: CodeFiles): string => shown([...files.keys()].slice(0, 5));
+
+const refuseLarge = (field: string, bytes: number, { maxBytes, setting }: ArchiveLimits): void => {
+  if (bytes <= maxBytes) return;
   throw new StrataError(
     'payload_too_large',
-    `${field}: has ${bytes} bytes or more; at most ${max} are allowed (limits.codeMaxBytes). Send less code.`,
-    { limit: { kind: 'codeBytes', configured: max, observed: bytes } },
+    `${field}: has ${bytes} bytes or more; at most ${maxBytes} are allowed (${setting}). Send less code.`,
+    { limit: { kind: 'codeBytes', configured: maxBytes, observed: bytes } },
   );
 };
 

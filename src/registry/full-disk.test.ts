@@ -27,7 +27,7 @@ const script = (): string => `
   import { systemRandom } from '${new URL('../ports/random.ts', import.meta.url)}';
   const disk = ${JSON.stringify(folder)};
   const open = (name) => openRegistry({
-    dataDir: disk + '/' + name, clock: systemClock, random: systemRandom, limits: { codeMaxBytes: 1000 }, busyTimeoutMs: 0,
+    dataDir: disk + '/' + name, clock: systemClock, random: systemRandom, limits: { codeMaxBytes: 1000, containerCodeMaxBytes: 1000 }, busyTimeoutMs: 0,
   });
   const codeOf = (work) => Promise.resolve().then(work).then(() => 'done', ({ code, message }) => code + ' ' + message);
   const fill = () => {

@@ -31,7 +31,7 @@ const openAt = async (folder: string): Promise<Registry> => {
     dataDir: folder,
     clock,
     random,
-    limits: { codeMaxBytes: 1_000 },
+    limits: { codeMaxBytes: 1_000, containerCodeMaxBytes: 10_000 },
     busyTimeoutMs: 0,
   });
   open.push(registry);
@@ -266,7 +266,7 @@ const killAfter = async (count: number): Promise<string[]> => {
     const { openRegistry } = await import(${url('registry.ts')});
     const { systemClock } = await import(${url('../ports/clock.ts')});
     const { systemRandom } = await import(${url('../ports/random.ts')});
-    const options = { clock: systemClock, random: systemRandom, limits: { codeMaxBytes: 1000 } };
+    const options = { clock: systemClock, random: systemRandom, limits: { codeMaxBytes: 1000, containerCodeMaxBytes: 1000 } };
     const registry = await openRegistry({ ...options, dataDir: ${JSON.stringify(dataDir)} });
     for (let n = 0; ; n += 1) {
       await registry.deploy('t', 'f' + n, { runtime: 'isolate', code: { source: n + ' of f' } });

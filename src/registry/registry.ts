@@ -12,13 +12,9 @@ import type { CodeFiles, FunctionRecord, FunctionSpecInput } from '../core/spec.
 import type { Clock } from '../ports/clock.ts';
 import type { Random } from '../ports/random.ts';
 import type { Deployment, FunctionPage, ListQuery, Registry } from './api.ts';
-import {
-  type ArtifactStore,
-  encodeArtifact,
-  openArtifactStore,
-  openMemoryArtifactStore,
-} from './artifact-store.ts';
-import { readCode } from './code.ts';
+import { encodeArtifact } from './artifact-format.ts';
+import { type ArtifactStore, openArtifactStore, openMemoryArtifactStore } from './artifact-store.ts';
+import { type CodeLimits, readCode } from './code.ts';
 import { FunctionTable } from './function-table.ts';
 import { References } from './references.ts';
 import { checkFunctionName, checkTenantName, completeSpec } from './spec.ts';
@@ -32,7 +28,7 @@ export interface RegistryOptions {
   readonly dataDir: string;
   readonly clock: Clock;
   readonly random: Random;
-  readonly limits: { readonly codeMaxBytes: number };
+  readonly limits: CodeLimits;
   /** How long code that no function uses any more can still be loaded; 60,000 unless told. */
   readonly codeGraceMs?: number;
   /** How long to wait for another process that still has the data folder; 5,000 unless told. */
@@ -60,15 +56,18 @@ const LATEST = '$LATEST';
 
 const MEMORY = ':memory:';
 const CODE_GRACE_MS = 60_000;
+const CODE_CACHE_BYTES = 64 * 1024 * 1024;
 
 const openStores = (options: RegistryOptions): { store: FunctionStore; artifacts: ArtifactStore } => {
   const { dataDir, random, busyTimeoutMs } = options;
   if (dataDir === MEMORY) return { store: openMemoryStore(), artifacts: openMemoryArtifactStore() };
+  // The largest code fits beside what else is in use, or each start of it would read the disk.
+  const cacheMaxBytes = CODE_CACHE_BYTES + options.limits.containerCodeMaxBytes;
   let store: FunctionStore | null = null;
   try {
     mkdirSync(dataDir, { recursive: true, mode: 0o700 });
     store = openSqliteStore(join(dataDir, 'strata.db'), busyTimeoutMs === undefined ? {} : { busyTimeoutMs });
-    return { store, artifacts: openArtifactStore({ folder: join(dataDir, 'code'), random }) };
+    return { store, artifacts: openArtifactStore({ folder: join(dataDir, 'code'), random, cacheMaxBytes }) };
   } catch (cause) {
     store?.close();
     if (cause instanceof StrataError) throw cause;
@@ -106,9 +105,9 @@ class StoredRegistry implements Registry {
   async deploy(tenant: string, name: string, input: FunctionSpecInput): Promise<Deployment> {
     checkTenantName(tenant);
     const spec = completeSpec(name, input);
-    const code = readCode(input.code, spec, this.#options.limits.codeMaxBytes);
-    const artifact = encodeArtifact(code.files);
     return this.#inTurn(tenant, name, async () => {
+      const code = await readCode(input.code, spec, this.#options.limits);
+      const artifact = await encodeArtifact(code.files);
       this.#references.retain(artifact.digest);
       try {
         await this.#artifacts.put(artifact);

@@ -9,17 +9,22 @@ import { Type } from 'typebox';
 import {
   type Bound,
   CODE_MAX_FILES,
+  CONTAINER_CODE_MAX_FILES,
   DESCRIPTION_MAX_LENGTH,
   ENV_MAX_ENTRIES,
   HANDLER_MAX_LENGTH,
-  HANDLER_PATTERN,
   LABEL_MAX_LENGTH,
   LABELS_MAX_ENTRIES,
+  MEMORY_BOUNDS,
   NETWORK_ALLOW_MAX_ENTRIES,
   SPEC_BOUNDS,
 } from '../core/limits.ts';
+import { RUNTIMES } from '../core/spec.ts';
 
-const RUNTIMES = ['isolate', 'nodejs24', 'python3', 'provided'] as const;
+const MEMORY_TEXT = RUNTIMES.map((runtime) => {
+  const { min, max } = MEMORY_BOUNDS[runtime];
+  return `${min} to ${max} with ${runtime}`;
+}).join(', ');
 const PROCESS_MODELS = ['resident', 'ephemeral'] as const;
 export const DEFAULT_HANDLER = 'index.handler';
 
@@ -29,7 +34,7 @@ const whole = (bound: Bound, description: string) =>
   Type.Integer({ minimum: bound.min, maximum: bound.max, default: bound.default, description });
 
 const handler = (description: string, extra: { default?: string } = {}) =>
-  Type.String({ maxLength: HANDLER_MAX_LENGTH, pattern: HANDLER_PATTERN, description, ...extra });
+  Type.String({ maxLength: HANDLER_MAX_LENGTH, description, ...extra });
 
 const textMap = (maxProperties: number, description: string) =>
   Type.Record(Type.String(), Type.String(), { maxProperties, default: {}, description });
@@ -37,7 +42,11 @@ const textMap = (maxProperties: number, description: string) =>
 const CODE_SCHEMA = Type.Union(
   [
     Type.Object(
-      { source: Type.String({ description: 'One file: `index.js`, or `index.py` for python3.' }) },
+      {
+        source: Type.String({
+          description: 'One file: `index.js`, `index.py` for python3, `bootstrap` for provided.',
+        }),
+      },
       closed,
     ),
     Type.Object(
@@ -50,7 +59,16 @@ const CODE_SCHEMA = Type.Union(
       },
       closed,
     ),
-    Type.Object({ zip: Type.String({ description: 'A ZIP archive in base64.' }) }, closed),
+    Type.Object(
+      {
+        zip: Type.String({
+          description:
+            'A ZIP archive in base64. Text for `isolate`; for the other runtimes any files, at most ' +
+            `${CONTAINER_CODE_MAX_FILES} entries, executable as their Unix mode says.`,
+        }),
+      },
+      closed,
+    ),
   ],
   { description: 'Exactly one of `source`, `files` and `zip`.' },
 );
@@ -59,8 +77,14 @@ export const FUNCTION_SPEC_SCHEMA = Type.Object(
   {
     runtime: Type.Enum([...RUNTIMES], { description: 'What runs the code.' }),
     code: CODE_SCHEMA,
-    handler: Type.Optional(handler('`file.export`.', { default: DEFAULT_HANDLER })),
-    memoryMb: Type.Optional(whole(SPEC_BOUNDS.memoryMb, 'What one instance may use.')),
+    handler: Type.Optional(
+      handler(
+        '`file.export`, such as `index.handler`. With `provided` any text, which the bootstrap finds in `_HANDLER`; ' +
+          '`bootstrap` unless given.',
+        { default: DEFAULT_HANDLER },
+      ),
+    ),
+    memoryMb: Type.Optional(whole(SPEC_BOUNDS.memoryMb, `What one instance may use: ${MEMORY_TEXT}.`)),
     timeoutMs: Type.Optional(whole(SPEC_BOUNDS.timeoutMs, 'Wall time of one invocation of the handler.')),
     cpuMs: Type.Optional(whole(SPEC_BOUNDS.cpuMs, 'CPU time of one invocation of the handler.')),
     processModel: Type.Optional(
@@ -71,12 +95,15 @@ export const FUNCTION_SPEC_SCHEMA = Type.Object(
       }),
     ),
     concurrency: Type.Optional(
-      whole(SPEC_BOUNDS.concurrency, 'Invocations that one instance takes at once.'),
+      whole(SPEC_BOUNDS.concurrency, 'Invocations that one instance takes at once; 1 with `provided`.'),
     ),
     initializer: Type.Optional(
-      Type.Union([handler('`file.export`, run once when an instance loads.'), Type.Null()], {
-        default: null,
-      }),
+      Type.Union(
+        [handler('`file.export`, run once when an instance loads; not with `provided`.'), Type.Null()],
+        {
+          default: null,
+        },
+      ),
     ),
     initTimeoutMs: Type.Optional(whole(SPEC_BOUNDS.initTimeoutMs, 'Wall time of load and initializer.')),
     minInstances: Type.Optional(

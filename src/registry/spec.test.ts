@@ -1,6 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { StrataError } from '../core/errors.ts';
-import { ENV_MAX_BYTES, ENV_MAX_ENTRIES, LABELS_MAX_ENTRIES, SPEC_BOUNDS } from '../core/limits.ts';
+import {
+  ENV_MAX_BYTES,
+  ENV_MAX_ENTRIES,
+  LABELS_MAX_ENTRIES,
+  MEMORY_BOUNDS,
+  SPEC_BOUNDS,
+} from '../core/limits.ts';
 import type { FunctionSpec } from '../core/spec.ts';
 import { completeSpec } from './spec.ts';
 
@@ -61,18 +67,40 @@ describe('completeSpec', () => {
     expect(complete({ initializer: null }).initializer).toBeNull();
   });
 
-  it.each(Object.entries(SPEC_BOUNDS))('takes %s at its bounds and refuses one past them', (field, bound) => {
-    const others = field === 'minInstances' ? { maxInstances: 1_000 } : {};
-    for (const value of [bound.min, bound.max])
-      expect(complete({ ...others, [field]: value })).toHaveProperty(field, value);
-    for (const value of [bound.min - 1, bound.max + 1]) {
-      const message = refusal(() => complete({ ...others, [field]: value }));
-      expect(message).toContain(field);
-      expect(message).toContain(String(value));
-      expect(message).toContain(String(value < bound.min ? bound.min : bound.max));
-    }
-    for (const value of [1.5, '1', null, Number.NaN, Number.POSITIVE_INFINITY, [], {}, 10n])
-      refusal(() => complete({ [field]: value }));
+  const isolateBounds = { ...SPEC_BOUNDS, memoryMb: MEMORY_BOUNDS.isolate };
+  it.each(Object.entries(isolateBounds))(
+    'takes %s at its bounds and refuses one past them',
+    (field, bound) => {
+      const others = field === 'minInstances' ? { maxInstances: 1_000 } : {};
+      for (const value of [bound.min, bound.max])
+        expect(complete({ ...others, [field]: value })).toHaveProperty(field, value);
+      for (const value of [bound.min - 1, bound.max + 1]) {
+        const message = refusal(() => complete({ ...others, [field]: value }));
+        expect(message).toContain(field);
+        expect(message).toContain(String(value));
+        expect(message).toContain(String(value < bound.min ? bound.min : bound.max));
+      }
+      for (const value of [1.5, '1', null, Number.NaN, Number.POSITIVE_INFINITY, [], {}, 10n])
+        refusal(() => complete({ [field]: value }));
+    },
+  );
+
+  it.each(Object.entries(MEMORY_BOUNDS))(
+    'takes memoryMb with %s as that runtime can use it',
+    (runtime, bound) => {
+      for (const memoryMb of [bound.min, bound.max])
+        expect(complete({ runtime, memoryMb })).toMatchObject({ memoryMb });
+      for (const memoryMb of [bound.min - 1, bound.max + 1]) {
+        const message = refusal(() => complete({ runtime, memoryMb }));
+        expect(message).toMatch(/^memoryMb: /);
+        expect(message).toContain(String(memoryMb));
+      }
+    },
+  );
+
+  it('takes any text as the handler of provided, and bootstrap unless one is given', () => {
+    expect(complete({ runtime: 'provided' }).handler).toBe('bootstrap');
+    expect(complete({ runtime: 'provided', handler: 'any text: ä' }).handler).toBe('any text: ä');
   });
 
   const names = [
@@ -129,6 +157,10 @@ describe('completeSpec', () => {
     [{ env: [] }, 'env'],
     [{ minInstances: 6, maxInstances: 5 }, 'minInstances: 6 is more than maxInstances, 5'],
     [{ processModel: 'ephemeral', concurrency: 2 }, 'concurrency: 2 contradicts'],
+    [{ runtime: 'provided', concurrency: 2 }, 'concurrency: 2 is not offered with the runtime provided'],
+    [{ runtime: 'provided', initializer: 'index.init' }, 'initializer: "index.init" cannot be called'],
+    [{ runtime: 'provided', handler: 'a\0' }, 'handler: holds a NUL'],
+    [{ runtime: 'python3', handler: 'index' }, 'handler: must be the path'],
     [{ network: { allow: ['example.com'] } }, 'not offered yet: the egress broker'],
     [{ code: undefined }, 'code: is missing'],
     [{ code: {} }, 'code: must have exactly one of source, files and zip; seen none'],

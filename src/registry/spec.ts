@@ -12,11 +12,13 @@ import {
   ENV_MAX_BYTES,
   FUNCTION_NAME_PATTERN,
   HANDLER_MAX_LENGTH,
+  HANDLER_PATTERN,
   LABEL_MAX_LENGTH,
+  MEMORY_BOUNDS,
   SPEC_BOUNDS,
   TENANT_NAME_PATTERN,
 } from '../core/limits.ts';
-import type { FunctionSpec, FunctionSpecInput } from '../core/spec.ts';
+import { BOOTSTRAP, type FunctionSpec, type FunctionSpecInput } from '../core/spec.ts';
 import { explain, FORBIDDEN_KEYS, isObject, shown } from './spec-errors.ts';
 import { DEFAULT_HANDLER, FUNCTION_SPEC_SCHEMA } from './spec-schema.ts';
 
@@ -32,7 +34,7 @@ export const completeSpec = (name: string, input: FunctionSpecInput): FunctionSp
   const env = copy(input.env);
   const spec: FunctionSpec = {
     runtime: input.runtime,
-    handler: input.handler ?? DEFAULT_HANDLER,
+    handler: input.handler ?? (input.runtime === 'provided' ? BOOTSTRAP : DEFAULT_HANDLER),
     memoryMb: input.memoryMb ?? SPEC_BOUNDS.memoryMb.default,
     timeoutMs: input.timeoutMs ?? SPEC_BOUNDS.timeoutMs.default,
     cpuMs: input.cpuMs ?? SPEC_BOUNDS.cpuMs.default,
@@ -49,6 +51,8 @@ export const completeSpec = (name: string, input: FunctionSpecInput): FunctionSp
     network: Object.freeze({ allow: Object.freeze([...(input.network?.allow ?? [])]) }),
   };
   refuseBadEnv(env);
+  refuseBadHandlers(spec);
+  refuseWrongMemory(spec);
   refuseContradictions(spec);
   return Object.freeze(spec);
 };
@@ -65,6 +69,7 @@ export const isFunctionName = (name: string): boolean => name.length <= 64 && FU
 const VALIDATOR = Compile(FUNCTION_SPEC_SCHEMA);
 const FUNCTION_NAME = new RegExp(FUNCTION_NAME_PATTERN);
 const TENANT_NAME = new RegExp(TENANT_NAME_PATTERN);
+const HANDLER = new RegExp(HANDLER_PATTERN);
 const ENV_NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
 
 const checkName = (what: string, name: unknown, pattern: RegExp): void => {
@@ -122,6 +127,31 @@ const refuseBadEnv = (env: Readonly<Record<string, string>>): void => {
     refuse(`env: names and values have ${bytes} bytes together; at most ${ENV_MAX_BYTES} are allowed.`);
 };
 
+/** `provided` gives its handler to the bootstrap as text; every other runtime looks it up as a file and an export. */
+const refuseBadHandlers = ({ runtime, handler, initializer }: FunctionSpec): void => {
+  if (runtime !== 'provided') {
+    for (const [field, value] of Object.entries({ handler, initializer }))
+      if (value !== null && !HANDLER.test(value))
+        refuse(
+          `${field}: must be the path of a file without its ending, ".", and the name of an export, as ` +
+            `"index.handler"; seen ${shown(value)}.`,
+        );
+    return;
+  }
+  if (handler.includes('\0')) refuse('handler: holds a NUL character; remove it.');
+  if (initializer !== null)
+    refuse(
+      `initializer: ${shown(initializer)} cannot be called with the runtime provided; what its bootstrap does ` +
+        'before it asks for the first event is the initializer. Leave the field out.',
+    );
+};
+
+const refuseWrongMemory = ({ runtime, memoryMb }: FunctionSpec): void => {
+  const { min, max } = MEMORY_BOUNDS[runtime];
+  if (memoryMb < min || memoryMb > max)
+    refuse(`memoryMb: must be from ${min} to ${max} with the runtime ${runtime}; seen ${memoryMb}.`);
+};
+
 const refuseContradictions = (spec: FunctionSpec): void => {
   if (spec.minInstances > spec.maxInstances)
     refuse(
@@ -131,6 +161,11 @@ const refuseContradictions = (spec: FunctionSpec): void => {
     refuse(
       `concurrency: ${spec.concurrency} contradicts processModel ephemeral, whose instances serve one invocation; ` +
         'use 1, or resident.',
+    );
+  if (spec.runtime === 'provided' && spec.concurrency > 1)
+    refuse(
+      `concurrency: ${spec.concurrency} is not offered with the runtime provided, whose bootstrap takes one event at ` +
+        'a time; use 1, and maxInstances for more.',
     );
   if (spec.network.allow.length > 0)
     refuse(

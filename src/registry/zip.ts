@@ -4,11 +4,14 @@
  * Owns what an archive may be. The central directory is the only authority; an archive in which it contradicts the
  * local headers or itself is refused, because two readers could see different files in it. Invariants: every
  * declared size is checked before anything is inflated, and inflating stops at the declared size, whatever the
- * data says; links, devices and encrypted entries are refused.
+ * data says; links, devices and encrypted entries are refused. A large archive is read in slices, between which the
+ * server does other things.
  */
-import { crc32, inflateRawSync } from 'node:zlib';
+import { promisify } from 'node:util';
+import { crc32, inflateRaw, inflateRawSync } from 'node:zlib';
 import { StrataError } from '../core/errors.ts';
-import { CODE_MAX_FILES, ZIP_MAX_RATIO } from '../core/limits.ts';
+import { ZIP_MAX_RATIO } from '../core/limits.ts';
+import { Breath } from './breath.ts';
 import { normalPath } from './code-paths.ts';
 import { shown } from './spec-errors.ts';
 
@@ -16,14 +19,26 @@ export interface ZipFile {
   /** As the archive has it, not yet checked. */
   readonly path: string;
   readonly bytes: Uint8Array;
+  /** The Unix mode, or 0 where the archive was made without one. */
+  readonly mode: number;
+}
+
+export interface ArchiveLimits {
+  /** Of all files together, unpacked. */
+  readonly maxBytes: number;
+  /** Entries, folders included. */
+  readonly maxFiles: number;
+  /** The configuration's name of `maxBytes`. */
+  readonly setting: string;
 }
 
 /**
  * The files of an archive; folders are left out.
  * @throws StrataError `code_invalid`, `payload_too_large`.
  */
-export const readZip = (archive: Buffer, maxBytes: number): ZipFile[] => {
-  const entries = readDirectory(archive);
+export const readZip = async (archive: Buffer, limits: ArchiveLimits): Promise<ZipFile[]> => {
+  const { maxBytes, setting } = limits;
+  const entries = readDirectory(archive, limits.maxFiles);
   let total = 0;
   for (const entry of entries) {
     refuseUnsafeEntry(entry);
@@ -31,7 +46,7 @@ export const readZip = (archive: Buffer, maxBytes: number): ZipFile[] => {
     if (total > maxBytes)
       throw new StrataError(
         'payload_too_large',
-        `code.zip: unpacks to more than ${maxBytes} bytes (limits.codeMaxBytes); send less code.`,
+        `code.zip: unpacks to more than ${maxBytes} bytes (${setting}); send less code.`,
         { limit: { kind: 'codeBytes', configured: maxBytes, observed: total } },
       );
   }
@@ -39,9 +54,14 @@ export const readZip = (archive: Buffer, maxBytes: number): ZipFile[] => {
     refuse(
       `unpacks to ${total} bytes from ${archive.length}; at most ${ZIP_MAX_RATIO} times its size is allowed`,
     );
-  return entries
-    .filter((entry) => !entry.name.endsWith('/'))
-    .map((entry) => ({ path: entry.name, bytes: inflate(archive, entry) }));
+  const files: ZipFile[] = [];
+  const breath = new Breath();
+  for (const entry of entries) {
+    if (entry.name.endsWith('/')) continue;
+    files.push({ path: entry.name, bytes: await inflate(archive, entry), mode: entry.mode });
+    await breath.after(ENTRY_COST_BYTES + entry.size);
+  }
+  return files;
 };
 
 interface Entry {
@@ -71,16 +91,22 @@ const DEFLATED = 8;
 const ZIP64_MARK = 0xffffffff;
 const TYPE_BITS = 0o170000;
 const REGULAR = 0o100000;
+const LINK = 0o120000;
 const FOLDER = 0o040000;
+/** Inflating this much takes well under a millisecond. */
+const INFLATE_ASIDE_BYTES = 64 * 1024;
+const inflateAside = promisify(inflateRaw);
+/** What an entry costs beside its bytes, expressed in bytes. */
+const ENTRY_COST_BYTES = 4 * 1024;
 const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
-const readDirectory = (archive: Buffer): Entry[] => {
+const readDirectory = (archive: Buffer, maxFiles: number): Entry[] => {
   const end = findEnd(archive);
   const disk = archive.readUInt16LE(end + 4) + archive.readUInt16LE(end + 6);
   const count = archive.readUInt16LE(end + 10);
   const start = archive.readUInt32LE(end + 16);
   if (disk !== 0 || archive.readUInt16LE(end + 8) !== count) refuse('is one part of several; send one file');
-  if (count > CODE_MAX_FILES) refuse(`has ${count} entries; at most ${CODE_MAX_FILES} are allowed`);
+  if (count > maxFiles) refuse(`has ${count} entries; at most ${maxFiles} are allowed`);
   if (start + archive.readUInt32LE(end + 12) !== end)
     refuse('has a directory that is not where its end record says; pack it again');
   const entries: Entry[] = [];
@@ -143,10 +169,13 @@ const refuseUnsafeEntry = (entry: Entry): void => {
   const name = shown(entry.name);
   const type = entry.mode & TYPE_BITS;
   const isFolder = entry.name.endsWith('/');
-  if (type !== 0 && type !== (isFolder ? FOLDER : REGULAR))
+  if (type === LINK)
     refuse(
-      `has ${name}, which is a link, a device or of another kind than its name says; only files are allowed`,
+      `has ${name}, which is a symbolic link; only files are allowed: pack what it points to (zip does without -y), ` +
+        'or leave it out, as -x "node_modules/.bin/*" does',
     );
+  if (type !== 0 && type !== (isFolder ? FOLDER : REGULAR))
+    refuse(`has ${name}, which is a device or of another kind than its name says; only files are allowed`);
   if ((entry.flags & ENCRYPTION_FLAGS) !== 0) refuse(`has ${name} encrypted; pack it without a password`);
   if (entry.method !== STORED && entry.method !== DEFLATED)
     refuse(`has ${name} packed by method ${entry.method}; use deflate`);
@@ -156,9 +185,9 @@ const refuseUnsafeEntry = (entry: Entry): void => {
   if (isFolder && entry.size !== 0) refuse(`has the folder ${name} with content; pack it again`);
 };
 
-const inflate = (archive: Buffer, entry: Entry): Uint8Array => {
+const inflate = async (archive: Buffer, entry: Entry): Promise<Uint8Array> => {
   const packed = packedBytes(archive, entry);
-  const bytes = entry.method === STORED ? packed : inflateBounded(packed, entry);
+  const bytes = entry.method === STORED ? packed : await inflateBounded(packed, entry);
   if (bytes.length !== entry.size)
     refuse(`has ${shown(entry.name)} with ${bytes.length} bytes, but declares ${entry.size}; pack it again`);
   if (crc32(bytes) !== entry.crc)
@@ -181,9 +210,13 @@ const packedBytes = (archive: Buffer, entry: Entry): Buffer => {
 };
 
 /** zlib stops as soon as the output passes the bound, so that a lying size costs no more than the declared one. */
-const inflateBounded = (packed: Buffer, entry: Entry): Uint8Array => {
+const inflateBounded = async (packed: Buffer, entry: Entry): Promise<Uint8Array> => {
+  const options = { maxOutputLength: Math.max(1, entry.size) };
   try {
-    return inflateRawSync(packed, { maxOutputLength: Math.max(1, entry.size) });
+    // A thread of its own is worth it only for what takes long.
+    return entry.size > INFLATE_ASIDE_BYTES
+      ? await inflateAside(packed, options)
+      : inflateRawSync(packed, options);
   } catch (cause) {
     const lied = cause instanceof Error && 'code' in cause && cause.code === 'ERR_BUFFER_TOO_LARGE';
     return refuse(

@@ -49,7 +49,7 @@ const app = createServer({
       ...{ requestTimeoutMs: 1_000, headersTimeoutMs: 1_000 },
       ...{ maxConnections: 10, maxBodyBytesInFlight: 65_536 },
     },
-    limits: { eventMaxBytes: 1_000, codeMaxBytes: 1_000 },
+    limits: { eventMaxBytes: 1_000, codeMaxBytes: 1_000, containerCodeMaxBytes: 1_000 },
   },
   logger: pino({ level: 'silent' }),
 });
