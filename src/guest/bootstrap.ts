@@ -7,10 +7,11 @@
 import { enterAt } from './clock.ts';
 import { createContext, createInitContext } from './context.ts';
 import { type BootOptions, type LoadOptions, OP } from './contract.ts';
-import { describeError, failThrown } from './errors.ts';
+import { callGuest } from './dialects.ts';
+import { failThrown } from './errors.ts';
 import { exportNames, findExport, type GuestFunction } from './exported.ts';
 import { installGlobals } from './globals/install.ts';
-import { callGuest, HANDLER_OUTCOME, INITIALIZER_OUTCOME, parseEvent } from './handler.ts';
+import { HANDLER_OUTCOME, INITIALIZER_OUTCOME, parseEvent } from './handler.ts';
 import { lockDown } from './lockdown.ts';
 import { defineBroken, defineJson, defineScript, exportsOf } from './modules.ts';
 import { defineValue, JSONParse, ObjectKeys, quote } from './primordials.ts';
@@ -24,6 +25,7 @@ import {
   settle,
   settleFailure,
 } from './records.ts';
+import { describeError } from './thrown.ts';
 import { installTimers, runDueTimers } from './timers.ts';
 
 type Argument = string | number | GuestFunction | undefined;

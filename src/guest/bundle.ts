@@ -16,7 +16,16 @@ const EAGER = [
   ...['entry', 'dispatch', 'dispatchLoading', 'prepare', 'load', 'invoke', 'exportsOf', 'evaluate'],
   ...['requireFrom', 'defineScript', 'findExport', 'lookUp', 'isObject', 'enterAt', 'now', 'enterOwner'],
   ...['newOwner', 'settle', 'forget', 'collect', 'flush', 'logRecord', 'record', 'parseEvent', 'callGuest'],
-  ...['thenableOf', 'settleResult', 'createContext', 'parameterCount', 'defineValue', 'liveOwner', 'quote'],
+  ...[
+    'thenableOf',
+    'settleResult',
+    'resultText',
+    'createContext',
+    'parameterCount',
+    'defineValue',
+    'liveOwner',
+    'quote',
+  ],
 ];
 const AFTER = 'return module.exports.boot})({exports:{}})';
 
