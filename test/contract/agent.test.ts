@@ -15,9 +15,19 @@ const start = async (...args: Parameters<typeof Container.start>): Promise<Conta
   return container;
 };
 
-const load = (container: Container, code = '', fields: { a?: number; instance?: number; nonce?: number } = {}) =>
+const load = (
+  container: Container,
+  code = '',
+  fields: { a?: number; instance?: number; nonce?: number } = {},
+) =>
   container.send(FRAME.load, {
-    ...{ nonce: 1, a: LOG_MAX_BYTES, b: RESULT_MAX_BYTES, meta: code, payload: Buffer.from(`${DIGEST}\0A=1\0`) },
+    ...{
+      nonce: 1,
+      a: LOG_MAX_BYTES,
+      b: RESULT_MAX_BYTES,
+      meta: code,
+      payload: Buffer.from(`${DIGEST}\0A=1\0`),
+    },
     ...fields,
   });
 
@@ -32,11 +42,20 @@ const loaded = async (runtime: RuntimeName = 'nodejs24', pids = 64): Promise<Con
 };
 
 const invoke = (container: Container, code: string, nonce = 2, instance = 1) =>
-  container.send(FRAME.invoke, { instance, nonce, a: 1000, b: 1000, meta: `id-${nonce}`, payload: Buffer.from(code) });
+  container.send(FRAME.invoke, {
+    instance,
+    nonce,
+    a: 1000,
+    b: 1000,
+    meta: `id-${nonce}`,
+    payload: Buffer.from(code),
+  });
 
 const outcome = async (container: Container, code: string, nonce = 2, instance = 1): Promise<string> => {
   invoke(container, code, nonce, instance);
-  return (await container.next(FRAME.outcome)).payload.toString();
+  const { flags, payload } = await container.next(FRAME.outcome);
+  if (flags !== 0) throw new Error(`The test's code failed: ${payload}`);
+  return payload.toString();
 };
 
 const linesOf = (frames: readonly Frame[]): string[] =>
@@ -58,7 +77,11 @@ describe.skipIf(missing !== null)('the agent', { timeout: 60_000 }, () => {
       const container = await loaded(runtime);
       expect(await outcome(container, 'answer("1")')).toBe('1');
       invoke(container, 'kept = globals().setdefault("KEPT", {}); globals()["first"] = nonce', 3);
-      invoke(container, 'send(OUTCOME, nonce, payload=b"b", instance=77, a=5.0, b=float("nan"), flags=0xffff)', 4);
+      invoke(
+        container,
+        'send(OUTCOME, nonce, payload=b"b", instance=77, a=5.0, b=float("nan"), flags=0xffff)',
+        4,
+      );
       const frame = await container.next(FRAME.outcome);
       expect({ ...frame, payload: frame.payload.toString() }).toMatchObject({
         ...{ instance: 1, nonce: 4, a: 0, b: 0, payload: 'b', flags: OUTCOME.failed | OUTCOME.hasTail },
@@ -87,17 +110,22 @@ answer(json.dumps({
         ),
       );
       expect(facts).toMatchObject({
-        ...{ uids: [UID, UID, UID], gids: [UID, UID, UID], groups: [], session: true, capabilities: [0, 0, 0, 0] },
+        ...{
+          uids: [UID, UID, UID],
+          gids: [UID, UID, UID],
+          groups: [],
+          session: true,
+          capabilities: [0, 0, 0, 0],
+        },
         ...{ newPrivileges: '1', blocked: 0, oom: '500', descriptors: ['0', '1', '2', '3'], agent: false },
       });
     });
 
     it('leaves nothing of an instance to the next', async () => {
       const container = await loaded(runtime);
-      await outcome(
+      invoke(
         container,
         `
-import subprocess
 for name in ("a", "b"):
   os.makedirs(f"/tmp/{name}/c/d"); open(f"/tmp/{name}/c/d/file", "w").write("x"); os.symlink("/", f"/tmp/{name}/c/link")
 os.mkfifo("/tmp/fifo"); open("/tmp/\\xff\\n", "w"); os.chmod("/tmp/a/c/d", 0); os.chmod("/tmp/a/c", 0); os.chmod("/tmp/a", 0)
@@ -111,8 +139,9 @@ for _ in range(5):
       while True: signal.pause()
     os._exit(0)
 import ctypes; libc = ctypes.CDLL(None); assert libc.shmget(0, 4096, 0o1666) >= 0 and libc.semget(0, 1, 0o1666) >= 0 and libc.msgget(0, 0o1666) >= 0
-os.write(1, b"half a line"); answer()`,
+answer(); os.write(1, b"half a line")`,
       );
+      expect((await container.until(FRAME.outcome)).at(-1)).toMatchObject({ flags: 0 });
       container.send(FRAME.dispose);
       await container.until(FRAME.disposed);
       expect((await container.processes()).length).toBe(runtime === 'python3' ? 2 : 1);
@@ -163,7 +192,10 @@ while True:
     ['another version', 'raw(frame(OUTCOME, nonce, version=2))'],
     ['a frame that is too large', 'raw(struct.pack("<I", 1024 * 1024 + 1))'],
     ['a frame that is too short', 'raw(struct.pack("<I", 41) + b"x" * 41)'],
-    ['a meta that runs past its frame', 'data = bytearray(frame(OUTCOME, nonce)); data[42:46] = b"\\xff" * 4; raw(data)'],
+    [
+      'a meta that runs past its frame',
+      'data = bytearray(frame(OUTCOME, nonce)); data[42:46] = b"\\xff" * 4; raw(data)',
+    ],
   ])('takes %s for a violation and kills', async (_, code) => {
     const container = await loaded();
     invoke(container, `${code}\nimport time\ntime.sleep(1000)`);
@@ -302,7 +334,10 @@ answer(repr((open(path + "/lib/deep/a.txt").read(), mode("lib/deep/a.txt"), mode
       if (instance === 2) expect(frame.flags).toBe(0);
       else {
         expect(frame.flags).toBe(OUTCOME.failed | OUTCOME.hasTail);
-        expect(JSON.parse(frame.meta).failure).toMatchObject({ code: 'init_error', detail: expect.stringContaining('full') });
+        expect(JSON.parse(frame.meta).failure).toMatchObject({
+          code: 'init_error',
+          detail: expect.stringContaining('full'),
+        });
       }
       container.send(FRAME.dispose, { instance });
       await container.next(FRAME.disposed);

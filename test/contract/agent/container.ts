@@ -64,6 +64,8 @@ export const buildImage = (): (() => void) => {
     mkdirSync(join(root, path), { recursive: true });
   }
   for (const path of ['usr/bin', 'usr/lib', 'usr/lib64']) mkdirSync(join(root, path));
+  // The engine gives the tmpfs the mode of the folder that it lies on, whatever its options say.
+  chmodSync(join(root, 'tmp'), 0o1777);
   for (const name of ['bin', 'lib', 'lib64']) symlinkSync(`usr/${name}`, join(root, name));
   copyFileSync(join(folder, 'build/agent'), join(root, 'opt/strata/agent'));
   copyFileSync(join(HERE, 'zygote.py'), join(root, 'opt/strata/zygote.py'));
@@ -179,7 +181,9 @@ export class Container {
       seen.push(frame);
       if (frame.type === type) return seen;
       if (seen.length >= most)
-        throw new Error(`a frame of type ${frame.type} (${frame.meta}${frame.payload}); ${type} was expected`);
+        throw new Error(
+          `a frame of type ${frame.type} (${frame.meta}${frame.payload}); ${type} was expected`,
+        );
     }
   }
 

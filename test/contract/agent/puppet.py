@@ -8,6 +8,7 @@ import os
 import socket
 import struct
 import sys
+import traceback
 
 BOOTED, LOAD, LOADED, INVOKE, OUTCOME = 3, 5, 6, 7, 8
 HEAD = struct.Struct("<BBHIHIdddI")
@@ -54,7 +55,10 @@ def main():
             send(OUTCOME, nonce, payload=result if isinstance(result, bytes) else str(result).encode(), flags=flags)
 
         scope = dict(globals(), **locals())
-        exec(code, scope)
+        try:
+            exec(code, scope)
+        except Exception:
+            answer(traceback.format_exc(), flags=1)
 
 
 if __name__ == "__main__":
