@@ -52,8 +52,7 @@ void instance_prepare(struct instance *instance) {
     instance->state = INSTANCE_EMPTY;
     channel_prepare(&instance->channel, instance->max_frame_bytes);
     if (instance->runtime->model == MODEL_BOOTSTRAP) runtime_api_prepare(instance->max_frame_bytes);
-    const int none[LOG_PIPES] = {-1, -1};
-    logs_open(&instance->logs, 0, none);
+    logs_prepare(&instance->logs);
 }
 
 static void send_about(const struct instance *instance, enum frame_type type, double a, double b, const char *meta) {

@@ -18,20 +18,15 @@
 
 enum { CHUNK_BYTES = 16 * 1024 };
 
+void logs_prepare(struct logs *logs) {
+    logs->pipes[0] = (struct log_pipe){.descriptor = -1, .stream = LOG_STDOUT};
+    logs->pipes[1] = (struct log_pipe){.descriptor = -1, .stream = LOG_STDERR};
+    logs_close(logs);
+}
+
 void logs_open(struct logs *logs, uint32_t instance, const int descriptors[LOG_PIPES]) {
-    static const uint16_t streams[LOG_PIPES] = {LOG_STDOUT, LOG_STDERR};
     logs->instance = instance;
-    logs->settling = false;
-    // Before the first window nothing is let through, and nothing told of it: no code of the function's has run.
-    logs->budget = 0;
-    logs->dropping = true;
-    for (unsigned i = 0; i < LOG_PIPES; i++) {
-        struct log_pipe *pipe = &logs->pipes[i];
-        pipe->descriptor = descriptors[i];
-        pipe->stream = streams[i];
-        pipe->held = 0;
-        pipe->owed = 0;
-    }
+    for (unsigned i = 0; i < LOG_PIPES; i++) logs->pipes[i].descriptor = descriptors[i];
 }
 
 static void close_pipe(struct log_pipe *pipe) {
@@ -47,6 +42,10 @@ void logs_close(struct logs *logs) {
         memset(logs->pipes[i].line, 0, logs->pipes[i].held);
         logs->pipes[i].held = 0;
     }
+    logs->settling = false;
+    // Before the first window nothing is let through, and nothing told of it: no code of the function's has run.
+    logs->budget = 0;
+    logs->dropping = true;
 }
 
 void logs_renew(struct logs *logs, double max_bytes) {

@@ -34,8 +34,11 @@ struct logs {
     bool dropping;
 };
 
+/** Once at start. */
+void logs_prepare(struct logs *logs);
 /** Takes over the reading ends of two pipes, stdout's first. */
 void logs_open(struct logs *logs, uint32_t instance, const int descriptors[LOG_PIPES]);
+/** Closes the pipes and the window. */
 void logs_close(struct logs *logs);
 /** Begins a window of so many bytes. */
 void logs_renew(struct logs *logs, double max_bytes);

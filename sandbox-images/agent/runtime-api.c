@@ -27,9 +27,11 @@ static struct {
     double result_max_bytes;
     char function_name[FUNCTION_NAME_BYTES + 1];
     /** The invocation. */
-    enum { WORK_NONE, WORK_WAITS, WORK_RUNS, WORK_ANSWERED } work;
+    enum { WORK_NONE, WORK_WAITS, WORK_RUNS } work;
     uint64_t nonce;
     char id[INVOCATION_ID_BYTES + 1];
+    /** The one that was answered last. */
+    char answered_id[INVOCATION_ID_BYTES + 1];
     double deadline_ms;
     double handed_out_ms;
     struct buffer event;
@@ -45,6 +47,7 @@ void runtime_api_close(void) {
     buffer_clear(&api.event);
     api.work = WORK_NONE;
     api.id[0] = '\0';
+    api.answered_id[0] = '\0';
 }
 
 void runtime_api_watch(struct poll_set *set) {
@@ -89,7 +92,7 @@ void runtime_api_load(struct instance *instance, const struct frame *frame, cons
 }
 
 void runtime_api_invoke(const struct frame *frame) {
-    if (api.work == WORK_WAITS || api.work == WORK_RUNS) die(EXIT_MALFORMED, "invoke: one is open already");
+    if (api.work != WORK_NONE) die(EXIT_MALFORMED, "invoke: one is open already");
     copy_token(api.id, sizeof api.id, frame->meta, frame->meta_bytes);
     if (api.id[0] == '\0') die(EXIT_MALFORMED, "invoke: its id cannot stand in a header");
     buffer_clear(&api.event);
@@ -211,14 +214,11 @@ static bool answer(struct instance *instance, struct http_connection *connection
                    bool failed) {
     static struct error_texts error;
     struct failure failure = {.code = "function_error"};
-    if (api.work != WORK_RUNS) {
-        respond_wrong_state(connection);
-        return true;
-    }
     if (!server_has_room() || !logs_settle(&instance->logs)) return false;
     logs_cut(&instance->logs);
     calls_close(&instance->calls, api.nonce);
-    api.work = WORK_ANSWERED;
+    api.work = WORK_NONE;
+    memcpy(api.answered_id, api.id, sizeof api.id);
     bool error_fits = failed && call->body_bytes <= HTTP_ERROR_BODY_BYTES;
     bool too_large = call->too_large || ((double)call->body_bytes > api.result_max_bytes && !error_fits);
     if (too_large) {
@@ -258,10 +258,12 @@ static bool route_invocation(struct instance *instance, struct http_connection *
     bool is_error = slash != NULL && text_is(slash, bytes - id_bytes, "/error");
     if (!is_response && !is_error) {
         respond_error(connection, "404 Not Found", "NotFound", "There is no such path.");
-    } else if (api.work == WORK_WAITS || api.id[0] == '\0' || !text_is(rest, id_bytes, api.id)) {
-        respond_error(connection, "400 Bad Request", "InvalidRequestID", "No invocation with this id is running.");
-    } else {
+    } else if (api.work == WORK_RUNS && text_is(rest, id_bytes, api.id)) {
         return answer(instance, connection, call, is_error);
+    } else if (id_bytes > 0 && text_is(rest, id_bytes, api.answered_id)) {
+        respond_wrong_state(connection);
+    } else {
+        respond_error(connection, "400 Bad Request", "InvalidRequestID", "No invocation with this id is running.");
     }
     return true;
 }

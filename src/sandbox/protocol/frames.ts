@@ -48,11 +48,28 @@ export const FRAME = {
   disposed: 12,
   /** Host to server: the engine ran into a fatal error in this instance; the process is of no further use. */
   catastrophe: 13,
+  /**
+   * Server to agent: a chunk of a file of code. flags: FILE; meta: digest and relative path, with a slash between;
+   * payload: the chunk.
+   */
+  file: 14,
+  /** Agent to server: a line that a process wrote. flags: LOG; a: wall clock ms; payload: the line, at most 8 KiB. */
+  log: 15,
+  /** Agent to server: the code process broke the protocol and everything of it is being killed. meta: what it did. */
+  violation: 16,
+  /** Agent to server: the code process has ended. a: exit code or −1; b: signal or 0; meta: why, when there is more to say. */
+  exited: 17,
+  /** Server to agent: remove the files of a digest. meta: the digest. */
+  forget: 18,
 } as const;
 export type FrameType = (typeof FRAME)[keyof typeof FRAME];
 
 /** Flags of `loaded` and `outcome`. */
 export const OUTCOME = { failed: 1, hasTail: 2 } as const;
+/** Flags of `file`; a file that continues is the one of the frame before. */
+export const FILE = { executable: 1, continues: 2 } as const;
+/** Flags of `log`; after `dropped` no more lines come until the next window. */
+export const LOG = { stdout: 1, stderr: 2, dropped: 4 } as const;
 
 export interface Frame {
   readonly type: number;
