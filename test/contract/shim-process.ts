@@ -147,9 +147,15 @@ export class ShimProcess {
     this.#nonce += 1;
   }
 
-  async stop(): Promise<void> {
-    this.#child.kill('SIGKILL');
+  /** Closes the connection, as an agent that dies. */
+  hangUp(): void {
     (this.#child.stdio[3] as Duplex).destroy();
+  }
+
+  async stop(): Promise<void> {
+    // Of Python's processes only the one that began them is known here: it ends when they have.
+    if (this.#language === 'node') this.#child.kill('SIGKILL');
+    this.hangUp();
     await this.exited;
   }
 
@@ -159,12 +165,15 @@ export class ShimProcess {
       this.#awaited.set(nonce, resolve);
     });
     this.post(type, fields);
-    return Promise.race([
+    const answer = Promise.race([
       answered.then(answerOf),
       this.exited.then(({ code, stderr }): never => {
         throw new Error(`the process ended with ${code}: ${stderr}`);
       }),
     ]);
+    // Who does not wait for it, because the process is to end, is not told.
+    answer.catch(() => undefined);
+    return answer;
   }
 
   #accept(frame: Frame): void {
