@@ -31,7 +31,7 @@ export const callGuest = <Owner>(
   try {
     const usesCallback = parameterCount(called) > callbackAt;
     if (!usesCallback) {
-      const value = callbackAt === 2 ? called(first, second) : called();
+      const value = callbackAt === 2 ? called(first, second) : called(first);
       if (isObject(value)) void settleLater(owner, value, outcome);
       else outcome.returned(owner, value);
       return;

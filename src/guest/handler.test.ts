@@ -112,6 +112,7 @@ describe('initializer', () => {
   it.each([
     ['sync', 'exports.init = () => { state = "ready"; };'],
     ['async', 'exports.init = async () => { await null; state = "ready"; };'],
+    ['with the context', 'exports.init = (context) => { state = context.functionName; };'],
     ['callback', 'exports.init = (context, callback) => { state = context.functionName; callback(); };'],
   ])('runs once before the handler: %s', async (_, init) => {
     const guest = await GuestIsolate.load(`let state; ${init} exports.handler = () => state;`, options);

@@ -1,0 +1,5 @@
+/** The function that the shim loads and calls before any other. */
+exports.handler = (event) => {
+  console.log('warm', event);
+  return event;
+};

@@ -1,0 +1,63 @@
+"""What many functions import, imported once in the zygote: its children share the memory.
+
+Owns the list. Left out is what would cost every container megabytes for the few functions that want it.
+"""
+
+import argparse  # noqa: F401
+import asyncio  # noqa: F401
+import base64  # noqa: F401
+import bisect  # noqa: F401
+import calendar  # noqa: F401
+import collections.abc  # noqa: F401
+import concurrent.futures  # noqa: F401
+import contextlib  # noqa: F401
+import copy  # noqa: F401
+import csv  # noqa: F401
+import dataclasses  # noqa: F401
+import datetime  # noqa: F401
+import decimal  # noqa: F401
+import email.message  # noqa: F401
+import enum  # noqa: F401
+import fnmatch  # noqa: F401
+import fractions  # noqa: F401
+import functools  # noqa: F401
+import glob  # noqa: F401
+import gzip  # noqa: F401
+import hashlib  # noqa: F401
+import heapq  # noqa: F401
+import hmac  # noqa: F401
+import html  # noqa: F401
+import http.client  # noqa: F401
+import io  # noqa: F401
+import itertools  # noqa: F401
+import json  # noqa: F401
+import logging  # noqa: F401
+import math  # noqa: F401
+import operator  # noqa: F401
+import pathlib  # noqa: F401
+import pickle  # noqa: F401
+import platform  # noqa: F401
+import queue  # noqa: F401
+import random  # noqa: F401
+import re  # noqa: F401
+import secrets  # noqa: F401
+import shutil  # noqa: F401
+import sqlite3  # noqa: F401
+import statistics  # noqa: F401
+import string  # noqa: F401
+import struct  # noqa: F401
+import subprocess  # noqa: F401
+import tempfile  # noqa: F401
+import textwrap  # noqa: F401
+import threading  # noqa: F401
+import time  # noqa: F401
+import traceback  # noqa: F401
+import typing  # noqa: F401
+import unicodedata  # noqa: F401
+import urllib.parse  # noqa: F401
+import urllib.request  # noqa: F401
+import uuid  # noqa: F401
+import xml.etree.ElementTree  # noqa: F401
+import zipfile  # noqa: F401
+import zlib  # noqa: F401
+import zoneinfo  # noqa: F401

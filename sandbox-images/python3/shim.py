@@ -1,0 +1,300 @@
+"""What runs in a child of the zygote: one function, its load and its invocations.
+
+Owns who runs what: the main thread, so that what was made at import may be used there, and more threads when
+invocations overlap. A thread of its own reads the frames. Never decides about time, memory or CPU: the server does,
+and the agent kills. Invariant: each call is answered once; an idle process has no thread that wakes up.
+"""
+
+import _thread
+import asyncio
+import inspect
+import json
+import os
+import sys
+import time
+import types
+from queue import SimpleQueue
+
+import console
+import failures
+import frames
+import function
+
+AGENT_FD = 3
+_monotonic = time.monotonic
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+_encode_ascii = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
+_isawaitable = inspect.isawaitable
+_run_async = asyncio.run
+_exit = os._exit
+
+
+def _no_constant(name):
+    raise ValueError(f"{name} is not JSON")
+
+
+_decode = json.JSONDecoder(parse_constant=_no_constant).decode
+
+
+class Context:
+    """The second argument of a handler, as Lambda's Python runtime has it."""
+
+    def __init__(self, meta, invocation_id, timeout_ms):
+        name, version = meta["functionName"], meta["functionVersion"]
+        self.function_name = name
+        self.function_version = version
+        self.memory_limit_in_mb = meta["memoryMb"]
+        self.invoked_function_arn = f"arn:aws:lambda:strata:000000000000:function:{name}"
+        self.log_group_name = f"/aws/lambda/{name}"
+        self.log_stream_name = f"[{version}]"
+        self.identity = None
+        self.client_context = None
+        if invocation_id is not None:
+            self.aws_request_id = invocation_id
+            self.invocation_id = invocation_id
+            self._deadline = _monotonic() + timeout_ms / 1000
+
+    def get_remaining_time_in_millis(self):
+        deadline = getattr(self, "_deadline", None)
+        return 0 if deadline is None else max(0, int((deadline - _monotonic()) * 1000))
+
+
+class Shim:
+    def __init__(self, connection, interpreter_modules):
+        self._connection = connection
+        self._interpreter_modules = interpreter_modules
+        self._main_box = SimpleQueue()
+        self._box = SimpleQueue()
+        # Guards what follows: the reader gives work away, workers come back.
+        self._lock = _thread.allocate_lock()
+        self._state = "booted"
+        self._waiting = []
+        self._main_idle = True
+        self._idle = 0
+        self._without_thread = 0
+        self._meta = None
+        self._handler = None
+        self._log_max_bytes = 0
+
+    def run(self):
+        """The main thread's life."""
+        _thread.start_new_thread(self._read, ())
+        self._load(self._main_box.get())
+        while True:
+            self._invoke(self._main_box.get(), True)
+
+    def _work(self):
+        """The life of any other thread."""
+        while True:
+            self._invoke(self._box.get(), False)
+
+    def _read(self):
+        try:
+            while (frame := self._connection.read()) is not None:
+                if frame.type == frames.LOAD and self._state == "booted":
+                    self._state = "loading"
+                    self._main_idle = False
+                    self._main_box.put(frame)
+                elif frame.type == frames.INVOKE and self._state != "booted":
+                    self._give(frame)
+                else:
+                    raise ValueError(f"a frame of type {frame.type} while {self._state}")
+        except BaseException as error:  # noqa: BLE001
+            console.write_out(console.ERR, f"the connection to the agent failed: {error}\n".encode())
+        _exit(1)
+
+    def _give(self, frame):
+        with self._lock:
+            if self._state == "loading":
+                self._waiting.append(frame)
+            elif self._state == "failed":
+                pass  # Who waits for a load that failed is told by the server.
+            elif self._main_idle:
+                self._main_idle = False
+                self._main_box.put(frame)
+            else:
+                if self._idle > 0:
+                    self._idle -= 1
+                else:
+                    self._more_threads()
+                self._box.put(frame)
+
+    def _more_threads(self):
+        try:
+            _thread.start_new_thread(self._work, ())
+        except RuntimeError:
+            # No more threads are allowed: the next that comes free takes it.
+            self._without_thread += 1
+
+    def _come_back(self, main):
+        """Called before the answer goes out, so that who waits for it finds this thread free again."""
+        with self._lock:
+            if self._without_thread > 0:
+                self._without_thread -= 1
+                if main:
+                    self._main_box.put(self._box.get())
+            elif main:
+                self._main_idle = True
+            else:
+                self._idle += 1
+
+    def _load(self, frame):
+        started = _monotonic()
+        meta = json.loads(frame.meta)
+        self._meta = meta
+        self._log_max_bytes = meta["logMaxBytes"]
+        call = console.Call("load", frame.instance, frame.nonce, started, self._log_max_bytes)
+        console.begin(call)
+        console.enter(call)
+        loaded = started
+        failed = None
+        handler = None
+        try:
+            try:
+                function.enter_surroundings(meta, self._interpreter_modules)
+                handler = function.find(meta["codePath"], meta["entry"])
+                entry = meta["initializerEntry"]
+                initializer = None
+                if isinstance(handler, str):
+                    failed = failures.failure("init_error", f"The handler was not found: {handler}.")
+                elif entry is not None:
+                    initializer = function.find(meta["codePath"], entry)
+                    if isinstance(initializer, str):
+                        failed = failures.failure("init_error", f"The initializer was not found: {initializer}.")
+            except BaseException as error:  # noqa: BLE001
+                _leave_if_told(error)
+                failed = failures.thrown("init_error", "Loading the code failed with", error)
+            loaded = _monotonic()
+            if failed is None and initializer is not None:
+                try:
+                    _wait_for(initializer(Context(meta, None, 0)))
+                except BaseException as error:  # noqa: BLE001
+                    _leave_if_told(error)
+                    failed = failures.thrown("init_error", "The initializer failed with", error)
+        finally:
+            console.leave()
+        times = {"b": _ms(loaded - started), "c": _ms(_monotonic() - loaded)}
+        if failed is None:
+            self._handler = handler
+        self._answer(call, frames.LOADED, failed, **times)
+        with self._lock:
+            self._state = "serving" if failed is None else "failed"
+            self._main_idle = True
+            waiting, self._waiting = self._waiting, []
+        if failed is None:
+            for other in waiting:
+                self._give(other)
+
+    def _invoke(self, frame, main):
+        started = _monotonic()
+        call = console.Call("invocation", frame.instance, frame.nonce, started, self._log_max_bytes)
+        console.begin(call)
+        console.enter(call)
+        result, failed = None, None
+        try:
+            try:
+                event = _decode(frame.payload.decode())
+            except (ValueError, RecursionError) as error:
+                failed = failures.failure("invalid_request", f"The event is not JSON: {failures.message_of(error)}")
+            if failed is None:
+                try:
+                    context = Context(self._meta, frame.meta, frame.a)
+                    value = _wait_for(self._handler(event, context))
+                except BaseException as error:  # noqa: BLE001
+                    _leave_if_told(error)
+                    failed = failures.thrown("function_error", "The handler failed with", error)
+                else:
+                    result, failed = self._result_of(value)
+        finally:
+            console.leave()
+        self._come_back(main)
+        self._answer(call, frames.OUTCOME, failed, b=_ms(_monotonic() - started), c=-1.0, payload=result or b"")
+
+    def _result_of(self, value):
+        """The bytes of a result, or why it is none."""
+        try:
+            text = _encode(value)
+            try:
+                data = text.encode()
+            except UnicodeEncodeError:
+                # Half of a surrogate pair can only be told as an escape.
+                text = _encode_ascii(value)
+                data = text.encode()
+        except BaseException as error:  # noqa: BLE001
+            _leave_if_told(error)
+            kind = failures.plain(type(value).__name__)
+            detail = f"The handler returned a value of type {kind} that is not JSON: {failures.message_of(error)}"
+            return None, failures.failure("result_invalid", detail)
+        most = self._meta["resultMaxBytes"]
+        if len(text) > most:
+            detail = f"The result has {len(text)} characters of JSON; the limit is {most}."
+            return None, _too_large(detail, most, len(text))
+        if len(data) > most:
+            detail = f"The result has {len(data)} bytes; {most} are allowed. Return less, or store the data elsewhere."
+            return None, _too_large(detail, most, len(data))
+        return data, None
+
+    def _answer(self, call, type_, failed, b, c, payload=b""):
+        if not console.end(call):
+            return
+        flags, meta = 0, b""
+        if failed is not None or call.lines or call.truncated:
+            tail = {"failure": failed, "logs": call.lines, "logTruncated": call.truncated}
+            flags = frames.HAS_TAIL | (frames.FAILED if failed is not None else 0)
+            meta = _encode(tail).encode()
+        self._connection.send(type_, call.instance, call.nonce, flags, 0.0, b, c, meta, payload)
+
+
+def _too_large(detail, configured, observed):
+    limit = {"kind": "resultBytes", "configured": configured, "observed": observed}
+    return failures.failure("result_too_large", detail, None, limit)
+
+
+def _wait_for(value):
+    return _run_async(_awaited(value)) if _isawaitable(value) else value
+
+
+async def _awaited(value):
+    return await value
+
+
+def _leave_if_told(error):
+    """`sys.exit` ends the process, as it does in plain Python, also in a thread."""
+    if not isinstance(error, SystemExit):
+        return
+    code = error.code
+    console.write_unanswered()
+    if code is not None and not isinstance(code, int):
+        console.write_out(console.ERR, f"{failures.plain(str(code))}\n".encode())
+        code = 1
+    _exit((code or 0) & 0xFF)
+
+
+def _ms(seconds):
+    return seconds * 1000
+
+
+def warm_up():
+    """In the zygote: goes through what a first invocation would find cold."""
+    context = Context({"functionName": "", "functionVersion": "", "memoryMb": 1}, "", 1)
+    context.get_remaining_time_in_millis()
+    _encode(_decode('{"a":[1,2.5,"ü",null,true]}'))
+    try:
+        raise ValueError("warm-up")
+    except ValueError as error:
+        failures.thrown("function_error", "The handler failed with", error)
+
+
+def run(interpreter_modules):
+    """In the child. Never returns."""
+    started = _monotonic()
+    console.install()
+    os.set_inheritable(AGENT_FD, False)
+    connection = frames.Connection(AGENT_FD)
+    serving = Shim(connection, interpreter_modules)
+    # The folder of these files is the first on the path; the function's takes its place.
+    sys.modules["__main__"] = types.ModuleType("__main__")
+    for name in ("console", "failures", "frames", "function", "preload", "shim"):
+        sys.modules.pop(name, None)
+    connection.send(frames.BOOTED, 0, 0, a=_ms(_monotonic() - started))
+    serving.run()
