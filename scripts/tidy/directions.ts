@@ -39,7 +39,9 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     ...[CORE, CLOCK, 'config/config.ts', 'invocation/api.ts', 'pool/api.ts'],
     ...['api/lifecycle.ts', 'api/loopback.ts', 'api/server.ts', 'api/version.ts'],
     // `serve` starts the library and `doctor` surveys the machine, each loaded only when asked for.
-    ...['index.ts', 'sandbox/isolate/machine.ts'],
+    ...['index.ts', 'sandbox/isolate/machine.ts', 'sandbox/container/machine.ts'],
+    // `images` builds what containers are made from.
+    ...['ports/commands.ts', 'sandbox/container/images/'],
   ],
   'index.ts': [
     ...[CORE, 'ports/', 'config/config.ts', 'registry/registry.ts', 'sandbox/isolate/tier.ts'],

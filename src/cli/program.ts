@@ -10,6 +10,7 @@ import { ProblemError } from './client.ts';
 import { addDelete } from './commands/delete.ts';
 import { addDeploy } from './commands/deploy.ts';
 import { addDoctor } from './commands/doctor.ts';
+import { addImages } from './commands/images.ts';
 import { addInvoke } from './commands/invoke.ts';
 import { addList } from './commands/list.ts';
 import { addLogs } from './commands/logs.ts';
@@ -39,7 +40,17 @@ const buildProgram = (context: CliContext): Command => {
       writeOut: (text) => void context.stdout.write(text),
       writeErr: (text) => void context.stderr.write(text),
     });
-  const commands = [addServe, addDeploy, addInvoke, addList, addLogs, addDelete, addPools, addDoctor];
+  const commands = [
+    addServe,
+    addDeploy,
+    addInvoke,
+    addList,
+    addLogs,
+    addDelete,
+    addPools,
+    addImages,
+    addDoctor,
+  ];
   for (const add of commands) add(program, context);
   return program;
 };

@@ -11,7 +11,10 @@ export const addDoctor = (program: Command, context: CliContext): void => {
     .action(async (options: { json?: true }) => {
       // Loaded here only: the other commands need nothing of the sandboxes.
       const { inspectMachine } = await import('../../sandbox/isolate/machine.ts');
-      const findings = await inspectMachine(context.env.DOCKER_HOST);
+      const { inspectContainers } = await import('../../sandbox/container/machine.ts');
+      const { systemClock } = await import('../../ports/clock.ts');
+      const containers = await inspectContainers(context.env.DOCKER_HOST ?? '', systemClock);
+      const findings = [...(await inspectMachine()), ...containers];
       if (options.json) {
         printLine(context.stdout, JSON.stringify(findings, null, 2));
         return;

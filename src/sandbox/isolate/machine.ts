@@ -1,11 +1,11 @@
 /**
- * What this machine can do for the sandboxes: each finding with the command that mends what is missing.
+ * What this machine can do for the isolate tier: each finding with the command that mends what is missing.
  *
- * Owns the survey behind `strata doctor`. Never changes the machine. Confinement is tried out, not guessed.
+ * Owns that part of the survey behind `strata doctor`. Never changes the machine. Confinement is tried out, not guessed.
  */
 import { accessSync, constants, existsSync, readFileSync } from 'node:fs';
 import { systemProcesses } from '../../ports/processes.ts';
-import { executable, findAddon } from './assets.ts';
+import { findAddon } from './assets.ts';
 import { surveyConfinement } from './tier.ts';
 
 export interface Finding {
@@ -18,16 +18,12 @@ export interface Finding {
 
 const NODE_MAJOR = 24;
 
-/** @param dockerHost where the Docker engine listens, as DOCKER_HOST has it. */
-export const inspectMachine = async (
-  dockerHost = 'unix:///var/run/docker.sock',
-): Promise<readonly Finding[]> => [
+export const inspectMachine = async (): Promise<readonly Finding[]> => [
   node(),
   addon(),
   ...(await confinement()),
   namespaces(),
   cgroups(),
-  docker(dockerHost),
 ];
 
 const found = (name: string, detail: string): Finding => ({ name, ok: true, detail, remedy: null });
@@ -97,16 +93,6 @@ const cgroups = (): Finding => {
         `version ${version}, read only for this user`,
         'run as root, or have a cgroup delegated',
       );
-};
-
-const docker = (dockerHost: string): Finding => {
-  const socket = dockerHost.replace(/^unix:\/\//, '');
-  if (!socket.startsWith('/'))
-    return found('docker', `a remote engine at ${socket}; the isolate tier needs none`);
-  if (existsSync(socket) && writable(socket)) return found('docker', `an engine at ${socket}`);
-  const detail = 'no engine; the isolate tier needs none';
-  const remedy = executable('dockerd') === null ? 'apt-get install docker.io' : 'systemctl start docker';
-  return missing('docker', detail, remedy);
 };
 
 const writable = (path: string): boolean => {

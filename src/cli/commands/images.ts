@@ -1,0 +1,102 @@
+/** `strata images`: builds the images of the container tier's runtimes, and says which there are. */
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type CliContext, printLine } from '../context.ts';
+import { keyValue } from '../options.ts';
+import { oneLine, table } from '../text.ts';
+
+interface BuildOptions {
+  readonly engineHost?: string;
+  readonly from: 'auto' | 'registry' | 'machine';
+  readonly force?: true;
+  readonly base?: Readonly<Record<string, string>>;
+}
+
+interface ListOptions {
+  readonly engineHost?: string;
+  readonly json?: true;
+}
+
+const RUNTIMES = ['nodejs24', 'python3', 'provided'] as const;
+type Runtime = (typeof RUNTIMES)[number];
+
+export const addImages = (program: Command, context: CliContext): void => {
+  const images = program.command('images').description('the images of the runtimes that run in containers');
+  images
+    .command('build')
+    .description('build the images that are missing, of all runtimes unless some are named')
+    .argument('[runtime...]', `of ${RUNTIMES.join(', ')}`, runtimes)
+    .addOption(engineHost())
+    .addOption(
+      new Option(
+        '--from <source>',
+        'by Dockerfiles and a registry, from the packages of this machine, or as it goes',
+      )
+        .choices(['auto', 'registry', 'machine'])
+        .default('auto'),
+    )
+    .option(
+      '--base <NAME=image>',
+      'another base image, as NODE_BASE=mirror.example/node:24; repeatable',
+      keyValue,
+    )
+    .option('--force', 'build what is there already, too')
+    .action((named: readonly Runtime[], options: BuildOptions) => build(named, options, context));
+  images
+    .command('list')
+    .description('list the images: expected, present, outdated')
+    .addOption(engineHost())
+    .option('--json', 'as JSON')
+    .action((options: ListOptions) => list(options, context));
+};
+
+const engineHost = (): Option =>
+  new Option('--engine-host <url>', 'where the Docker engine listens; DOCKER_HOST, else its usual socket');
+
+/** Collects the arguments; commander hands in those before. */
+const runtimes = (value: string, previous: readonly Runtime[] | undefined): readonly Runtime[] => {
+  const runtime = RUNTIMES.find((known) => known === value);
+  if (runtime === undefined) throw new InvalidArgumentError(`It must be one of ${RUNTIMES.join(', ')}.`);
+  return [...new Set([...(previous ?? []), runtime])];
+};
+
+const build = async (
+  named: readonly Runtime[],
+  options: BuildOptions,
+  context: CliContext,
+): Promise<void> => {
+  // Loaded here only: the other commands need nothing of the sandboxes.
+  const { buildImages } = await import('../../sandbox/container/images/build.ts');
+  const { systemCommands: commands } = await import('../../ports/commands.ts');
+  const { engine, clock } = await connect(options.engineHost, context);
+  const { from, force = false, base: bases = {} } = options;
+  const say = (line: string): void => printLine(context.stdout, oneLine(line));
+  const plan = { runtimes: named.length === 0 ? RUNTIMES : named, from, force, bases };
+  await buildImages(plan, { engine, clock, commands, say });
+};
+
+const HEADING = ['RUNTIME', 'IMAGE', 'STATE', 'SIZE', 'BUILT FROM', 'LANGUAGE'];
+
+const list = async (options: ListOptions, context: CliContext): Promise<void> => {
+  const { imageStates } = await import('../../sandbox/container/images/state.ts');
+  const { engine } = await connect(options.engineHost, context);
+  const states = await imageStates(engine);
+  if (options.json) {
+    printLine(context.stdout, JSON.stringify(states, null, 2));
+    return;
+  }
+  const rows = states.flatMap(({ runtime, name, present, sizeBytes, builtFrom, language, outdated }) => [
+    [runtime, name, present ? 'present' : 'missing', size(sizeBytes), builtFrom ?? '-', language ?? '-'],
+    ...outdated.map((image) => [runtime, image.name, 'outdated', size(image.sizeBytes), '-', '-']),
+  ]);
+  printLine(context.stdout, table([HEADING, ...rows.map((row) => row.map(oneLine))]));
+  const absent = states.filter(({ present }) => !present).map(({ runtime }) => runtime);
+  if (absent.length > 0) printLine(context.stdout, `\nTo build: strata images build ${absent.join(' ')}`);
+};
+
+const size = (bytes: number | null): string => (bytes === null ? '-' : `${Math.round(bytes / 1e6)} MB`);
+
+const connect = async (host: string | undefined, context: CliContext) => {
+  const { connectEngineImages } = await import('../../sandbox/container/images/engine-images.ts');
+  const { systemClock: clock } = await import('../../ports/clock.ts');
+  return { engine: connectEngineImages(host ?? context.env.DOCKER_HOST ?? '', clock), clock };
+};
