@@ -6,11 +6,13 @@
  * every lease ends; slots are conserved (see `slot.ts`).
  */
 import { StrataError } from '../core/errors.ts';
+import type { Runtime } from '../core/spec.ts';
 import type { Clock, Timer } from '../ports/clock.ts';
 import type { CarrierExit, SandboxTier } from '../sandbox/api.ts';
 import type { SlotCounts, TierView } from './api.ts';
 import { comingRoomFor, dispensable, roomFor } from './choice.ts';
 import { Lease } from './lease.ts';
+import { Pace } from './pace.ts';
 import { type Action, type PolicySettings, planFixed } from './policy.ts';
 import { Quarantine } from './quarantine.ts';
 import { ReadySlots } from './ready-slots.ts';
@@ -31,10 +33,19 @@ import { viewTier } from './view.ts';
 
 export interface PoolOptions {
   readonly tier: SandboxTier;
+  /** What runs in this pool's sandboxes: one pool has one. */
+  readonly runtime: Runtime;
   readonly clock: Clock;
   readonly settings: PolicySettings;
   /** Slots of one sandbox. */
   readonly capacity: number;
+  /**
+   * An instance can be given any memory size when code is loaded into it: all boot with `runtimeMemoryMb`, and serve
+   * functions of every size.
+   */
+  readonly resizable: boolean;
+  /** Sandboxes that may be started ahead in a second; null for any number. Who is waited for is not held back. */
+  readonly refillPerSecond: number | null;
   readonly sweepIntervalMs: number;
   readonly events: PoolEvents;
 }
@@ -62,9 +73,10 @@ export class LayeredPool {
   readonly #clock: Clock;
   readonly #sandboxes = new Set<Sandbox>();
   readonly #slots = new Slots();
-  readonly #ready = new ReadySlots();
+  readonly #ready: ReadySlots;
   readonly #quarantine = new Quarantine();
   readonly #starts: Starts;
+  readonly #pace: Pace | null;
   /** Instances that run, load or start, by function. */
   readonly #instances = new Tally();
   /** Instances that are loading code, by function. */
@@ -74,12 +86,16 @@ export class LayeredPool {
   #nextNumber = 1;
   #refill: Timer | null = null;
   #refillBy = 0;
+  /** Set while the next refill waits for its second. */
+  #paced: Timer | null = null;
   #sweep: Timer | null = null;
   #closed = false;
 
   constructor(options: PoolOptions) {
     this.#options = options;
     this.#clock = options.clock;
+    this.#ready = new ReadySlots((memoryMb) => this.#bootMb(memoryMb));
+    this.#pace = options.refillPerSecond === null ? null : new Pace(options.clock, options.refillPerSecond);
     this.#starts = new Starts(options.tier, options.clock, options.settings.startParallelism, (...fault) => {
       if (!this.#closed) options.events.fault(...fault);
     });
@@ -135,7 +151,7 @@ export class LayeredPool {
     const sandbox = from === 'none' ? null : roomFor(this.#sandboxes, placement, alone);
     if (sandbox !== null) {
       this.#claim(sandbox, placement);
-      void this.#boot(sandbox, placement.memoryMb, asked);
+      void this.#boot(sandbox, this.#bootMb(placement.memoryMb), asked);
       return true;
     }
     if (from === 'container') return false;
@@ -212,7 +228,8 @@ export class LayeredPool {
   }
 
   view(): TierView {
-    return viewTier(this.#options.tier, this.#sandboxes, this.#slots.counts());
+    const { tier, runtime } = this.#options;
+    return viewTier(tier, runtime, this.#sandboxes, this.#slots.counts());
   }
 
   /** Keys under which ready slots are listed: bounded by what is there. */
@@ -230,6 +247,7 @@ export class LayeredPool {
   async close(): Promise<void> {
     this.#closed = true;
     this.#refill?.cancel();
+    this.#paced?.cancel();
     this.#sweep?.cancel();
     this.#starts.close();
     await this.#options.tier.close();
@@ -279,7 +297,7 @@ export class LayeredPool {
   #claim(sandbox: Sandbox, placement: Placement): void {
     taint(sandbox, placement.tenant);
     sandbox.usedMs = this.#clock.nowMs();
-    sandbox.spareMemoryMb = placement.memoryMb;
+    sandbox.spareMemoryMb = this.#bootMb(placement.memoryMb);
     if (this.#quarantine.has(placement.key)) sandbox.quarantinedFor = placement;
     for (const slot of sandbox.slots) if (slot.state === 'free') this.#ready.add(slot);
   }
@@ -329,7 +347,7 @@ export class LayeredPool {
     }
     for (const asked of sandbox.awaited.splice(0)) {
       this.#instances.add(asked.placement.key, -1);
-      if (failed === null) void this.#boot(sandbox, asked.placement.memoryMb, asked);
+      if (failed === null) void this.#boot(sandbox, this.#bootMb(asked.placement.memoryMb), asked);
       else asked.callbacks.failed(failed);
     }
     this.#refillSoon();
@@ -435,15 +453,34 @@ export class LayeredPool {
   #plan(): void {
     this.#refill?.cancel();
     this.#refill = null;
+    this.#paced?.cancel();
+    this.#paced = null;
     if (this.#closed) return;
     for (const action of this.#planned()) {
       if (action.kind === 'start-sandbox') {
-        if (!this.#starts.holdsOff) this.#provision(null);
+        this.#refillOne();
       } else if (action.kind === 'boot-runtime') {
         void this.#boot(action.sandbox, action.memoryMb, null);
       } else if (action.kind === 'dispose-slot') this.#drain(action.slot);
       else this.#end(action.sandbox, 'idle');
     }
+  }
+
+  /** Starts a pristine sandbox, or sees to it that it is thought of again when it may start. */
+  #refillOne(): void {
+    if (this.#starts.holdsOff) return;
+    const waitMs = this.#pace?.waitMs ?? 0;
+    if (waitMs > 0) {
+      this.#paced ??= this.#clock.setTimer(waitMs, () => this.#plan());
+      return;
+    }
+    this.#pace?.began();
+    this.#provision(null);
+  }
+
+  /** The memory size with which an instance boots that is to serve a function of this size. */
+  #bootMb(memoryMb: number): number {
+    return this.#options.resizable ? this.#options.settings.runtimeMemoryMb : memoryMb;
   }
 
   #scheduleSweep(): void {
