@@ -12,10 +12,10 @@ import type { CarrierExit, SandboxTier } from '../sandbox/api.ts';
 import type { SlotCounts, TierView } from './api.ts';
 import { comingRoomFor, dispensable, roomFor } from './choice.ts';
 import { Lease } from './lease.ts';
-import { Pace } from './pace.ts';
 import { type Action, type PolicySettings, planFixed } from './policy.ts';
 import { Quarantine } from './quarantine.ts';
 import { ReadySlots } from './ready-slots.ts';
+import { Refill } from './refill.ts';
 import {
   type Asked,
   isFree,
@@ -60,12 +60,6 @@ export interface PoolEvents {
   fault(message: string, details: Readonly<Record<string, unknown>>): void;
 }
 
-/**
- * Refilling costs the sandbox about a millisecond for each runtime, and would hold up the very invocations that made
- * it necessary: it waits for so long a pause between starts, but no longer than the second figure in all.
- */
-const REFILL_QUIET_MS = 5;
-const REFILL_DELAY_MAX_MS = 50;
 const CURRENT_KEYS_MAX = 10_000;
 
 export class LayeredPool {
@@ -76,7 +70,7 @@ export class LayeredPool {
   readonly #ready: ReadySlots;
   readonly #quarantine = new Quarantine();
   readonly #starts: Starts;
-  readonly #pace: Pace | null;
+  readonly #refill: Refill;
   /** Instances that run, load or start, by function. */
   readonly #instances = new Tally();
   /** Instances that are loading code, by function. */
@@ -84,10 +78,6 @@ export class LayeredPool {
   /** The current revision of each function that was deployed or deleted lately. */
   readonly #currentKeys = new Map<string, string | null>();
   #nextNumber = 1;
-  #refill: Timer | null = null;
-  #refillBy = 0;
-  /** Set while the next refill waits for its second. */
-  #paced: Timer | null = null;
   #sweep: Timer | null = null;
   #closed = false;
 
@@ -95,7 +85,7 @@ export class LayeredPool {
     this.#options = options;
     this.#clock = options.clock;
     this.#ready = new ReadySlots((memoryMb) => this.#bootMb(memoryMb));
-    this.#pace = options.refillPerSecond === null ? null : new Pace(options.clock, options.refillPerSecond);
+    this.#refill = new Refill(options.clock, options.refillPerSecond, () => this.#plan());
     this.#starts = new Starts(options.tier, options.clock, options.settings.startParallelism, (...fault) => {
       if (!this.#closed) options.events.fault(...fault);
     });
@@ -246,8 +236,7 @@ export class LayeredPool {
 
   async close(): Promise<void> {
     this.#closed = true;
-    this.#refill?.cancel();
-    this.#paced?.cancel();
+    this.#refill.cancel();
     this.#sweep?.cancel();
     this.#starts.close();
     await this.#options.tier.close();
@@ -438,12 +427,7 @@ export class LayeredPool {
   }
 
   #refillSoon(): void {
-    if (this.#closed) return;
-    const now = this.#clock.nowMs();
-    if (this.#refill === null) this.#refillBy = now + REFILL_DELAY_MAX_MS;
-    this.#refill?.cancel();
-    const delayMs = Math.min(REFILL_QUIET_MS, this.#refillBy - now);
-    this.#refill = this.#clock.setTimer(Math.max(0, delayMs), () => this.#plan());
+    if (!this.#closed) this.#refill.soon();
   }
 
   #planned(): readonly Action[] {
@@ -451,31 +435,16 @@ export class LayeredPool {
   }
 
   #plan(): void {
-    this.#refill?.cancel();
-    this.#refill = null;
-    this.#paced?.cancel();
-    this.#paced = null;
+    this.#refill.cancel();
     if (this.#closed) return;
     for (const action of this.#planned()) {
       if (action.kind === 'start-sandbox') {
-        this.#refillOne();
+        if (!this.#starts.holdsOff && this.#refill.mayStart()) this.#provision(null);
       } else if (action.kind === 'boot-runtime') {
         void this.#boot(action.sandbox, action.memoryMb, null);
       } else if (action.kind === 'dispose-slot') this.#drain(action.slot);
       else this.#end(action.sandbox, 'idle');
     }
-  }
-
-  /** Starts a pristine sandbox, or sees to it that it is thought of again when it may start. */
-  #refillOne(): void {
-    if (this.#starts.holdsOff) return;
-    const waitMs = this.#pace?.waitMs ?? 0;
-    if (waitMs > 0) {
-      this.#paced ??= this.#clock.setTimer(waitMs, () => this.#plan());
-      return;
-    }
-    this.#pace?.began();
-    this.#provision(null);
   }
 
   /** The memory size with which an instance boots that is to serve a function of this size. */

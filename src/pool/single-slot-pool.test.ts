@@ -127,9 +127,12 @@ describe('whatever comes', () => {
           expect(running.get(id) ?? 0).toBe(0);
           owners.set(id, tenant);
           running.set(id, 1);
-          if (ephemeral) lease.release = lease.release.bind(lease, false);
+          const release = lease.release.bind(lease);
+          lease.release = (clean) => {
+            running.set(id, 0);
+            release(clean && !ephemeral);
+          };
           await runOn(lease, behaviour);
-          running.set(id, 0);
         });
         const settled = Promise.allSettled(works);
         await bench.clock.advance(120_000);
