@@ -68,6 +68,7 @@ export const createExecutor = async (options: ExecutorOptions = {}): Promise<Exe
     inFlight: () => executor.inFlight,
   });
   const pool = new LayeredPool({
+    ...{ runtime: 'isolate', resizable: false, refillPerSecond: null },
     ...{ tier, clock, capacity: isolate.maxInstancesPerHost, sweepIntervalMs: isolate.sweepIntervalMs },
     settings: {
       pristine: isolate.pristineHosts,

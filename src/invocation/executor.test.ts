@@ -44,6 +44,7 @@ const open = async (resultJson: string | null = null, maxLengthPerFunction = 10)
   });
   const pool = new LayeredPool({
     ...{ clock, tier, capacity: 4, sweepIntervalMs: 1_000 },
+    ...{ runtime: 'isolate', resizable: false, refillPerSecond: null },
     settings: {
       ...{ pristine: 1, runtimesPerPristine: 1, spareRuntimes: 1, maxSandboxes: 2, startParallelism: 1 },
       ...{ bootParallelism: 1, runtimeIdleMs: 60_000, sandboxIdleMs: 60_000, runtimeMemoryMb: 128 },

@@ -4,12 +4,13 @@
  * Owns the view types; the pool itself is in `layered-pool.ts`.
  */
 import type { Layer } from '../core/receipt.ts';
-import type { Tier } from '../core/spec.ts';
+import type { Runtime, Tier } from '../core/spec.ts';
 
 /** One carrier and its instances, as `GET /v1/pools` shows them. */
 export interface SandboxView {
   readonly id: string;
   readonly tier: Tier;
+  readonly runtime: Runtime;
   /** The highest layer inside it. */
   readonly layer: Layer;
   readonly state: string;
@@ -30,7 +31,7 @@ export interface InstanceView {
   readonly inFlight: number;
 }
 
-/** Slots of one tier: free + busy + starting + draining = total, always. */
+/** Slots of one pool: free + busy + starting + draining = total, always. */
 export interface SlotCounts {
   readonly free: number;
   readonly busy: number;
@@ -40,12 +41,15 @@ export interface SlotCounts {
 }
 
 export interface PoolsView {
+  /** By runtime, because each has a pool of its own; the runtime of the isolate tier is `isolate`. */
   readonly tiers: Readonly<Record<string, TierView>>;
   /** Invocations that wait for an instance. */
   readonly queued: number;
 }
 
 export interface TierView {
+  readonly tier: Tier;
+  readonly runtime: Runtime;
   readonly confinement: string;
   readonly slots: SlotCounts;
   /** Ready and idle, by layer. */

@@ -24,6 +24,8 @@ export interface BenchOptions {
   readonly settings?: Partial<PolicySettings>;
   readonly queue?: Partial<SchedulerSettings>;
   readonly capacity?: number;
+  readonly resizable?: boolean;
+  readonly refillPerSecond?: number;
   readonly failStart?: () => boolean;
 }
 
@@ -47,6 +49,8 @@ export const createBench = async (options: BenchOptions = {}): Promise<Bench> =>
   const scheduler = new Scheduler(clock, queue);
   const pool = new LayeredPool({
     ...{ clock, tier: guardTier(backend, guard), capacity: options.capacity ?? 4, sweepIntervalMs: 1_000 },
+    ...{ runtime: 'isolate', resizable: options.resizable ?? false },
+    refillPerSecond: options.refillPerSecond ?? null,
     settings: { ...SETTINGS, ...options.settings },
     events: {
       ready: scheduler.ready,

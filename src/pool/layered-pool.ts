@@ -6,6 +6,7 @@
  * every lease ends; slots are conserved (see `slot.ts`).
  */
 import { StrataError } from '../core/errors.ts';
+import type { Runtime } from '../core/spec.ts';
 import type { Clock, Timer } from '../ports/clock.ts';
 import type { CarrierExit, SandboxTier } from '../sandbox/api.ts';
 import type { SlotCounts, TierView } from './api.ts';
@@ -14,6 +15,7 @@ import { Lease } from './lease.ts';
 import { type Action, type PolicySettings, planFixed } from './policy.ts';
 import { Quarantine } from './quarantine.ts';
 import { ReadySlots } from './ready-slots.ts';
+import { Refill } from './refill.ts';
 import {
   type Asked,
   isFree,
@@ -31,10 +33,19 @@ import { viewTier } from './view.ts';
 
 export interface PoolOptions {
   readonly tier: SandboxTier;
+  /** What runs in this pool's sandboxes: one pool has one. */
+  readonly runtime: Runtime;
   readonly clock: Clock;
   readonly settings: PolicySettings;
   /** Slots of one sandbox. */
   readonly capacity: number;
+  /**
+   * An instance can be given any memory size when code is loaded into it: all boot with `runtimeMemoryMb`, and serve
+   * functions of every size.
+   */
+  readonly resizable: boolean;
+  /** Sandboxes that may be started ahead in a second; null for any number. Who is waited for is not held back. */
+  readonly refillPerSecond: number | null;
   readonly sweepIntervalMs: number;
   readonly events: PoolEvents;
 }
@@ -49,12 +60,6 @@ export interface PoolEvents {
   fault(message: string, details: Readonly<Record<string, unknown>>): void;
 }
 
-/**
- * Refilling costs the sandbox about a millisecond for each runtime, and would hold up the very invocations that made
- * it necessary: it waits for so long a pause between starts, but no longer than the second figure in all.
- */
-const REFILL_QUIET_MS = 5;
-const REFILL_DELAY_MAX_MS = 50;
 const CURRENT_KEYS_MAX = 10_000;
 
 export class LayeredPool {
@@ -62,9 +67,10 @@ export class LayeredPool {
   readonly #clock: Clock;
   readonly #sandboxes = new Set<Sandbox>();
   readonly #slots = new Slots();
-  readonly #ready = new ReadySlots();
+  readonly #ready: ReadySlots;
   readonly #quarantine = new Quarantine();
   readonly #starts: Starts;
+  readonly #refill: Refill;
   /** Instances that run, load or start, by function. */
   readonly #instances = new Tally();
   /** Instances that are loading code, by function. */
@@ -72,14 +78,14 @@ export class LayeredPool {
   /** The current revision of each function that was deployed or deleted lately. */
   readonly #currentKeys = new Map<string, string | null>();
   #nextNumber = 1;
-  #refill: Timer | null = null;
-  #refillBy = 0;
   #sweep: Timer | null = null;
   #closed = false;
 
   constructor(options: PoolOptions) {
     this.#options = options;
     this.#clock = options.clock;
+    this.#ready = new ReadySlots((memoryMb) => this.#bootMb(memoryMb));
+    this.#refill = new Refill(options.clock, options.refillPerSecond, () => this.#plan());
     this.#starts = new Starts(options.tier, options.clock, options.settings.startParallelism, (...fault) => {
       if (!this.#closed) options.events.fault(...fault);
     });
@@ -135,7 +141,7 @@ export class LayeredPool {
     const sandbox = from === 'none' ? null : roomFor(this.#sandboxes, placement, alone);
     if (sandbox !== null) {
       this.#claim(sandbox, placement);
-      void this.#boot(sandbox, placement.memoryMb, asked);
+      void this.#boot(sandbox, this.#bootMb(placement.memoryMb), asked);
       return true;
     }
     if (from === 'container') return false;
@@ -212,7 +218,8 @@ export class LayeredPool {
   }
 
   view(): TierView {
-    return viewTier(this.#options.tier, this.#sandboxes, this.#slots.counts());
+    const { tier, runtime } = this.#options;
+    return viewTier(tier, runtime, this.#sandboxes, this.#slots.counts());
   }
 
   /** Keys under which ready slots are listed: bounded by what is there. */
@@ -229,7 +236,7 @@ export class LayeredPool {
 
   async close(): Promise<void> {
     this.#closed = true;
-    this.#refill?.cancel();
+    this.#refill.cancel();
     this.#sweep?.cancel();
     this.#starts.close();
     await this.#options.tier.close();
@@ -279,7 +286,7 @@ export class LayeredPool {
   #claim(sandbox: Sandbox, placement: Placement): void {
     taint(sandbox, placement.tenant);
     sandbox.usedMs = this.#clock.nowMs();
-    sandbox.spareMemoryMb = placement.memoryMb;
+    sandbox.spareMemoryMb = this.#bootMb(placement.memoryMb);
     if (this.#quarantine.has(placement.key)) sandbox.quarantinedFor = placement;
     for (const slot of sandbox.slots) if (slot.state === 'free') this.#ready.add(slot);
   }
@@ -329,7 +336,7 @@ export class LayeredPool {
     }
     for (const asked of sandbox.awaited.splice(0)) {
       this.#instances.add(asked.placement.key, -1);
-      if (failed === null) void this.#boot(sandbox, asked.placement.memoryMb, asked);
+      if (failed === null) void this.#boot(sandbox, this.#bootMb(asked.placement.memoryMb), asked);
       else asked.callbacks.failed(failed);
     }
     this.#refillSoon();
@@ -420,12 +427,7 @@ export class LayeredPool {
   }
 
   #refillSoon(): void {
-    if (this.#closed) return;
-    const now = this.#clock.nowMs();
-    if (this.#refill === null) this.#refillBy = now + REFILL_DELAY_MAX_MS;
-    this.#refill?.cancel();
-    const delayMs = Math.min(REFILL_QUIET_MS, this.#refillBy - now);
-    this.#refill = this.#clock.setTimer(Math.max(0, delayMs), () => this.#plan());
+    if (!this.#closed) this.#refill.soon();
   }
 
   #planned(): readonly Action[] {
@@ -433,17 +435,21 @@ export class LayeredPool {
   }
 
   #plan(): void {
-    this.#refill?.cancel();
-    this.#refill = null;
+    this.#refill.cancel();
     if (this.#closed) return;
     for (const action of this.#planned()) {
       if (action.kind === 'start-sandbox') {
-        if (!this.#starts.holdsOff) this.#provision(null);
+        if (!this.#starts.holdsOff && this.#refill.mayStart()) this.#provision(null);
       } else if (action.kind === 'boot-runtime') {
         void this.#boot(action.sandbox, action.memoryMb, null);
       } else if (action.kind === 'dispose-slot') this.#drain(action.slot);
       else this.#end(action.sandbox, 'idle');
     }
+  }
+
+  /** The memory size with which an instance boots that is to serve a function of this size. */
+  #bootMb(memoryMb: number): number {
+    return this.#options.resizable ? this.#options.settings.runtimeMemoryMb : memoryMb;
   }
 
   #scheduleSweep(): void {

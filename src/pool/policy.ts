@@ -60,10 +60,9 @@ export const planFixed = (
     const active = nowMs - sandbox.usedMs < settings.runtimeIdleMs;
     const spares = active && newest.get(sandbox.tenant) === sandbox && sandbox.quarantinedFor === null;
     const demotions = idleCode(sandbox, nowMs, codeCounts);
-    actions.push(
-      ...demotions,
-      ...boots(sandbox, spares ? settings.spareRuntimes : 0, sandbox.spareMemoryMb, settings),
-    );
+    const elsewhere = spares ? sparesOf(all, sandbox) : 0;
+    const wanted = spares ? settings.spareRuntimes - elsewhere : 0;
+    actions.push(...demotions, ...boots(sandbox, wanted, sandbox.spareMemoryMb, settings));
     if (!active) actions.push(...idleRuntimes(sandbox));
     if (isEmpty(sandbox) && nowMs - sandbox.usedMs >= settings.sandboxIdleMs)
       actions.push({ kind: 'end-sandbox', sandbox });
@@ -78,17 +77,34 @@ const isEmpty = (sandbox: Sandbox): boolean =>
     ({ layer, state }) => layer === 'code' || state === 'busy' || state === 'starting',
   );
 
-/** The sandbox that each tenant used last: the one in which its spare runtimes are kept. */
+/** The sandbox with room that each tenant used last, else the one used last: where its spare runtimes are kept. */
 const newestByTenant = (sandboxes: readonly Sandbox[]): ReadonlyMap<string, Sandbox> => {
   const newest = new Map<string, Sandbox>();
   for (const sandbox of sandboxes) {
     if (sandbox.tenant === null || sandbox.state !== 'ready' || sandbox.quarantinedFor !== null) continue;
     const known = newest.get(sandbox.tenant);
-    const roomier = known !== undefined && sandbox.slots.size >= sandbox.capacity;
-    if (!roomier && (known === undefined || sandbox.usedMs > known.usedMs))
-      newest.set(sandbox.tenant, sandbox);
+    if (known === undefined || isBetter(sandbox, known)) newest.set(sandbox.tenant, sandbox);
   }
   return newest;
+};
+
+const isBetter = (sandbox: Sandbox, known: Sandbox): boolean =>
+  hasRoom(sandbox) === hasRoom(known) ? sandbox.usedMs > known.usedMs : hasRoom(sandbox);
+
+const hasRoom = (sandbox: Sandbox): boolean => sandbox.slots.size < sandbox.capacity;
+
+/** Runtimes that the sandbox's tenant has ready, or booting for nobody, in its other sandboxes. */
+const sparesOf = (sandboxes: readonly Sandbox[], { tenant, spareMemoryMb, number }: Sandbox): number => {
+  let count = 0;
+  for (const other of sandboxes) {
+    if (other.tenant !== tenant || other.number === number || other.state !== 'ready') continue;
+    if (other.quarantinedFor !== null || other.doubtful > 0) continue;
+    for (const slot of other.slots) {
+      const idle = slot.state === 'free' || (slot.state === 'starting' && slot.placement === null);
+      if (idle && slot.layer === 'runtime' && slot.memoryMb === spareMemoryMb) count += 1;
+    }
+  }
+  return count;
 };
 
 const boots = (sandbox: Sandbox, wanted: number, memoryMb: number, settings: PolicySettings): Action[] => {

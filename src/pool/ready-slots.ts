@@ -16,6 +16,12 @@ export interface Stack {
 export class ReadySlots {
   readonly #code = new Map<string, Stack>();
   readonly #runtimes = new Map<string, Stack>();
+  readonly #bootMb: (memoryMb: number) => number;
+
+  /** @param bootMb the memory size with which an instance boots that can serve a function of the given one. */
+  constructor(bootMb: (memoryMb: number) => number) {
+    this.#bootMb = bootMb;
+  }
 
   /** Notes a slot under what it can serve now. */
   add(slot: Slot): void {
@@ -40,12 +46,13 @@ export class ReadySlots {
 
   /** A booted runtime in a sandbox of the function's tenant, or of its own when it has to be alone. */
   ownRuntime(placement: Placement, alone: boolean): Slot | null {
-    return this.#runtime(`${alone ? `f:${placement.key}` : `t:${placement.tenant}`}|${placement.memoryMb}`);
+    const owner = alone ? `f:${placement.key}` : `t:${placement.tenant}`;
+    return this.#runtime(`${owner}|${this.#bootMb(placement.memoryMb)}`);
   }
 
   /** A booted runtime in a sandbox that is nobody's yet. */
   pristineRuntime(placement: Placement): Slot | null {
-    return this.#runtime(`${PRISTINE}|${placement.memoryMb}`);
+    return this.#runtime(`${PRISTINE}|${this.#bootMb(placement.memoryMb)}`);
   }
 
   #runtime(key: string): Slot | null {

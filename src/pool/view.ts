@@ -2,28 +2,35 @@
  * The pool as people see it: what `GET /v1/pools` returns for a tier.
  */
 import type { Layer } from '../core/receipt.ts';
+import type { Runtime } from '../core/spec.ts';
 import type { SandboxTier } from '../sandbox/api.ts';
 import type { InstanceView, SandboxView, SlotCounts, TierView } from './api.ts';
 import type { Sandbox, Slot } from './slot.ts';
 
 const MB = 1024 * 1024;
 
-export const viewTier = (tier: SandboxTier, sandboxes: Iterable<Sandbox>, slots: SlotCounts): TierView => {
+export const viewTier = (
+  tier: SandboxTier,
+  runtime: Runtime,
+  sandboxes: Iterable<Sandbox>,
+  slots: SlotCounts,
+): TierView => {
   const ready: Record<Layer, number> = { container: 0, runtime: 0, code: 0 };
   const views: SandboxView[] = [];
   for (const sandbox of sandboxes) {
     if (sandbox.state === 'ready' && sandbox.slots.size < sandbox.capacity) ready.container += 1;
     for (const slot of sandbox.slots) if (slot.state === 'free') ready[slot.layer] += 1;
-    views.push(viewSandbox(tier, sandbox));
+    views.push(viewSandbox(tier, runtime, sandbox));
   }
-  return { confinement: tier.confinement.kind, slots, ready, sandboxes: views };
+  return { tier: tier.tier, runtime, confinement: tier.confinement.kind, slots, ready, sandboxes: views };
 };
 
-const viewSandbox = (tier: SandboxTier, sandbox: Sandbox): SandboxView => {
+const viewSandbox = (tier: SandboxTier, runtime: Runtime, sandbox: Sandbox): SandboxView => {
   const resident = sandbox.carrier?.residentBytes() ?? null;
   return {
     id: sandbox.carrier?.id ?? `starting-${sandbox.number}`,
     tier: tier.tier,
+    runtime,
     layer: highestLayer(sandbox),
     state: sandbox.state,
     tenant: sandbox.tenant,
@@ -46,7 +53,7 @@ const highestLayer = (sandbox: Sandbox): Layer => {
 const viewSlot = (slot: Slot): InstanceView => ({
   layer: slot.layer,
   state: slot.state,
-  memoryMb: slot.memoryMb,
+  memoryMb: slot.placement?.memoryMb ?? slot.memoryMb,
   function: slot.placement?.label ?? null,
   inFlight: slot.inFlight,
 });

@@ -12,7 +12,14 @@ const sandbox = (
   tenant: string | null,
   label: string | null,
 ): PoolsView['tiers'][string]['sandboxes'][number] => ({
-  ...{ id, tier: 'isolate', layer: label === null ? 'runtime' : 'code', state: 'ready', tenant },
+  ...{
+    id,
+    tier: 'isolate',
+    runtime: 'isolate',
+    layer: label === null ? 'runtime' : 'code',
+    state: 'ready',
+    tenant,
+  },
   ...{ quarantinedFor: label, residentMb: 60 },
   instances: [
     {
@@ -28,7 +35,7 @@ const sandbox = (
 const VIEW: PoolsView = {
   tiers: {
     isolate: {
-      confinement: 'bubblewrap',
+      ...{ tier: 'isolate', runtime: 'isolate', confinement: 'bubblewrap' },
       slots: { free: 4, busy: 0, starting: 0, draining: 0, total: 4 },
       ready: { container: 4, runtime: 1, code: 3 },
       sandboxes: [

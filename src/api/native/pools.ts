@@ -6,6 +6,7 @@
  */
 import type { FastifyPluginAsync } from 'fastify';
 import { Type } from 'typebox';
+import { RUNTIMES } from '../../core/spec.ts';
 import type { Executor } from '../../invocation/api.ts';
 import { responses, TENANT_HEADERS } from './schemas.ts';
 import { tenantOf } from './tenant.ts';
@@ -16,6 +17,8 @@ export interface PoolRoutesOptions {
 
 const COUNT = Type.Integer({ minimum: 0 });
 const LAYER = Type.Enum(['container', 'runtime', 'code']);
+const TIER_NAME = Type.Enum(['isolate', 'container']);
+const RUNTIME = Type.Enum([...RUNTIMES], { description: 'What runs the code.' });
 const text = (description: string) => Type.Union([Type.String(), Type.Null()], { description });
 
 const INSTANCE = Type.Object({
@@ -28,7 +31,8 @@ const INSTANCE = Type.Object({
 
 const SANDBOX = Type.Object({
   id: Type.String(),
-  tier: Type.String(),
+  tier: TIER_NAME,
+  runtime: RUNTIME,
   layer: LAYER,
   state: Type.String(),
   tenant: text('Yours, or null while no code has touched it.'),
@@ -38,6 +42,8 @@ const SANDBOX = Type.Object({
 });
 
 const TIER = Type.Object({
+  tier: TIER_NAME,
+  runtime: RUNTIME,
   confinement: Type.String(),
   slots: Type.Object(
     { free: COUNT, busy: COUNT, starting: COUNT, draining: COUNT, total: COUNT },
@@ -52,7 +58,9 @@ const TIER = Type.Object({
 });
 
 const POOLS = Type.Object({
-  tiers: Type.Record(Type.String(), TIER),
+  tiers: Type.Record(Type.String(), TIER, {
+    description: 'The pools by runtime: those that this server has.',
+  }),
   queued: Type.Integer({ minimum: 0, description: 'Invocations of all tenants that wait for an instance.' }),
 });
 
@@ -61,7 +69,7 @@ export const poolRoutes: FastifyPluginAsync<PoolRoutesOptions> = async (app, { e
     '/v1/pools',
     {
       schema: {
-        summary: 'What is ready, and the sandboxes of this tenant by tier, layer and state',
+        summary: 'What is ready, and the sandboxes of this tenant by runtime, layer and state',
         tags: ['operations'],
         headers: TENANT_HEADERS,
         response: responses({ 200: POOLS }, ['invalid_request', 'forbidden']),
