@@ -62,7 +62,7 @@ static void invoke(struct instance *instance, const struct frame *frame) {
 static void carry_out(struct instance *instance, const struct frame *frame) {
     switch (frame->type) {
     case FRAME_BOOT:
-        instance_boot(instance, frame->instance);
+        instance_boot(instance, frame->instance, frame->a);
         return;
     case FRAME_FILE:
         files_write(frame);

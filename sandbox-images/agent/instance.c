@@ -18,6 +18,7 @@
 #include "answers.h"
 #include "basics.h"
 #include "launch.h"
+#include "limits.h"
 #include "process.h"
 #include "runtime-api.h"
 #include "server.h"
@@ -66,9 +67,11 @@ static void send_about(const struct instance *instance, enum frame_type type, do
     });
 }
 
-void instance_boot(struct instance *instance, uint32_t id) {
+void instance_boot(struct instance *instance, uint32_t id, double memory_mb) {
+    if (!(memory_mb >= MEMORY_MB_MIN && memory_mb <= MEMORY_MB_MAX)) die(EXIT_MALFORMED, "boot: %f MB", memory_mb);
     instance_enter(instance, INSTANCE_BOOTING);
     instance->id = id;
+    instance->memory_mb = (unsigned)memory_mb;
     instance->started_ms = monotonic_ms();
     if (instance->runtime->model == MODEL_BOOTSTRAP) {
         instance->booted = true;

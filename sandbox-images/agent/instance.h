@@ -47,6 +47,7 @@ struct instance {
 
     enum instance_state state;
     uint32_t id;
+    unsigned memory_mb;
     double started_ms;
     /** The code process. */
     struct main_process {
@@ -73,7 +74,7 @@ void instance_prepare(struct instance *instance);
 /** The one way from state to state; one that is not foreseen ends the agent. */
 void instance_enter(struct instance *instance, enum instance_state state);
 
-void instance_boot(struct instance *instance, uint32_t id);
+void instance_boot(struct instance *instance, uint32_t id, double memory_mb);
 /** Kills everything of the instance. What it wrote before is relayed, then its end is told. */
 void instance_end(struct instance *instance, enum end_cause cause);
 /** Kills everything, tells nothing more, and makes the container empty again. */

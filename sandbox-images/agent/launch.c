@@ -46,7 +46,7 @@ static bool open_channel(int pair[2]) {
 
 static int start(struct instance *instance, const struct streams *streams, const struct spawn *program) {
     if (instance->runtime->model == MODEL_FORKED) {
-        int error = zygote_ensure(instance->runtime->command, BASE_ENVIRONMENT);
+        int error = zygote_ensure(runtime_command(instance->runtime, instance->memory_mb), BASE_ENVIRONMENT);
         if (error != 0) return error;
         zygote_fork(instance->uid, streams->channel[1], streams->out[1], streams->err[1]);
         instance->main.state = MAIN_ASKED_FOR;
@@ -87,7 +87,7 @@ static int launch(struct instance *instance, const struct spawn *program) {
 }
 
 int launch_runtime(struct instance *instance) {
-    char *const *command = instance->runtime->command;
+    char *const *command = runtime_command(instance->runtime, instance->memory_mb);
     return launch(instance, &(struct spawn){
         .path = command[0],
         .arguments = command,

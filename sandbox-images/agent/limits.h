@@ -54,6 +54,11 @@ enum {
     /** What a function may raise of its processes' standing with the OOM killer: it goes before agent and zygote. */
     FUNCTION_OOM_SCORE_ADJ = 500,
 
+    /** The part of a function's memory that V8's old space may take; the rest is for everything else in the process. */
+    HEAP_PERCENT = 70,
+    MEMORY_MB_MIN = 16,
+    MEMORY_MB_MAX = 1024 * 1024,
+
     /** The range of ids that functions get. */
     UID_MIN = 20000,
     UID_MAX = 20999,

@@ -4,12 +4,17 @@
 #include "runtimes.h"
 
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
+
+#include "limits.h"
+
+/** V8 collects garbage with regard to this: without it, it lets garbage grow until the kernel kills the process. */
+static char heap_flag[sizeof "--max-old-space-size=" + 16];
 
 static char *const NODEJS24[] = {
     "/usr/local/bin/node",
-    // The container's memory is the limit; V8's own must not come before it.
-    "--max-old-space-size=16384",
+    heap_flag,
     // Its guard regions reserve 10 GB of address space for each memory, which limits of processes do not allow.
     "--disable-wasm-trap-handler",
     "/opt/strata/shim.mjs",
@@ -27,6 +32,12 @@ static const struct runtime RUNTIMES[] = {
 char *const BASE_ENVIRONMENT[] = {
     "PATH=/usr/local/bin:/usr/bin:/bin", "HOME=/tmp", "TMPDIR=/tmp", "LANG=C.UTF-8", "TZ=UTC", NULL,
 };
+
+char *const *runtime_command(const struct runtime *runtime, unsigned memory_mb) {
+    unsigned heap_mb = memory_mb * HEAP_PERCENT / 100;
+    (void)snprintf(heap_flag, sizeof heap_flag, "--max-old-space-size=%u", heap_mb);
+    return runtime->command;
+}
 
 const struct runtime *runtime_find(const char *name) {
     for (size_t i = 0; i < sizeof RUNTIMES / sizeof RUNTIMES[0]; i++) {

@@ -16,9 +16,12 @@ enum runtime_model {
 struct runtime {
     const char *name;
     enum runtime_model model;
-    /** Of the language's process or of the zygote; its first is the program. */
+    /** Of the language's process or of the zygote; its first is the program. To be had from `runtime_command`. */
     char *const *command;
 };
+
+/** The command line for a function of this memory; valid until the next call. */
+char *const *runtime_command(const struct runtime *runtime, unsigned memory_mb);
 
 /** Null when there is no such runtime. */
 const struct runtime *runtime_find(const char *name);

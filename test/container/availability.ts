@@ -5,11 +5,9 @@
  * the CI run, their absence is a failure.
  */
 import { describe } from 'vitest';
-import type { Runtime } from '../../src/core/spec.ts';
 import { dockerEngine } from '../../src/sandbox/container/engine.ts';
-import { imageName } from '../../src/sandbox/container/images/names.ts';
-
-export type ContainerRuntime = Exclude<Runtime, 'isolate'>;
+import type { ContainerRuntime } from '../../src/sandbox/container/images/catalogue.ts';
+import { expectedImageName } from '../../src/sandbox/container/images/names.ts';
 
 /** Where the engine of these tests is; the usual socket unless told. */
 export const ENGINE_HOST = process.env.DOCKER_HOST ?? '';
@@ -19,7 +17,7 @@ const reasonFor = async (runtimes: readonly ContainerRuntime[]): Promise<string 
   try {
     await engine.info();
     for (const runtime of runtimes) {
-      const name = await imageName(runtime);
+      const name = await expectedImageName(runtime);
       if ((await engine.image(name)) === null)
         return `the image ${name} is missing: run "npx strata images build"`;
     }

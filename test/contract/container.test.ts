@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
+import type { ContainerRuntime } from '../../src/sandbox/container/images/catalogue.ts';
 import { createContainerTiers } from '../../src/sandbox/container/tiers.ts';
 import { systemClock } from '../../src/ports/clock.ts';
 import { systemRandom } from '../../src/ports/random.ts';
 import { afterAll } from 'vitest';
-import { type ContainerRuntime, describeContainers } from '../container/availability.ts';
+import { describeContainers } from '../container/availability.ts';
 import { signalAgent } from '../container/processes.ts';
 import { TEST_SETTINGS } from '../container/settings.ts';
 import { type Dialect, ISOLATE_DIALECT, sandboxContract } from './sandbox.suite.ts';

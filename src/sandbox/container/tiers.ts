@@ -8,7 +8,6 @@ import { chmod, mkdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { StrataError } from '../../core/errors.ts';
-import type { Runtime } from '../../core/spec.ts';
 import type { Clock, Timer } from '../../ports/clock.ts';
 import type { Random } from '../../ports/random.ts';
 import type { SandboxTier } from '../api.ts';
@@ -16,7 +15,8 @@ import { guardTier } from '../guard.ts';
 import { containerBackend } from './backend.ts';
 import { confinementOf } from './confinement.ts';
 import { type ContainerEngine, dockerEngine, type EngineInfo } from './engine.ts';
-import { imageName } from './images/names.ts';
+import { CONTAINER_RUNTIMES, type ContainerRuntime } from './images/catalogue.ts';
+import { expectedImageName } from './images/names.ts';
 import { labelsOf, type ServerIdentity, serverIdentity } from './server-identity.ts';
 import { ContainerSweeper, runFolderName, sweepRunFolders } from './sweep.ts';
 import { UserIds } from './user-ids.ts';
@@ -51,9 +51,6 @@ export interface ContainerSettings {
   readonly metering: 'auto' | 'cgroup' | 'stats';
   readonly runDir: string;
 }
-
-export type ContainerRuntime = Exclude<Runtime, 'isolate'>;
-export const CONTAINER_RUNTIMES: readonly ContainerRuntime[] = ['nodejs24', 'python3', 'provided'];
 
 export interface ContainerTiers {
   readonly tiers: ReadonlyMap<ContainerRuntime, SandboxTier>;
@@ -96,11 +93,12 @@ export const createContainerTiers = async (options: ContainerTiersOptions): Prom
   const unavailable = new Map<ContainerRuntime, string>();
   const users = new UserIds(random.nonce());
   for (const runtime of CONTAINER_RUNTIMES) {
-    const image = await engine.image(await imageName(runtime));
+    const name = await expectedImageName(runtime);
+    const image = await engine.image(name);
     if (image === null) {
       unavailable.set(
         runtime,
-        `the image ${await imageName(runtime)} is missing. Run \`strata images build ${runtime}\` and restart`,
+        `the image ${name} is missing. Run \`strata images build ${runtime}\` and restart`,
       );
       continue;
     }
