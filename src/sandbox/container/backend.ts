@@ -114,6 +114,8 @@ class Provision {
       await unlessEarly(engine.start(containerId));
       void this.#watchExit(containerId);
       const ready = this.#connect(socket);
+      // It may fail while the check is waited for, or after the check has failed.
+      ready.catch(() => undefined);
       const { cgroup, meter } = await unlessEarly(this.#check(template, containerId));
       const link = await unlessEarly(ready);
       this.#carrier = this.#assemble(containerId, cgroup, meter, link);

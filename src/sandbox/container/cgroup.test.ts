@@ -39,6 +39,7 @@ const V1: Readonly<Record<string, string>> = {
     'cache 0\nrss 100\ntotal_cache 5\ntotal_rss 4194304\ntotal_shmem 8192\n',
   [`cgroup/memory/${V1_FOLDER}/memory.oom_control`]: 'oom_kill_disable 0\nunder_oom 0\noom_kill 4\n',
   [`cgroup/memory/${V1_FOLDER}/memory.failcnt`]: '33\n',
+  [`cgroup/memory/${V1_FOLDER}/memory.memsw.failcnt`]: '2\n',
   [`cgroup/memory/${V1_FOLDER}/memory.limit_in_bytes`]: '134217728\n',
   [`cgroup/memory/${V1_FOLDER}/memory.memsw.limit_in_bytes`]: '134217728\n',
   [`cgroup/cpu/${V1_FOLDER}/cpu.cfs_quota_us`]: '100000\n',
@@ -83,7 +84,7 @@ describe('a control group', () => {
     expect(group?.memoryBytes()).toBe(10_485_760);
     expect(group?.ownBytes()).toBe(4_194_304 + 8_192);
     expect(group?.peakBytes()).toBe(31_457_280);
-    expect(group?.memoryEvents()).toEqual({ killed: 4, limitHits: 33 });
+    expect(group?.memoryEvents()).toEqual({ killed: 4, limitHits: 35 });
     group?.close();
   });
 

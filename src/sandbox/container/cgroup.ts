@@ -177,8 +177,10 @@ class CgroupV1 implements Cgroup {
 
   memoryEvents(): MemoryEvents | null {
     const killed = this.#files.field(join(this.#memory, 'memory.oom_control'), 'oom_kill');
-    const limitHits = this.#files.number(join(this.#memory, 'memory.failcnt'));
-    return killed === null || limitHits === null ? null : { killed, limitHits };
+    const hits = this.#files.number(join(this.#memory, 'memory.failcnt'));
+    // Where swap is accounted for, its limit is the same and is reached first.
+    const hitsWithSwap = this.#files.number(join(this.#memory, 'memory.memsw.failcnt')) ?? 0;
+    return killed === null || hits === null ? null : { killed, limitHits: hits + hitsWithSwap };
   }
 
   resize(memoryBytes: number, cpuQuotaUs: number): boolean {

@@ -158,8 +158,11 @@ export const differences = (template: ContainerTemplate, seen: InspectedContaine
       found.push(`${name} is ${brief(actual)}, ${brief(wanted)} was asked for`);
   };
   expect('Image', template.Image, seen.Image);
-  for (const name of ['Entrypoint', 'Cmd', 'User', 'WorkingDir', 'Labels'] as const)
+  for (const name of ['Entrypoint', 'Cmd', 'User', 'WorkingDir'] as const)
     expect(name, template[name], seen.Config[name]);
+  // The image's own labels come on top.
+  const labels = (seen.Config.Labels ?? {}) as Readonly<Record<string, unknown>>;
+  for (const [name, value] of Object.entries(template.Labels)) expect(`label ${name}`, value, labels[name]);
   const { HostConfig: wanted } = template;
   for (const [name, value] of Object.entries(wanted)) {
     if (name === 'Mounts') continue;
