@@ -134,6 +134,11 @@ void http_respond(struct http_connection *connection, const char *status, const 
     (void)buffer_append(&connection->out, body, body_bytes);
 }
 
+bool http_has_left(const struct http_connection *connection) {
+    char byte;
+    return connection->ended || recv(connection->socket, &byte, sizeof byte, MSG_PEEK | MSG_DONTWAIT) == 0;
+}
+
 static void refuse(struct http_connection *connection, const char *status) {
     static const char body[] = "{\"errorMessage\":\"The request cannot be read.\",\"errorType\":\"InvalidRequest\"}";
     connection->request.keep_alive = false;
@@ -153,7 +158,6 @@ static bool handle(struct http_connection *connection, http_handler *handler, vo
         .body = bytes + request->head_bytes,
         .body_bytes = connection->too_large ? 0 : request->body_bytes,
         .too_large = connection->too_large,
-        .abandoned = connection->ended,
     };
     if (!handler(connection, &call, context)) return false;
     if (connection->state == AT_END) return true;

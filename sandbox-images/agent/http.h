@@ -24,8 +24,6 @@ struct http_call {
     size_t body_bytes;
     /** The body is larger than may be, and was not taken in; `request->length` is what is known of its size. */
     bool too_large;
-    /** Who asked has closed its end. */
-    bool abandoned;
 };
 
 /** False: not now; the same request is handed in again at the next turn. */
@@ -42,6 +40,8 @@ void http_turn(const struct poll_set *set, http_handler *handle, void *context);
 /** Accepts, reads and handles all that is there. False: a request waits for its answer still. */
 bool http_drain(http_handler *handle, void *context);
 
+/** Whether who asked has closed its end, as far as can be seen. */
+bool http_has_left(const struct http_connection *connection);
 /** Answers the request that is being handled. `headers` is lines, each with its end. */
 void http_respond(struct http_connection *connection, const char *status, const char *headers, const void *body,
                   size_t body_bytes);

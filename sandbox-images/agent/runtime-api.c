@@ -147,7 +147,7 @@ static void hand_out(struct http_connection *connection) {
 }
 
 /** `GET invocation/next`. */
-static bool next(struct instance *instance, struct http_connection *connection, const struct http_call *call) {
+static bool next(struct instance *instance, struct http_connection *connection) {
     if (api.work == WORK_RUNS || instance->load_failed) {
         respond_wrong_state(connection);
         return true;
@@ -156,7 +156,8 @@ static bool next(struct instance *instance, struct http_connection *connection, 
         if (!logs_settle(&instance->logs)) return false;
         finish_load(instance);
     }
-    if (call->abandoned || instance->state == INSTANCE_ENDING) {
+    // An event that went to a connection that was given up would be lost.
+    if (instance->state == INSTANCE_ENDING || http_has_left(connection)) {
         respond_wrong_state(connection);
         return true;
     }
@@ -278,7 +279,7 @@ static bool route(struct http_connection *connection, const struct http_call *ca
     bool get = call->request->method == HTTP_GET;
     bool post = call->request->method == HTTP_POST;
     if (!server_has_room()) return false;
-    if (get && known && text_is(rest, bytes, "invocation/next")) return next(instance, connection, call);
+    if (get && known && text_is(rest, bytes, "invocation/next")) return next(instance, connection);
     if (post && known && text_is(rest, bytes, "init/error")) return init_error(instance, connection, call);
     if (post && known && bytes > sizeof invocation - 1 && memcmp(rest, invocation, sizeof invocation - 1) == 0) {
         size_t skipped = sizeof invocation - 1;

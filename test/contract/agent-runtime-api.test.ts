@@ -373,9 +373,11 @@ answer(1)
 for _ in range(3):
     s = socket.create_connection(("127.0.0.1", 9001)); s.sendall(f"GET {PREFIX}/invocation/next HTTP/1.1\\r\\n\\r\\n".encode())
     s.close()
-if os.fork() == 0: time.sleep(1000)`,
+if os.fork() == 0: time.sleep(1000)
+os.write(1, b"they have left\\n")`,
     );
     await container.next(FRAME.outcome);
+    await container.next(FRAME.log);
     invoke(container, 'answer("to the living")', 3);
     expect((await container.next(FRAME.outcome)).payload.toString()).toBe('"to the living"');
     container.send(FRAME.dispose);

@@ -24,7 +24,7 @@ const HERE = import.meta.dirname;
 const SOURCES = join(HERE, '../../../sandbox-images/agent');
 const IMAGE = `strata-agent-test:${process.pid}`;
 export const UID = 20_007;
-export const MAX_FRAME_BYTES = 1024 * 1024;
+const MAX_FRAME_BYTES = 1024 * 1024;
 /** A frame that has not come by then will not come. */
 const PATIENCE_MS = 20_000;
 
