@@ -12,7 +12,7 @@ const FOLDER = join(import.meta.dirname, 'shim');
 const ENTRY = join(FOLDER, 'shim.ts');
 /** What the shim calls and loads to warm up; they are JavaScript already. */
 const AS_THEY_ARE = ['warm.cjs', 'warm.mjs'];
-const IMPORT = /(?<=\bfrom ')(\.{1,2}\/[^']+)\.ts(?=')/g;
+const IMPORT = /(?<=\bfrom '|\bimport\(')(\.{1,2}\/[^']+)\.ts(?=')/g;
 
 /** File names and contents; the program is `shim.mjs`. */
 export const stripShim = async (): Promise<ReadonlyMap<string, string>> => {

@@ -49,6 +49,7 @@ const ENDINGS = { node: ['.js', '.cjs', '.mjs'], python: ['.py'] } as const;
 
 /** Where the Node shim's files and the functions' code lie until `removeFolders`. */
 const folders: string[] = [];
+let nodeShim: Promise<string> | undefined;
 export const newFolder = (): string => {
   const folder = mkdtempSync(join(tmpdir(), 'strata-shim-'));
   // The code process of the Python shim is another user.
@@ -57,6 +58,7 @@ export const newFolder = (): string => {
   return folder;
 };
 export const removeFolders = (): void => {
+  nodeShim = undefined;
   for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true });
 };
 
@@ -67,7 +69,6 @@ const writeFiles = (folder: string, files: Files | ReadonlyMap<string, string>):
   }
 };
 
-let nodeShim: Promise<string> | undefined;
 const makeNodeShim = async (): Promise<string> => {
   const folder = newFolder();
   writeFiles(folder, await stripShim());

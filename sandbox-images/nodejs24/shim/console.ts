@@ -4,7 +4,6 @@
  * Owns levels, groups, counters and stopwatches, the last three one set a call. Never throws: what cannot be
  * formatted becomes a line that says so. Values look as Node shows them.
  */
-import { Console } from 'node:console';
 import { Writable } from 'node:stream';
 import { formatWithOptions, inspect } from 'node:util';
 import { safeLine } from '../../../src/guest/format.ts';
@@ -24,6 +23,8 @@ const INDENT_MAX_CHARS = 40;
 const LABELS_MAX = 1_000;
 const PLAIN = { colors: false };
 
+/** From the global, because importing it would make the streams that are replaced here. */
+const { Console } = console;
 const captureStackTrace = Error.captureStackTrace;
 const now = performance.now.bind(performance);
 const toFixed = Number.prototype.toFixed;
