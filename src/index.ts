@@ -1,21 +1,25 @@
 /**
  * The library: `createExecutor` wires the parts of one executor together.
  *
- * Owns the wiring only. The server, the CLI and embedding platforms all start here.
+ * Owns the wiring only: a lane for each runtime that this machine can serve. The server, the CLI and embedding platforms all start here.
  */
 import { type Logger, pino } from 'pino';
-import { type ConfigOverrides, loadConfig } from './config/config.ts';
+import { type Config, type ConfigOverrides, loadConfig } from './config/config.ts';
+import { StrataError } from './core/errors.ts';
+import { CONTAINER_RUNTIMES, type Runtime, tierOf } from './core/spec.ts';
 import type { Executor } from './invocation/api.ts';
 import { LocalExecutor } from './invocation/executor.ts';
+import { type Lane, Lanes } from './invocation/lanes.ts';
 import { Metrics } from './invocation/metrics.ts';
 import { Records } from './invocation/records.ts';
-import { LayeredPool } from './pool/layered-pool.ts';
+import { LayeredPool, type PoolOptions } from './pool/layered-pool.ts';
 import { systemClock } from './ports/clock.ts';
 import { systemProcesses } from './ports/processes.ts';
 import { systemRandom } from './ports/random.ts';
 import { openRegistry } from './registry/registry.ts';
+import type { SandboxTier } from './sandbox/api.ts';
 import { createIsolateTier } from './sandbox/isolate/tier.ts';
-import { Scheduler } from './scheduler/scheduler.ts';
+import { QueueLength, Scheduler } from './scheduler/scheduler.ts';
 
 export type { ConfigOverrides } from './config/config.ts';
 export { type ErrorCode, type Failure, StrataError } from './core/errors.ts';
@@ -34,21 +38,72 @@ export type {
 export type ExecutorOptions = ConfigOverrides & { readonly logger?: Logger };
 
 /**
- * An executor in this process. Its sandboxes are child processes; `close` ends them.
- * @throws StrataError `invalid_request` for a bad option, `runtime_unavailable` when no sandbox can be started.
+ * An executor in this process. Its sandboxes are child processes and containers; `close` ends them.
+ * @throws StrataError `invalid_request` for a bad option, `runtime_unavailable` when no sandbox can be started, or no
+ *   container where `container.mode` requires them.
  */
 export const createExecutor = async (options: ExecutorOptions = {}): Promise<Executor> => {
   const { logger = pino({ level: 'silent' }), ...overrides } = options;
   const config = loadConfig({ overrides });
-  const { isolate, limits } = config;
   const clock = systemClock;
   const random = systemRandom;
-  const onFault = (message: string, details: Readonly<Record<string, unknown>>): void =>
-    logger.warn(details, message);
+  const onFault: OnFault = (message, details) => logger.warn(details, message);
 
-  const registry = await openRegistry({ dataDir: config.dataDir, clock, random, limits });
-  const tier = await createIsolateTier({
-    ...{ clock, random, processes: systemProcesses, onFault },
+  const registry = await openRegistry({ dataDir: config.dataDir, clock, random, limits: config.limits });
+  const tiers = await openTiers(config, onFault).catch((thrown: unknown) => {
+    registry.close();
+    throw thrown;
+  });
+  const metrics = new Metrics({
+    pools: () => lanes.view().tiers,
+    queued: () => lanes.waiting,
+    inFlight: () => executor.inFlight,
+  });
+  const queued = new QueueLength();
+  const sandboxEnded = (runtime: Runtime, cause: string): void => metrics.sandboxEnded(runtime, cause);
+  const lanes = new Lanes({
+    lanes: [...tiers.served].map(([runtime, tier]) =>
+      openLane(config, runtime, tier, { queued, sandboxEnded, onFault }),
+    ),
+    unavailable: tiers.unavailable,
+    release: tiers.close,
+  });
+  const executor = new LocalExecutor({
+    ...{ clock, random, logger, registry, lanes, metrics, limits: config.limits },
+    records: new Records(config.records),
+    drainTimeoutMs: config.server.drainTimeoutMs,
+  });
+  return executor;
+};
+
+type OnFault = (message: string, details: Readonly<Record<string, unknown>>) => void;
+
+/** The tiers by runtime, and why the other runtimes have none. */
+interface Tiers {
+  readonly served: ReadonlyMap<Runtime, SandboxTier>;
+  readonly unavailable: ReadonlyMap<Runtime, string>;
+  /** Releases what the container tiers share, once they have been closed. */
+  close(): Promise<void>;
+}
+
+const openTiers = async (config: Config, onFault: OnFault): Promise<Tiers> => {
+  const isolate = await openIsolateTier(config, onFault);
+  try {
+    const containers = await openContainerTiers(config);
+    return {
+      served: new Map([['isolate', isolate], ...containers.tiers]),
+      unavailable: containers.unavailable,
+      close: containers.close,
+    };
+  } catch (thrown) {
+    await isolate.close();
+    throw thrown;
+  }
+};
+
+const openIsolateTier = ({ isolate, limits }: Config, onFault: OnFault): Promise<SandboxTier> =>
+  createIsolateTier({
+    ...{ clock: systemClock, random: systemRandom, processes: systemProcesses, onFault },
     ...{ confinement: isolate.confinement, maxInstancesPerHost: isolate.maxInstancesPerHost },
     ...{ startTimeoutMs: isolate.hostStartTimeoutMs, killGraceMs: isolate.killGraceMs },
     watchdog: {
@@ -57,46 +112,93 @@ export const createExecutor = async (options: ExecutorOptions = {}): Promise<Exe
       maxMb: isolate.hostMemoryMb,
     },
     ...limits,
-  }).catch((thrown: unknown) => {
-    registry.close();
-    throw thrown;
   });
-  const scheduler = new Scheduler(clock, config.queue);
-  const metrics = new Metrics({
-    pools: () => executor.pools().tiers,
-    queued: () => scheduler.waiting,
-    inFlight: () => executor.inFlight,
-  });
+
+interface ContainerTiers {
+  readonly tiers: ReadonlyMap<Runtime, SandboxTier>;
+  readonly unavailable: ReadonlyMap<Runtime, string>;
+  close(): Promise<void>;
+}
+
+/** The one place where container tiers come from. @throws StrataError `runtime_unavailable` when they are required. */
+const openContainerTiers = async ({ container }: Config): Promise<ContainerTiers> => {
+  if (container.mode === 'off') return withoutContainers('container.mode is off');
+  const containers = withoutContainers('the container tier is not built yet');
+  if (container.mode === 'required' && containers.tiers.size === 0) {
+    await containers.close();
+    const reasons = [...containers.unavailable].map(([runtime, reason]) => `${runtime}: ${reason}`);
+    throw new StrataError(
+      'runtime_unavailable',
+      `container.mode is required, and no container runtime can be served. ${reasons.join('; ')}.`,
+    );
+  }
+  return containers;
+};
+
+const withoutContainers = (reason: string): ContainerTiers => ({
+  tiers: new Map(),
+  unavailable: new Map(CONTAINER_RUNTIMES.map((runtime) => [runtime, reason])),
+  close: async () => undefined,
+});
+
+interface LaneParts {
+  readonly queued: QueueLength;
+  readonly sandboxEnded: (runtime: Runtime, cause: string) => void;
+  readonly onFault: OnFault;
+}
+
+/** The pool and the scheduler of one runtime, joined. */
+const openLane = (config: Config, runtime: Runtime, tier: SandboxTier, parts: LaneParts): Lane => {
+  const scheduler = new Scheduler(systemClock, config.queue, parts.queued);
   const pool = new LayeredPool({
-    ...{ runtime: 'isolate', resizable: false, refillPerSecond: null },
-    ...{ tier, clock, capacity: isolate.maxInstancesPerHost, sweepIntervalMs: isolate.sweepIntervalMs },
-    settings: {
-      pristine: isolate.pristineHosts,
-      runtimesPerPristine: isolate.runtimesPerHost,
-      spareRuntimes: isolate.spareRuntimes,
-      maxSandboxes: isolate.maxHosts,
-      startParallelism: isolate.startParallelism,
-      bootParallelism: isolate.bootParallelism,
-      runtimeIdleMs: isolate.runtimeIdleMs,
-      sandboxIdleMs: isolate.hostIdleMs,
-      runtimeMemoryMb: isolate.runtimeMemoryMb,
-    },
+    ...{ tier, runtime, clock: systemClock },
+    ...(tierOf(runtime) === 'isolate' ? isolatePool(config) : containerPool(config)),
     events: {
       ready: scheduler.ready,
       room: scheduler.retry,
       sandboxEnded: (cause) => {
-        metrics.sandboxEnded('isolate', cause);
+        parts.sandboxEnded(runtime, cause);
         scheduler.retry();
       },
-      fault: onFault,
+      fault: (message, details) => parts.onFault(message, { runtime, ...details }),
     },
   });
   scheduler.attach(pool);
-  const executor = new LocalExecutor({
-    ...{ clock, random, logger, registry, scheduler, pool, metrics, limits },
-    confinement: tier.confinement,
-    records: new Records(config.records),
-    drainTimeoutMs: config.server.drainTimeoutMs,
-  });
-  return executor;
+  return { runtime, confinement: tier.confinement, pool, scheduler };
 };
+
+type PoolShape = Pick<
+  PoolOptions,
+  'capacity' | 'resizable' | 'refillPerSecond' | 'sweepIntervalMs' | 'settings'
+>;
+
+const isolatePool = ({ isolate }: Config): PoolShape => ({
+  ...{ capacity: isolate.maxInstancesPerHost, resizable: false, refillPerSecond: null },
+  sweepIntervalMs: isolate.sweepIntervalMs,
+  settings: {
+    pristine: isolate.pristineHosts,
+    runtimesPerPristine: isolate.runtimesPerHost,
+    spareRuntimes: isolate.spareRuntimes,
+    maxSandboxes: isolate.maxHosts,
+    startParallelism: isolate.startParallelism,
+    bootParallelism: isolate.bootParallelism,
+    runtimeIdleMs: isolate.runtimeIdleMs,
+    sandboxIdleMs: isolate.hostIdleMs,
+    runtimeMemoryMb: isolate.runtimeMemoryMb,
+  },
+});
+
+/** One instance in each container, of whatever size its function asks for. */
+const containerPool = ({ container }: Config): PoolShape => ({
+  ...{ capacity: 1, resizable: true, refillPerSecond: container.refillPerSecond },
+  sweepIntervalMs: container.sweepIntervalMs,
+  settings: {
+    ...{ pristine: container.pristine, runtimesPerPristine: 1, spareRuntimes: 1 },
+    maxSandboxes: container.maxContainers,
+    startParallelism: container.startParallelism,
+    bootParallelism: 1,
+    runtimeIdleMs: container.runtimeIdleMs,
+    sandboxIdleMs: container.containerIdleMs,
+    runtimeMemoryMb: container.memoryMb,
+  },
+});

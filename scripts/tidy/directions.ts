@@ -28,7 +28,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
       'ports/',
       'billing/receipts.ts',
       'registry/api.ts',
-      'registry/code.ts',
+      'registry/entry.ts',
       'sandbox/api.ts',
       'scheduler/scheduler.ts',
     ],
@@ -44,7 +44,14 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     ...['ports/commands.ts', 'sandbox/container/images/'],
   ],
   'index.ts': [
-    ...[CORE, 'ports/', 'config/config.ts', 'registry/registry.ts', 'sandbox/isolate/tier.ts'],
+    ...[
+      CORE,
+      'ports/',
+      'config/config.ts',
+      'registry/registry.ts',
+      'sandbox/api.ts',
+      'sandbox/isolate/tier.ts',
+    ],
     ...['pool/layered-pool.ts', 'scheduler/scheduler.ts', 'invocation/'],
   ],
   'main.ts': ['cli/program.ts'],
@@ -57,7 +64,13 @@ const ALLOWED_IN_TESTS: Readonly<Record<string, readonly string[]>> = {
   sandbox: ['../test/contract/sandbox.suite.ts'],
   pool: ['ports/', 'sandbox/fake/backend.ts', 'sandbox/guard.ts', 'scheduler/scheduler.ts'],
   scheduler: ['pool/fixture.ts', 'sandbox/fake/backend.ts'],
-  invocation: ['registry/registry.ts', 'sandbox/backend.ts', 'sandbox/fake/backend.ts', 'sandbox/guard.ts'],
+  invocation: [
+    'pool/fixture.ts',
+    'registry/registry.ts',
+    'sandbox/backend.ts',
+    'sandbox/fake/backend.ts',
+    'sandbox/guard.ts',
+  ],
 };
 
 const HOST = 'src/sandbox/isolate/host/';

@@ -23,6 +23,7 @@ export const scriptedExecutor = (calls: Partial<Executor>): Executor => ({
   logs: unscripted('logs'),
   pools: unscripted('pools'),
   confinement: unscripted('confinement'),
+  runtimes: unscripted('runtimes'),
   state: () => 'ready',
   ready: async () => {},
   metrics: unscripted('metrics'),

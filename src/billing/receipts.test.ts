@@ -23,7 +23,13 @@ const FUNCTION: FunctionRecord = {
 };
 
 const FINISHED: Finished = {
-  ...{ invocationId: 'i1', function: FUNCTION, start: 'runtime', phases: [0.02, 0, 0, 0.3, 0.1, 0.2] },
+  ...{
+    invocationId: 'i1',
+    function: FUNCTION,
+    start: 'runtime',
+    meter: 'isolate',
+    phases: [0.02, 0, 0, 0.3, 0.1, 0.2],
+  },
   ...{ initCpuNs: 200_000, handlerCpuNs: 500_000, maxMemoryBytes: 3_250_586, failure: null },
   ...{ startedAtMs: Date.UTC(2026, 0, 2), logs: [], logTruncated: false },
 };
@@ -35,6 +41,7 @@ describe('a receipt', () => {
       ...{ status: 'succeeded', start: 'runtime', processModel: 'resident' },
       phasesMs: { queue: 0.02, provision: 0, boot: 0, load: 0.3, init: 0.1, handler: 0.2 },
       usage: {
+        meter: 'isolate',
         ...{ wallMs: 0.6, cpuMs: 0.7, initCpuMs: 0.2, memoryMb: 128, maxMemoryMb: 3.1, gbSeconds: 0.000075 },
       },
       cost: { tariff: 'cpu', formula: expect.stringContaining('× 1 CU'), cuSeconds: 0.0007 },

@@ -5,7 +5,7 @@
  * killed invocation is as complete as that of a good one.
  */
 import type { Failure } from '../core/errors.ts';
-import type { LogLine, Receipt, Start } from '../core/receipt.ts';
+import type { LogLine, Meter, Receipt, Start } from '../core/receipt.ts';
 import { type FunctionRecord, tierOf } from '../core/spec.ts';
 import { gbSeconds, price } from './tariffs.ts';
 
@@ -14,6 +14,8 @@ export interface Finished {
   readonly invocationId: string;
   readonly function: FunctionRecord;
   readonly start: Start;
+  /** Who measured the CPU time. */
+  readonly meter: Meter;
   /** Milliseconds, in the order of `PHASES`. */
   readonly phases: readonly number[];
   /** CPU time of load and initializer, nanoseconds. */
@@ -56,6 +58,7 @@ export const toReceipt = (finished: Finished): Receipt => {
       ...{ load: round(load, 3), init: round(init, 3), handler: round(handler, 3) },
     },
     usage: {
+      meter: finished.meter,
       wallMs: round(wallMs, 3),
       cpuMs: round(cpuNs / NS_PER_MS, 6),
       initCpuMs: round(finished.initCpuNs / NS_PER_MS, 6),

@@ -34,6 +34,7 @@ export const PHASES: readonly (keyof PhasesMs)[] = ['queue', 'provision', 'boot'
 export type Meter = 'isolate' | 'cgroup' | 'stats';
 
 export interface ReceiptUsage {
+  readonly meter: Meter;
   /** Wall time of load, initializer and handler. */
   readonly wallMs: number;
   /** CPU time of initializer (load included) and handler. */

@@ -6,7 +6,7 @@
  */
 import type { Failure } from '../core/errors.ts';
 import type { LogLine, Receipt, Start } from '../core/receipt.ts';
-import type { FunctionRecord, FunctionSpecInput } from '../core/spec.ts';
+import type { FunctionRecord, FunctionSpecInput, Runtime, Tier } from '../core/spec.ts';
 import type { PoolsView } from '../pool/api.ts';
 import type { Deployment, FunctionPage, ListQuery } from '../registry/api.ts';
 import type { Confinement } from '../sandbox/api.ts';
@@ -61,6 +61,14 @@ export interface FunctionLogLine extends LogLine {
   readonly invocationId: string;
 }
 
+export interface RuntimeView {
+  readonly runtime: Runtime;
+  readonly tier: Tier;
+  readonly available: boolean;
+  /** Why it is not available, and what to do; null when it is. */
+  readonly reason: string | null;
+}
+
 export type ReadyState = 'ready' | 'starting' | 'draining';
 
 export interface Executor {
@@ -75,11 +83,13 @@ export interface Executor {
   /** The newest lines of a function, oldest first; `limit` 1 to 1,000, 100 unless told. */
   logs(name: string, options?: { tenant?: string; limit?: number }): readonly FunctionLogLine[];
   pools(): PoolsView;
-  /** How untrusted code is confined on this machine, by tier. */
+  /** How untrusted code is confined on this machine, by runtime: those that are served. */
   confinement(): Readonly<Record<string, Confinement>>;
-  /** Whether new work is taken; `starting` until the first sandbox is ready. */
+  /** Every runtime there is, and why one is not served here. */
+  runtimes(): readonly RuntimeView[];
+  /** Whether new work is taken; `starting` until every pool has had what its configuration asks for. */
   state(): ReadyState;
-  /** Resolves when the pool has what its configuration asks for. */
+  /** Resolves when every pool has what its configuration asks for. */
   ready(): Promise<void>;
   /** Prometheus text. */
   metrics(): Promise<{ contentType: string; body: string }>;

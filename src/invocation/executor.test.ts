@@ -1,5 +1,6 @@
 import { pino } from 'pino';
 import { describe, expect, it } from 'vitest';
+import type { Runtime } from '../core/spec.ts';
 import { LayeredPool } from '../pool/layered-pool.ts';
 import { ManualClock } from '../ports/manual-clock.ts';
 import { seededRandom } from '../ports/random.ts';
@@ -9,6 +10,7 @@ import { fakeBackend } from '../sandbox/fake/backend.ts';
 import { guardTier } from '../sandbox/guard.ts';
 import { Scheduler } from '../scheduler/scheduler.ts';
 import { LocalExecutor } from './executor.ts';
+import { Lanes } from './lanes.ts';
 import { Metrics } from './metrics.ts';
 import { Records } from './records.ts';
 
@@ -31,7 +33,11 @@ const backendOf = (clock: ManualClock, resultJson: string | null): Backend => {
   };
 };
 
-const open = async (resultJson: string | null = null, maxLengthPerFunction = 10) => {
+const open = async (
+  resultJson: string | null = null,
+  maxLengthPerFunction = 10,
+  runtime: Runtime = 'isolate',
+) => {
   const clock = new ManualClock();
   const random = seededRandom(3);
   const registry = await openRegistry({
@@ -44,7 +50,7 @@ const open = async (resultJson: string | null = null, maxLengthPerFunction = 10)
   });
   const pool = new LayeredPool({
     ...{ clock, tier, capacity: 4, sweepIntervalMs: 1_000 },
-    ...{ runtime: 'isolate', resizable: false, refillPerSecond: null },
+    ...{ runtime, resizable: false, refillPerSecond: null },
     settings: {
       ...{ pristine: 1, runtimesPerPristine: 1, spareRuntimes: 1, maxSandboxes: 2, startParallelism: 1 },
       ...{ bootParallelism: 1, runtimeIdleMs: 60_000, sandboxIdleMs: 60_000, runtimeMemoryMb: 128 },
@@ -59,8 +65,12 @@ const open = async (resultJson: string | null = null, maxLengthPerFunction = 10)
   scheduler.attach(pool);
   await clock.advance(100);
   const executor = new LocalExecutor({
-    ...{ clock, random, logger: pino({ level: 'silent' }), registry, scheduler, pool },
-    confinement: tier.confinement,
+    ...{ clock, random, logger: pino({ level: 'silent' }), registry },
+    lanes: new Lanes({
+      lanes: [{ runtime, confinement: tier.confinement, pool, scheduler }],
+      unavailable: new Map([['python3', 'no Docker engine answers']]),
+      release: async () => {},
+    }),
     records: new Records({ maxInvocations: 10, maxLogLines: 10 }),
     metrics: new Metrics({ pools: () => ({}), queued: () => 0, inFlight: () => 0 }),
     limits: { eventMaxBytes: 1_000, resultMaxBytes: 1_000, logMaxBytes: 1_000 },
@@ -101,6 +111,58 @@ describe('the executor', () => {
       });
     },
   );
+});
+
+describe('a container’s result', () => {
+  it.each(['', '{"a":', 'undefined', '\u0000', '\ufeff{}'])(
+    'of %j is result_invalid, so that nobody is handed what is not JSON',
+    async (resultJson) => {
+      const { clock, executor } = await open(resultJson, 10, 'nodejs24');
+      await executor.deploy({ ...SPEC, runtime: 'nodejs24' });
+      const request = { function: 'f', eventJson: Buffer.from('{}') };
+      expect(await settled(clock, executor.invokeJson(request))).toMatchObject({
+        resultJson: null,
+        failure: { code: 'result_invalid' },
+      });
+      expect(executor.logs('f')).toEqual([]);
+    },
+  );
+
+  it('of JSON is given out byte for byte', async () => {
+    const { clock, executor } = await open(' {"a": 1}\n', 10, 'provided');
+    await executor.deploy({ ...SPEC, runtime: 'provided' });
+    const { resultJson } = await settled(
+      clock,
+      executor.invokeJson({ function: 'f', eventJson: Buffer.from('{}') }),
+    );
+    expect(Buffer.from(resultJson ?? []).toString()).toBe(' {"a": 1}\n');
+  });
+});
+
+describe('a runtime that is not served', () => {
+  it('is refused with the reason, when deployed and when invoked', async () => {
+    const { executor } = await open();
+    const python = { ...SPEC, runtime: 'python3', handler: 'index.run' } as const;
+    await expect(executor.deploy(python)).rejects.toMatchObject({
+      code: 'runtime_unavailable',
+      message: 'The runtime python3 is not served here: no Docker engine answers.',
+    });
+    await expect(executor.deploy({ ...SPEC, runtime: 'provided' })).rejects.toMatchObject({
+      message: expect.stringContaining('it was not set up'),
+    });
+    expect(executor.runtimes()).toEqual([
+      { runtime: 'isolate', tier: 'isolate', available: true, reason: null },
+      { runtime: 'nodejs24', tier: 'container', available: false, reason: 'it was not set up' },
+      { runtime: 'python3', tier: 'container', available: false, reason: 'no Docker engine answers' },
+      { runtime: 'provided', tier: 'container', available: false, reason: 'it was not set up' },
+    ]);
+  });
+
+  it('that does not exist is a bad request', async () => {
+    const { executor } = await open();
+    const ruby = { ...SPEC, runtime: 'ruby' as never };
+    await expect(executor.deploy(ruby)).rejects.toMatchObject({ code: 'invalid_request' });
+  });
 });
 
 describe('a queue of no length', () => {

@@ -4,19 +4,15 @@
  * Owns admission to service (ready, draining), the records and the log line of each invocation. Decides nothing
  * about placement and nothing about HTTP. Invariant: what is in flight is counted once in and once out.
  */
-import { isUtf8 } from 'node:buffer';
 import type { Logger } from 'pino';
 import { cuSecondsOf, type Finished, toReceipt } from '../billing/receipts.ts';
 import { type ErrorCode, failure, StrataError } from '../core/errors.ts';
-import type { FunctionRecord, FunctionSpecInput } from '../core/spec.ts';
-import { tierOf } from '../core/spec.ts';
+import { type FunctionRecord, type FunctionSpecInput, RUNTIMES } from '../core/spec.ts';
 import type { PoolsView } from '../pool/api.ts';
-import type { LayeredPool } from '../pool/layered-pool.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Random } from '../ports/random.ts';
 import type { Deployment, FunctionPage, ListQuery, Registry } from '../registry/api.ts';
 import type { Confinement } from '../sandbox/api.ts';
-import type { Scheduler } from '../scheduler/scheduler.ts';
 import type {
   Executor,
   FunctionLogLine,
@@ -26,7 +22,10 @@ import type {
   InvokeJsonRequest,
   InvokeRequest,
   ReadyState,
+  RuntimeView,
 } from './api.ts';
+import { EMPTY_EVENT, encodeEvent, parseResult, refuseEvent } from './json.ts';
+import type { Lanes } from './lanes.ts';
 import type { Metrics } from './metrics.ts';
 import type { Records } from './records.ts';
 import { placementOf, type WalkContext, type Walked, walk } from './walk.ts';
@@ -38,9 +37,7 @@ export interface ExecutorParts {
   readonly random: Random;
   readonly logger: Logger;
   readonly registry: Registry;
-  readonly scheduler: Scheduler;
-  readonly pool: LayeredPool;
-  readonly confinement: Confinement;
+  readonly lanes: Lanes;
   readonly records: Records;
   readonly metrics: Metrics;
   readonly limits: {
@@ -53,7 +50,6 @@ export interface ExecutorParts {
 
 const LOGS_DEFAULT = 100;
 const LOGS_MAX = 1_000;
-const EMPTY_EVENT = Buffer.from('{}');
 const READY_CHECK_MS = 5;
 
 export class LocalExecutor implements Executor {
@@ -71,7 +67,6 @@ export class LocalExecutor implements Executor {
     this.#parts = parts;
     this.#context = {
       clock: parts.clock,
-      scheduler: parts.scheduler,
       codeFiles: (record) => parts.registry.codeFiles(record),
       resultMaxBytes: parts.limits.resultMaxBytes,
       logMaxBytes: parts.limits.logMaxBytes,
@@ -85,12 +80,13 @@ export class LocalExecutor implements Executor {
   async deploy(spec: FunctionSpecInput & { name: string; tenant?: string }): Promise<Deployment> {
     this.#refuseWhenDraining();
     const { name, tenant = DEFAULT_TENANT, ...input } = spec;
-    this.#refuseRuntime(input.runtime);
+    // A runtime that does not exist is for the registry to refuse.
+    if (RUNTIMES.includes(input.runtime)) this.#parts.lanes.of(input.runtime);
     const deployment = await this.#change(this.#parts.registry.deploy(tenant, name, input));
     // Another deployment may have come after this one; whatever is current now counts.
     const current = this.#find(tenant, name);
     const { group } = placementOf(deployment.function);
-    this.#parts.pool.supersede(group, current === null ? null : placementOf(current).key);
+    this.#parts.lanes.supersede(group, current === null ? null : placementOf(current).key);
     this.#parts.logger.info(
       { tenant, function: name, codeDigest: deployment.function.codeDigest, created: deployment.created },
       'deployed',
@@ -145,7 +141,7 @@ export class LocalExecutor implements Executor {
     this.#refuseWhenDraining();
     const { tenant = DEFAULT_TENANT } = options;
     const record = await this.#change(this.#parts.registry.delete(tenant, name));
-    this.#parts.pool.supersede(placementOf(record).group, null);
+    this.#parts.lanes.supersede(placementOf(record).group, null);
     this.#parts.logger.info({ tenant: record.tenant, function: name }, 'deleted');
     return record;
   }
@@ -169,15 +165,19 @@ export class LocalExecutor implements Executor {
   }
 
   pools(): PoolsView {
-    return { tiers: { isolate: this.#parts.pool.view() }, queued: this.#parts.scheduler.waiting };
+    return this.#parts.lanes.view();
   }
 
   confinement(): Readonly<Record<string, Confinement>> {
-    return { isolate: this.#parts.confinement };
+    return this.#parts.lanes.confinement();
+  }
+
+  runtimes(): readonly RuntimeView[] {
+    return this.#parts.lanes.runtimes();
   }
 
   state(): ReadyState {
-    if (this.#state === 'starting' && this.#parts.pool.filled) this.#state = 'ready';
+    if (this.#state === 'starting' && this.#parts.lanes.filled) this.#state = 'ready';
     return this.#state;
   }
 
@@ -216,11 +216,14 @@ export class LocalExecutor implements Executor {
 
   async #close(): Promise<void> {
     await this.drain();
-    this.#parts.scheduler.refuseAll(new StrataError('draining', 'The executor is closing.'));
-    await this.#parts.pool.close();
-    await Promise.allSettled(this.#changes);
-    this.#closed = true;
-    this.#parts.registry.close();
+    this.#parts.lanes.refuseAll(new StrataError('draining', 'The executor is closing.'));
+    try {
+      await this.#parts.lanes.close();
+    } finally {
+      await Promise.allSettled(this.#changes);
+      this.#closed = true;
+      this.#parts.registry.close();
+    }
   }
 
   async #change<Result>(change: Promise<Result>): Promise<Result> {
@@ -233,17 +236,18 @@ export class LocalExecutor implements Executor {
   }
 
   async #run(request: InvokeJsonRequest): Promise<Walked> {
-    const { registry, metrics, random } = this.#parts;
+    const { registry, metrics, random, lanes, limits } = this.#parts;
     try {
       this.#refuseWhenDraining();
       const record = registry.resolve(request.tenant ?? DEFAULT_TENANT, request.function, request.qualifier);
-      this.#refuseRuntime(record.runtime);
-      this.#refuseEvent(request.eventJson);
+      const { scheduler } = lanes.of(record.runtime);
+      refuseEvent(request.eventJson, limits.eventMaxBytes);
       this.#inFlight += 1;
       try {
         const walked = await walk(this.#context, {
           invocationId: random.uuid(),
           record,
+          scheduler,
           eventJson: request.eventJson.length === 0 ? EMPTY_EVENT : request.eventJson,
           dryRun: request.mode === 'dry-run',
           requireStart: request.requireStart,
@@ -264,7 +268,7 @@ export class LocalExecutor implements Executor {
   #finish(finished: Finished): void {
     const { records, metrics, logger } = this.#parts;
     records.add(finished);
-    metrics.finished(finished, tierOf(finished.function.runtime));
+    metrics.finished(finished);
     if (!logger.isLevelEnabled('info')) return;
     const { function: record, failure: failed, start, invocationId } = finished;
     logger.info(
@@ -290,28 +294,6 @@ export class LocalExecutor implements Executor {
     if (this.#closed) throw new StrataError('draining', 'The executor is closed; make another one.');
   }
 
-  #refuseRuntime(runtime: FunctionSpecInput['runtime']): void {
-    if (tierOf(runtime) === 'container') {
-      throw new StrataError(
-        'runtime_unavailable',
-        `The runtime ${runtime} needs the container tier, which this server does not have. Use the runtime isolate.`,
-      );
-    }
-  }
-
-  #refuseEvent(eventJson: Uint8Array): void {
-    const { eventMaxBytes } = this.#parts.limits;
-    if (eventJson.length <= eventMaxBytes) {
-      if (isUtf8(eventJson)) return;
-      throw new StrataError('invalid_request', 'The event is not UTF-8, which JSON text has to be.');
-    }
-    throw new StrataError(
-      'payload_too_large',
-      `The event has ${eventJson.length} bytes; ${eventMaxBytes} are allowed. Send less, or raise limits.eventMaxBytes.`,
-      { limit: { kind: 'eventBytes', configured: eventMaxBytes, observed: eventJson.length } },
-    );
-  }
-
   #find(tenant: string, name: string): FunctionRecord | null {
     try {
       return this.#parts.registry.resolve(tenant, name);
@@ -320,27 +302,3 @@ export class LocalExecutor implements Executor {
     }
   }
 }
-
-/** Null for what is not JSON: the bytes come from the sandbox, which may have been taken over. */
-const parseResult = (resultJson: Uint8Array): { readonly result: unknown } | null => {
-  try {
-    return { result: JSON.parse(Buffer.from(resultJson).toString('utf8')) };
-  } catch {
-    return null;
-  }
-};
-
-const encodeEvent = (event: unknown): Uint8Array => {
-  if (event === undefined) return EMPTY_EVENT;
-  let text: string | undefined;
-  try {
-    text = JSON.stringify(event);
-  } catch (thrown) {
-    const why = thrown instanceof Error ? thrown.message : String(thrown);
-    throw new StrataError('invalid_request', `The event cannot be written as JSON: ${why}`);
-  }
-  if (text === undefined) {
-    throw new StrataError('invalid_request', `The event is a ${typeof event}, which JSON cannot carry.`);
-  }
-  return Buffer.from(text, 'utf8');
-};

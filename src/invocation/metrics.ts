@@ -6,6 +6,8 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { Finished } from '../billing/receipts.ts';
 import { PHASES, type Start } from '../core/receipt.ts';
+import type { Runtime } from '../core/spec.ts';
+import { tierOf } from '../core/spec.ts';
 import type { TierView } from '../pool/api.ts';
 
 /** What is read when somebody scrapes. */
@@ -22,7 +24,7 @@ const PHASE_BUCKETS_SECONDS = [
 
 /** Finished invocations that are not in the counters yet: those look their labels up anew for each increment. */
 interface Pending {
-  readonly tier: string;
+  readonly runtime: Runtime;
   readonly status: string;
   readonly start: Start;
   count: number;
@@ -31,11 +33,11 @@ interface Pending {
 
 export class Metrics {
   readonly #registry = new Registry();
-  readonly #invocations: Counter<'tier' | 'status' | 'start'>;
-  readonly #phases: Histogram<'phase' | 'start'>;
-  readonly #cpuSeconds: Counter<'tier'>;
+  readonly #invocations: Counter<'tier' | 'runtime' | 'status' | 'start'>;
+  readonly #phases: Histogram<'runtime' | 'phase' | 'start'>;
+  readonly #cpuSeconds: Counter<'tier' | 'runtime'>;
   readonly #refusals: Counter<'code'>;
-  readonly #deaths: Counter<'tier' | 'cause'>;
+  readonly #deaths: Counter<'tier' | 'runtime' | 'cause'>;
   /** The combinations seen since the last scrape: few. */
   readonly #pending: Pending[] = [];
   readonly #phaseChildren = new Map<string, { observe(seconds: number): void }>();
@@ -46,21 +48,21 @@ export class Metrics {
     this.#invocations = new Counter({
       name: 'strata_invocations_total',
       help: 'Finished invocations; status is succeeded or the error code.',
-      labelNames: ['tier', 'status', 'start'],
+      labelNames: ['tier', 'runtime', 'status', 'start'],
       registers,
       collect: pour,
     });
     this.#phases = new Histogram({
       name: 'strata_phase_seconds',
       help: 'Duration of each phase that an invocation went through, by start layer.',
-      labelNames: ['phase', 'start'],
+      labelNames: ['runtime', 'phase', 'start'],
       buckets: PHASE_BUCKETS_SECONDS,
       registers,
     });
     this.#cpuSeconds = new Counter({
       name: 'strata_cpu_seconds_total',
       help: 'CPU seconds on receipts.',
-      labelNames: ['tier'],
+      labelNames: ['tier', 'runtime'],
       registers,
       collect: pour,
     });
@@ -73,19 +75,20 @@ export class Metrics {
     this.#deaths = new Counter({
       name: 'strata_sandbox_ends_total',
       help: "Sandboxes that ended, by the server's reason or by how they died.",
-      labelNames: ['tier', 'cause'],
+      labelNames: ['tier', 'runtime', 'cause'],
       registers,
     });
     this.#gauges(sources, registers);
   }
 
-  finished(finished: Finished, tier: string): void {
-    const pending = this.#pendingOf(tier, finished.failure?.code ?? 'succeeded', finished.start);
+  finished(finished: Finished): void {
+    const { runtime } = finished.function;
+    const pending = this.#pendingOf(runtime, finished.failure?.code ?? 'succeeded', finished.start);
     pending.count += 1;
     pending.cpuNs += finished.initCpuNs + finished.handlerCpuNs;
     for (let index = 0; index < PHASES.length; index += 1) {
       const ms = finished.phases[index] ?? 0;
-      if (ms > 0) this.#phase(index, finished.start).observe(ms / 1000);
+      if (ms > 0) this.#phase(runtime, index, finished.start).observe(ms / 1000);
     }
   }
 
@@ -93,36 +96,37 @@ export class Metrics {
     this.#refusals.inc({ code });
   }
 
-  sandboxEnded(tier: string, cause: string): void {
-    this.#deaths.inc({ tier, cause });
+  sandboxEnded(runtime: Runtime, cause: string): void {
+    this.#deaths.inc({ tier: tierOf(runtime), runtime, cause });
   }
 
   async expose(): Promise<{ contentType: string; body: string }> {
     return { contentType: this.#registry.contentType, body: await this.#registry.metrics() };
   }
 
-  #pendingOf(tier: string, status: string, start: Start): Pending {
+  #pendingOf(runtime: Runtime, status: string, start: Start): Pending {
     for (const pending of this.#pending) {
-      if (pending.start === start && pending.status === status && pending.tier === tier) return pending;
+      if (pending.start === start && pending.status === status && pending.runtime === runtime) return pending;
     }
-    const fresh: Pending = { tier, status, start, count: 0, cpuNs: 0 };
+    const fresh: Pending = { runtime, status, start, count: 0, cpuNs: 0 };
     this.#pending.push(fresh);
     return fresh;
   }
 
   /** Hands over what has been counted since the last scrape. */
   #pour(): void {
-    for (const { tier, status, start, count, cpuNs } of this.#pending.splice(0)) {
-      this.#invocations.inc({ tier, status, start }, count);
-      this.#cpuSeconds.inc({ tier }, cpuNs / 1e9);
+    for (const { runtime, status, start, count, cpuNs } of this.#pending.splice(0)) {
+      const tier = tierOf(runtime);
+      this.#invocations.inc({ tier, runtime, status, start }, count);
+      this.#cpuSeconds.inc({ tier, runtime }, cpuNs / 1e9);
     }
   }
 
-  #phase(index: number, start: Start): { observe(seconds: number): void } {
-    const key = `${index}${start}`;
+  #phase(runtime: Runtime, index: number, start: Start): { observe(seconds: number): void } {
+    const key = `${index}${start}${runtime}`;
     let child = this.#phaseChildren.get(key);
     if (child === undefined) {
-      child = this.#phases.labels({ phase: PHASES[index] ?? 'handler', start });
+      child = this.#phases.labels({ runtime, phase: PHASES[index] ?? 'handler', start });
       this.#phaseChildren.set(key, child);
     }
     return child;
@@ -132,13 +136,13 @@ export class Metrics {
     new Gauge({
       name: 'strata_pool_slots',
       help: 'Instances by layer and state.',
-      labelNames: ['tier', 'layer', 'state'],
+      labelNames: ['tier', 'runtime', 'layer', 'state'],
       registers,
       collect() {
         this.reset();
-        for (const [tier, view] of Object.entries(sources.pools())) {
-          for (const { instances } of view.sandboxes) {
-            for (const { layer, state } of instances) this.inc({ tier, layer, state });
+        for (const { tier, runtime, sandboxes } of Object.values(sources.pools())) {
+          for (const { instances } of sandboxes) {
+            for (const { layer, state } of instances) this.inc({ tier, runtime, layer, state });
           }
         }
       },
@@ -146,13 +150,13 @@ export class Metrics {
     new Gauge({
       name: 'strata_pool_sandboxes',
       help: 'Sandboxes by highest layer and state; taint is pristine or tenant.',
-      labelNames: ['tier', 'layer', 'state', 'taint'],
+      labelNames: ['tier', 'runtime', 'layer', 'state', 'taint'],
       registers,
       collect() {
         this.reset();
-        for (const [tier, view] of Object.entries(sources.pools())) {
-          for (const { layer, state, tenant } of view.sandboxes) {
-            this.inc({ tier, layer, state, taint: tenant === null ? 'pristine' : 'tenant' });
+        for (const { tier, runtime, sandboxes } of Object.values(sources.pools())) {
+          for (const { layer, state, tenant } of sandboxes) {
+            this.inc({ tier, runtime, layer, state, taint: tenant === null ? 'pristine' : 'tenant' });
           }
         }
       },

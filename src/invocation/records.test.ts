@@ -15,7 +15,13 @@ const functionOf = (tenant: string, name: string): FunctionRecord => ({
 const line = (message: string): LogLine => ({ level: 'info', timeMs: 0, message });
 
 const finished = (id: number, logs: readonly LogLine[] = [], tenant = 'acme', name = 'hello'): Finished => ({
-  ...{ invocationId: `i${id}`, function: functionOf(tenant, name), start: 'code', phases: [] },
+  ...{
+    invocationId: `i${id}`,
+    function: functionOf(tenant, name),
+    start: 'code',
+    meter: 'isolate',
+    phases: [],
+  },
   ...{ initCpuNs: 0, handlerCpuNs: 0, maxMemoryBytes: null, failure: null, startedAtMs: 0 },
   ...{ logs, logTruncated: false },
 });

@@ -5,19 +5,19 @@
  * phases. Never parses an event or a result. Invariant: every lease that is taken here is released here.
  */
 import type { Finished } from '../billing/receipts.ts';
-import type { Failure } from '../core/errors.ts';
+import { type Failure, failure } from '../core/errors.ts';
 import type { LogLine, Start } from '../core/receipt.ts';
-import type { CodeFiles, FunctionRecord } from '../core/spec.ts';
+import { type CodeFiles, type FunctionRecord, tierOf } from '../core/spec.ts';
 import type { Lease } from '../pool/lease.ts';
 import type { Placement } from '../pool/slot.ts';
 import type { Clock } from '../ports/clock.ts';
-import { entryFile } from '../registry/code.ts';
+import { entryFile } from '../registry/entry.ts';
 import type { InvokeOutcome, LoadOutcome, LoadRequest } from '../sandbox/api.ts';
 import type { Scheduler } from '../scheduler/scheduler.ts';
+import { parseResult } from './json.ts';
 
 export interface WalkContext {
   readonly clock: Clock;
-  readonly scheduler: Scheduler;
   readonly codeFiles: (record: FunctionRecord) => Promise<CodeFiles>;
   readonly resultMaxBytes: number;
   readonly logMaxBytes: number;
@@ -26,6 +26,8 @@ export interface WalkContext {
 export interface Walk {
   readonly invocationId: string;
   readonly record: FunctionRecord;
+  /** That of the record's runtime. */
+  readonly scheduler: Scheduler;
   readonly eventJson: Uint8Array;
   readonly dryRun: boolean;
   readonly requireStart: Start | undefined;
@@ -38,10 +40,10 @@ export interface Walked {
 
 /** @throws StrataError when the invocation is refused before it runs. */
 export const walk = async (context: WalkContext, request: Walk): Promise<Walked> => {
-  const { clock, scheduler } = context;
+  const { clock } = context;
   const startedAtMs = clock.wallMs();
   const arrivedMs = clock.nowMs();
-  const admitted = scheduler.acquire(placementOf(request.record), request.requireStart);
+  const admitted = request.scheduler.acquire(placementOf(request.record), request.requireStart);
   let lease: Lease;
   let queueMs = 0;
   if (admitted instanceof Promise) {
@@ -60,6 +62,7 @@ export const walk = async (context: WalkContext, request: Walk): Promise<Walked>
         invocationId: request.invocationId,
         function: request.record,
         start: lease.start,
+        meter: lease.instance.carrier.meter,
         phases: [queueMs, lease.provisionMs, lease.bootMs, ran.loadMs, ran.initMs, ran.handlerMs],
         initCpuNs: ran.initCpuNs,
         handlerCpuNs: ran.handlerCpuNs,
@@ -101,15 +104,25 @@ const run = async (context: WalkContext, request: Walk, lease: Lease): Promise<R
   return invoking === null ? loadOnly(load) : invoked(await invoking, load);
 };
 
-const invoke = ({ invocationId, eventJson, record, dryRun }: Walk, lease: Lease): Promise<InvokeOutcome> =>
-  dryRun
-    ? Promise.resolve(NOT_CALLED)
-    : lease.instance.invoke({
-        invocationId,
-        eventJson,
-        timeoutMs: record.timeoutMs,
-        cpuMs: record.cpuMs,
-      });
+const invoke = (request: Walk, lease: Lease): Promise<InvokeOutcome> => {
+  if (request.dryRun) return Promise.resolve(NOT_CALLED);
+  const { invocationId, eventJson, record } = request;
+  const { timeoutMs, cpuMs } = record;
+  const outcome = lease.instance.invoke({ invocationId, eventJson, timeoutMs, cpuMs });
+  return tierOf(record.runtime) === 'isolate' ? outcome : outcome.then(withCheckedResult);
+};
+
+/**
+ * The bytes of an isolate's result are written by its bootstrap; in a container the function's own process writes
+ * them, and whoever asked for the result must be able to read it.
+ */
+const withCheckedResult = (outcome: InvokeOutcome): InvokeOutcome => {
+  if (outcome.resultJson === null || parseResult(outcome.resultJson) !== null) return outcome;
+  const detail =
+    `The function answered with ${outcome.resultJson.length} bytes that are not JSON text in UTF-8. ` +
+    'Answer with JSON.';
+  return { ...outcome, failure: failure('result_invalid', detail), resultJson: null };
+};
 
 /** A dry run that finds the code loaded already has nothing left to do. */
 const NOT_CALLED: InvokeOutcome = {

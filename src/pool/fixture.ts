@@ -6,7 +6,7 @@ import { seededRandom } from '../ports/random.ts';
 import type { LoadRequest } from '../sandbox/api.ts';
 import { type Behaviour, fakeBackend } from '../sandbox/fake/backend.ts';
 import { guardTier } from '../sandbox/guard.ts';
-import { Scheduler, type SchedulerSettings } from '../scheduler/scheduler.ts';
+import { type QueueLength, Scheduler, type SchedulerSettings } from '../scheduler/scheduler.ts';
 import { LayeredPool } from './layered-pool.ts';
 import type { Lease } from './lease.ts';
 import type { PolicySettings } from './policy.ts';
@@ -26,6 +26,8 @@ export interface BenchOptions {
   readonly capacity?: number;
   readonly resizable?: boolean;
   readonly refillPerSecond?: number;
+  /** Shared with other benches. */
+  readonly queued?: QueueLength;
   readonly failStart?: () => boolean;
 }
 
@@ -46,7 +48,7 @@ export const createBench = async (options: BenchOptions = {}): Promise<Bench> =>
   });
   const guard = { clock, random: seededRandom(7), startTimeoutMs: 1_000, killGraceMs: 50, watchdog: null };
   const queue = { maxLength: 100, maxLengthPerFunction: 50, timeoutMs: 5_000, ...options.queue };
-  const scheduler = new Scheduler(clock, queue);
+  const scheduler = new Scheduler(clock, queue, options.queued);
   const pool = new LayeredPool({
     ...{ clock, tier: guardTier(backend, guard), capacity: options.capacity ?? 4, sweepIntervalMs: 1_000 },
     ...{ runtime: 'isolate', resizable: options.resizable ?? false },

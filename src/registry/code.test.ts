@@ -2,7 +2,8 @@ import { strToU8, type Zippable, zipSync } from 'fflate';
 import { describe, expect, it } from 'vitest';
 import { type ErrorCode, StrataError } from '../core/errors.ts';
 import { type CodeUpload, type Runtime, textFiles } from '../core/spec.ts';
-import { type Code, entryFile, readCode } from './code.ts';
+import { type Code, readCode } from './code.ts';
+import { entryFile } from './entry.ts';
 
 const MAX = 5 * 1024 * 1024;
 

@@ -1,7 +1,7 @@
 /**
  * Turns an upload into the files of a function.
  *
- * Owns the limits on code and the rule which file a handler means. Never stores and never evaluates anything.
+ * Owns the limits on code. Never stores and never evaluates anything.
  * Invariants: what comes out is within the code limit, under safe paths, and holds the handler's file; for isolates
  * it is valid Unicode as well.
  */
@@ -9,7 +9,6 @@ import { StrataError } from '../core/errors.ts';
 import { CODE_MAX_FILES, CONTAINER_CODE_MAX_FILES } from '../core/limits.ts';
 import {
   BOOTSTRAP,
-  type CodeEntry,
   type CodeFile,
   type CodeFiles,
   type CodeUpload,
@@ -19,6 +18,7 @@ import {
   tierOf,
 } from '../core/spec.ts';
 import { normalPath, PathSet } from './code-paths.ts';
+import { candidatesOf, entryFile } from './entry.ts';
 import { shown } from './spec-errors.ts';
 import { type ArchiveLimits, readZip } from './zip.ts';
 
@@ -61,25 +61,6 @@ export const readCode = async (
   else refuseMissingEntry('handler', handler, files, runtime);
   if (initializer !== null) refuseMissingEntry('initializer', initializer, files, runtime);
   return { files, bytes };
-};
-
-/**
- * The file and the export that a handler or initializer means, in this order of endings; null when there is none.
- * `lib/app.main` means the export `main` of `lib/app.js`, `.cjs` or `.mjs`; in Python, where folders are packages,
- * `pkg.mod.main` means that of `pkg/mod.py` as `pkg/mod.main` does.
- */
-export const entryFile = (files: CodeFiles, handler: string, runtime: Runtime): CodeEntry | null => {
-  const dot = handler.lastIndexOf('.');
-  if (dot <= 0) return null;
-  const path = candidatesOf(handler.slice(0, dot), runtime).find((candidate) => files.has(candidate));
-  return path === undefined ? null : { path, exportName: handler.slice(dot + 1) };
-};
-
-/** The files that could be meant, the likeliest first. `provided` has rules of its own, so nothing is looked for. */
-const candidatesOf = (stem: string, runtime: Runtime): readonly string[] => {
-  if (runtime === 'provided') return [];
-  if (runtime !== 'python3') return ['.js', '.cjs', '.mjs'].map((ending) => stem + ending);
-  return [...new Set([`${stem}.py`, `${stem.replaceAll('.', '/')}.py`])];
 };
 
 const limitsOf = (runtime: Runtime, limits: CodeLimits): ArchiveLimits =>

@@ -3,7 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { StrataError } from '../core/errors.ts';
 import { CONTAINER_CODE_MAX_FILES } from '../core/limits.ts';
 import { type CodeUpload, type Runtime, textFiles } from '../core/spec.ts';
-import { type Code, entryFile, readCode } from './code.ts';
+import { type Code, readCode } from './code.ts';
+import { entryFile } from './entry.ts';
 
 const LIMITS = { codeMaxBytes: 1_000, containerCodeMaxBytes: 32 * 1024 * 1024 };
 

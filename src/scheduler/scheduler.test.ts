@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { createBench, place, runOn } from '../pool/fixture.ts';
 import type { Lease } from '../pool/lease.ts';
 import type { Behaviour } from '../sandbox/fake/backend.ts';
+import { QueueLength } from './scheduler.ts';
 
 describe('the scheduler', () => {
   it('serves a burst with as many instances as its concurrency needs', async () => {
@@ -51,6 +52,27 @@ describe('the scheduler', () => {
     });
     for (const lease of [held, other]) lease.release(false);
     expect(waiting).toHaveLength(3);
+  });
+
+  it('counts those who wait for other pools towards the queue in all', async () => {
+    const queued = new QueueLength();
+    const benches = await Promise.all(
+      [1, 2].map(() => createBench({ queued, queue: { maxLength: 2, maxLengthPerFunction: 10 } })),
+    );
+    const placement = place('f', { maxInstances: 1 });
+    const held = await Promise.all(benches.map(({ scheduler }) => scheduler.acquire(placement)));
+    const waiting = benches.map(({ scheduler }) => Promise.resolve(scheduler.acquire(placement)));
+    expect(benches.map(({ scheduler }) => scheduler.waiting)).toEqual([1, 1]);
+    for (const { scheduler } of benches)
+      await expect(async () => scheduler.acquire(placement)).rejects.toMatchObject({
+        ...{ code: 'overloaded', limit: { kind: 'queueLength', configured: 2, observed: 2 } },
+      });
+    held[0]?.release(true);
+    (await waiting[0])?.release(true);
+    expect(queued.count).toBe(1);
+    held[1]?.release(true);
+    (await waiting[1])?.release(true);
+    expect(queued.count).toBe(0);
   });
 
   it('gives up on who waits too long', async () => {

@@ -18,6 +18,11 @@ export interface SchedulerSettings {
   readonly timeoutMs: number;
 }
 
+/** How many wait in all, over the schedulers that share it: each pool has one of its own. */
+export class QueueLength {
+  count = 0;
+}
+
 interface Waiter {
   readonly resolve: (lease: Lease) => void;
   readonly reject: (error: StrataError) => void;
@@ -42,11 +47,14 @@ export class Scheduler {
   readonly #settings: SchedulerSettings;
   readonly #queues = new Map<string, Queue>();
   #pool: LayeredPool | null = null;
+  /** Those who wait here; the total has those of the other schedulers too. */
   #waiting = 0;
+  readonly #total: QueueLength;
   #startEstimateMs = FIRST_ESTIMATE_MS;
 
-  constructor(clock: Clock, settings: SchedulerSettings) {
+  constructor(clock: Clock, settings: SchedulerSettings, total: QueueLength = new QueueLength()) {
     this.#clock = clock;
+    this.#total = total;
     this.#settings = settings;
   }
 
@@ -134,7 +142,7 @@ export class Scheduler {
       });
       const waiter: Waiter = { resolve, reject, timer, disappointed: false };
       queue.waiters.add(waiter);
-      this.#waiting += 1;
+      this.#count(1);
       this.#launch(pool, queue);
     });
   }
@@ -167,13 +175,14 @@ export class Scheduler {
         },
       );
     }
-    if (this.#waiting >= maxLength) {
+    const { count } = this.#total;
+    if (count >= maxLength) {
       this.#drop(queue);
       throw new StrataError(
         'overloaded',
-        `${this.#waiting} invocations wait already; queue.maxLength allows no more. Retry later.`,
+        `${count} invocations wait already; queue.maxLength allows no more. Retry later.`,
         {
-          limit: { kind: 'queueLength', configured: maxLength, observed: this.#waiting },
+          limit: { kind: 'queueLength', configured: maxLength, observed: count },
           retryAfterMs: this.#retryAfterMs(),
         },
       );
@@ -236,10 +245,15 @@ export class Scheduler {
   }
 
   #leave(queue: Queue, waiter: Waiter): Waiter {
-    if (queue.waiters.delete(waiter)) this.#waiting -= 1;
+    if (queue.waiters.delete(waiter)) this.#count(-1);
     waiter.timer.cancel();
     this.#drop(queue);
     return waiter;
+  }
+
+  #count(by: 1 | -1): void {
+    this.#waiting += by;
+    this.#total.count += by;
   }
 
   /** Forgets a queue that nobody is in. */

@@ -1,0 +1,97 @@
+/**
+ * The lanes of an executor: for each runtime that this server has, the pool and the scheduler of its sandboxes.
+ *
+ * Owns which runtime runs where, and why one does not. Decides nothing about placement. Invariant: whatever concerns
+ * all pools reaches each of them, also when one of them fails.
+ */
+import { StrataError } from '../core/errors.ts';
+import { RUNTIMES, type Runtime, tierOf } from '../core/spec.ts';
+import type { PoolsView, TierView } from '../pool/api.ts';
+import type { LayeredPool } from '../pool/layered-pool.ts';
+import type { Confinement } from '../sandbox/api.ts';
+import type { Scheduler } from '../scheduler/scheduler.ts';
+import type { RuntimeView } from './api.ts';
+
+export interface Lane {
+  readonly runtime: Runtime;
+  readonly confinement: Confinement;
+  readonly pool: LayeredPool;
+  readonly scheduler: Scheduler;
+}
+
+export interface LaneOptions {
+  readonly lanes: readonly Lane[];
+  /** Why there is no lane for the other runtimes. */
+  readonly unavailable: ReadonlyMap<Runtime, string>;
+  /** Ends what the lanes share; called once, after the last of them has ended. */
+  readonly release: () => Promise<void>;
+}
+
+export class Lanes {
+  readonly #options: LaneOptions;
+  readonly #byRuntime: ReadonlyMap<Runtime, Lane>;
+
+  constructor(options: LaneOptions) {
+    this.#options = options;
+    this.#byRuntime = new Map(options.lanes.map((lane) => [lane.runtime, lane]));
+  }
+
+  /** @throws StrataError `runtime_unavailable`. */
+  of(runtime: Runtime): Lane {
+    const lane = this.#byRuntime.get(runtime);
+    if (lane !== undefined) return lane;
+    throw new StrataError(
+      'runtime_unavailable',
+      `The runtime ${runtime} is not served here: ${this.#reason(runtime)}.`,
+    );
+  }
+
+  runtimes(): readonly RuntimeView[] {
+    return RUNTIMES.map((runtime) => {
+      const available = this.#byRuntime.has(runtime);
+      return { runtime, tier: tierOf(runtime), available, reason: available ? null : this.#reason(runtime) };
+    });
+  }
+
+  /** Invocations that wait for an instance. */
+  get waiting(): number {
+    let waiting = 0;
+    for (const { scheduler } of this.#options.lanes) waiting += scheduler.waiting;
+    return waiting;
+  }
+
+  /** Whether every pool has what its settings ask for. */
+  get filled(): boolean {
+    return this.#options.lanes.every(({ pool }) => pool.filled);
+  }
+
+  view(): PoolsView {
+    const tiers: Record<string, TierView> = {};
+    for (const { runtime, pool } of this.#options.lanes) tiers[runtime] = pool.view();
+    return { tiers, queued: this.waiting };
+  }
+
+  confinement(): Readonly<Record<string, Confinement>> {
+    return Object.fromEntries(this.#options.lanes.map(({ runtime, confinement }) => [runtime, confinement]));
+  }
+
+  /** In every lane, because a function may have had another runtime before. */
+  supersede(group: string, currentKey: string | null): void {
+    for (const { pool } of this.#options.lanes) pool.supersede(group, currentKey);
+  }
+
+  refuseAll(error: StrataError): void {
+    for (const { scheduler } of this.#options.lanes) scheduler.refuseAll(error);
+  }
+
+  /** Resolves when every sandbox has ended; @throws what failed first, once all the others have ended. */
+  async close(): Promise<void> {
+    const closed = await Promise.allSettled(this.#options.lanes.map(({ pool }) => pool.close()));
+    closed.push(...(await Promise.allSettled([this.#options.release()])));
+    for (const outcome of closed) if (outcome.status === 'rejected') throw outcome.reason;
+  }
+
+  #reason(runtime: Runtime): string {
+    return this.#options.unavailable.get(runtime) ?? 'it was not set up';
+  }
+}
