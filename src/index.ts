@@ -5,8 +5,7 @@
  */
 import { type Logger, pino } from 'pino';
 import { type Config, type ConfigOverrides, loadConfig } from './config/config.ts';
-import { StrataError } from './core/errors.ts';
-import { CONTAINER_RUNTIMES, type Runtime, tierOf } from './core/spec.ts';
+import { type Runtime, tierOf } from './core/spec.ts';
 import type { Executor } from './invocation/api.ts';
 import { LocalExecutor } from './invocation/executor.ts';
 import { type Lane, Lanes } from './invocation/lanes.ts';
@@ -16,8 +15,9 @@ import { LayeredPool, type PoolOptions } from './pool/layered-pool.ts';
 import { systemClock } from './ports/clock.ts';
 import { systemProcesses } from './ports/processes.ts';
 import { systemRandom } from './ports/random.ts';
-import { openRegistry } from './registry/registry.ts';
+import { MEMORY, openRegistry } from './registry/registry.ts';
 import type { SandboxTier } from './sandbox/api.ts';
+import { type ContainerTiers, createContainerTiers } from './sandbox/container/tiers.ts';
 import { createIsolateTier } from './sandbox/isolate/tier.ts';
 import { QueueLength, Scheduler } from './scheduler/scheduler.ts';
 
@@ -89,7 +89,7 @@ interface Tiers {
 const openTiers = async (config: Config, onFault: OnFault): Promise<Tiers> => {
   const isolate = await openIsolateTier(config, onFault);
   try {
-    const containers = await openContainerTiers(config);
+    const containers = await openContainerTiers(config, onFault);
     return {
       served: new Map([['isolate', isolate], ...containers.tiers]),
       unavailable: containers.unavailable,
@@ -114,32 +114,13 @@ const openIsolateTier = ({ isolate, limits }: Config, onFault: OnFault): Promise
     ...limits,
   });
 
-interface ContainerTiers {
-  readonly tiers: ReadonlyMap<Runtime, SandboxTier>;
-  readonly unavailable: ReadonlyMap<Runtime, string>;
-  close(): Promise<void>;
-}
-
-/** The one place where container tiers come from. @throws StrataError `runtime_unavailable` when they are required. */
-const openContainerTiers = async ({ container }: Config): Promise<ContainerTiers> => {
-  if (container.mode === 'off') return withoutContainers('container.mode is off');
-  const containers = withoutContainers('the container tier is not built yet');
-  if (container.mode === 'required' && containers.tiers.size === 0) {
-    await containers.close();
-    const reasons = [...containers.unavailable].map(([runtime, reason]) => `${runtime}: ${reason}`);
-    throw new StrataError(
-      'runtime_unavailable',
-      `container.mode is required, and no container runtime can be served. ${reasons.join('; ')}.`,
-    );
-  }
-  return containers;
-};
-
-const withoutContainers = (reason: string): ContainerTiers => ({
-  tiers: new Map(),
-  unavailable: new Map(CONTAINER_RUNTIMES.map((runtime) => [runtime, reason])),
-  close: async () => undefined,
-});
+const openContainerTiers = (config: Config, onFault: OnFault): Promise<ContainerTiers> =>
+  createContainerTiers({
+    ...{ clock: systemClock, random: systemRandom, onFault },
+    dataDir: config.dataDir === MEMORY ? null : config.dataDir,
+    settings: config.container,
+    limits: config.limits,
+  });
 
 interface LaneParts {
   readonly queued: QueueLength;
@@ -152,7 +133,7 @@ const openLane = (config: Config, runtime: Runtime, tier: SandboxTier, parts: La
   const scheduler = new Scheduler(systemClock, config.queue, parts.queued);
   const pool = new LayeredPool({
     ...{ tier, runtime, clock: systemClock },
-    ...(tierOf(runtime) === 'isolate' ? isolatePool(config) : containerPool(config)),
+    ...(tierOf(runtime) === 'isolate' ? isolatePool(config) : containerPool(config, runtime)),
     events: {
       ready: scheduler.ready,
       room: scheduler.retry,
@@ -188,9 +169,9 @@ const isolatePool = ({ isolate }: Config): PoolShape => ({
   },
 });
 
-/** One instance in each container, of whatever size its function asks for. */
-const containerPool = ({ container }: Config): PoolShape => ({
-  ...{ capacity: 1, resizable: true, refillPerSecond: container.refillPerSecond },
+/** One instance in each container, of whatever size its function asks for: but V8's heap is sized when Node boots. */
+const containerPool = ({ container }: Config, runtime: Runtime): PoolShape => ({
+  ...{ capacity: 1, resizable: runtime !== 'nodejs24', refillPerSecond: container.refillPerSecond },
   sweepIntervalMs: container.sweepIntervalMs,
   settings: {
     ...{ pristine: container.pristine, runtimesPerPristine: 1, spareRuntimes: 1 },

@@ -220,7 +220,8 @@ void instance_turn(struct instance *instance, const struct poll_set *set) {
 void instance_watch(struct instance *instance, struct poll_set *set) {
     channel_watch(&instance->channel, set);
     logs_watch(&instance->logs, set);
-    runtime_api_watch(set);
+    // Its connections are prepared for the one model alone; for others they are no descriptors to wait for.
+    if (instance->runtime->model == MODEL_BOOTSTRAP) runtime_api_watch(set);
 }
 
 int instance_timeout_ms(const struct instance *instance) {

@@ -92,6 +92,7 @@ static void introduce(const struct instance *instance) {
 int main(int count, char *arguments[]) {
     static struct instance instance;
     static struct poll_set set;
+    for (unsigned i = 0; i < SLOTS; i++) poll_watch(&set, i, -1, 0);
     if (getpid() != 1) die(EXIT_MALFORMED, "must be PID 1 of a container; %s", USAGE);
     read_arguments(count, arguments, &instance);
     occupy_given_descriptors();

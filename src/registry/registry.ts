@@ -54,7 +54,8 @@ export const openRegistry = async (options: RegistryOptions): Promise<Registry> 
 
 const LATEST = '$LATEST';
 
-const MEMORY = ':memory:';
+/** The data folder of a server that keeps nothing. */
+export const MEMORY = ':memory:';
 const CODE_GRACE_MS = 60_000;
 const CODE_CACHE_BYTES = 64 * 1024 * 1024;
 
