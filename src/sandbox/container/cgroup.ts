@@ -21,7 +21,15 @@ export interface MemoryEvents {
   readonly killed: number;
   /** How often the group's own limit was reached. */
   readonly limitHits: number;
+  /**
+   * The peak since `resetPeak` is the limit: some kernels (6.18) no longer count version 1's hits in groups below the
+   * first. False with version 2, whose count can be relied on and whose peak cannot always be reset.
+   */
+  readonly atLimit: boolean;
 }
+
+/** A group that is out of memory is not always full to the last page: allocations of many pages fail before. */
+const LIMIT_SLACK_BYTES = 1024 * 1024;
 
 /** One container's group. Reads take some microseconds; nothing is cached. */
 export interface Cgroup {
@@ -180,7 +188,10 @@ class CgroupV1 implements Cgroup {
     const hits = this.#files.number(join(this.#memory, 'memory.failcnt'));
     // Where swap is accounted for, its limit is the same and is reached first.
     const hitsWithSwap = this.#files.number(join(this.#memory, 'memory.memsw.failcnt')) ?? 0;
-    return killed === null || hits === null ? null : { killed, limitHits: hits + hitsWithSwap };
+    if (killed === null || hits === null) return null;
+    const limitBytes = this.#files.number(join(this.#memory, 'memory.limit_in_bytes'));
+    const atLimit = limitBytes !== null && (this.peakBytes() ?? 0) >= limitBytes - LIMIT_SLACK_BYTES;
+    return { killed, limitHits: hits + hitsWithSwap, atLimit };
   }
 
   resize(memoryBytes: number, cpuQuotaUs: number): boolean {
@@ -255,7 +266,7 @@ class CgroupV2 implements Cgroup {
     const events = this.#path('memory.events');
     const killed = this.#files.field(events, 'oom_kill');
     const limitHits = this.#files.field(events, 'oom');
-    return killed === null || limitHits === null ? null : { killed, limitHits };
+    return killed === null || limitHits === null ? null : { killed, limitHits, atLimit: false };
   }
 
   resize(memoryBytes: number, cpuQuotaUs: number): boolean {

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { type Ending, endingOf } from './ending.ts';
 
 const call = { kind: 'invoke' as const, terminated: false, overNs: null, budgetNs: 5e8 };
-const before = { killed: 1, limitHits: 3 };
+const before = { killed: 1, limitHits: 3, atLimit: false };
 const ending = (told: Partial<Ending>): Ending => ({
   ...{ exitCode: null, signal: null, reason: '', memoryMb: 128, memoryBefore: before, memoryAfter: before },
   lastWords: '',
@@ -21,13 +21,20 @@ describe('why the process of a function ended', () => {
   });
 
   it('calls it the memory limit when the kernel killed and the limit was reached', () => {
-    const told = endingOf(call, ending({ signal: 9, memoryAfter: { killed: 2, limitHits: 9 } }));
+    const told = endingOf(call, ending({ signal: 9, memoryAfter: { killed: 2, limitHits: 9, atLimit: false } }));
     expect(told.code).toBe('memory_limit');
     expect(told.limit).toEqual({ kind: 'memoryMb', configured: 128, observed: null });
   });
 
+  it('calls it the memory limit when the kernel counts no hits, and the peak is the limit', () => {
+    const told = endingOf(call, ending({ signal: 9, memoryAfter: { killed: 2, limitHits: 3, atLimit: true } }));
+    expect(told.code).toBe('memory_limit');
+    const alive = { killed: 1, limitHits: 3, atLimit: true };
+    expect(endingOf(call, ending({ signal: 9, memoryAfter: alive })).code).toBe('sandbox_exited');
+  });
+
   it('blames nobody when the machine ran out of memory and the function was within its limit', () => {
-    expect(endingOf(call, ending({ signal: 9, memoryAfter: { killed: 2, limitHits: 3 } })).code).toBe(
+    expect(endingOf(call, ending({ signal: 9, memoryAfter: { killed: 2, limitHits: 3, atLimit: false } })).code).toBe(
       'sandbox_lost',
     );
   });
@@ -40,7 +47,7 @@ describe('why the process of a function ended', () => {
 
   it('knows its own order from a death by memory', () => {
     const terminated = { ...call, terminated: true };
-    expect(endingOf(terminated, ending({ signal: 9, memoryAfter: { killed: 2, limitHits: 9 } })).code).toBe(
+    expect(endingOf(terminated, ending({ signal: 9, memoryAfter: { killed: 2, limitHits: 9, atLimit: false } })).code).toBe(
       'terminated',
     );
   });

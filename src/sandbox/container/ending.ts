@@ -28,7 +28,7 @@ export const endingOf = (
 ): Pick<HostFailure, 'code' | 'detail' | 'limit'> => {
   if (call.overNs !== null && call.budgetNs !== null) return overBudget(call.overNs, call.budgetNs);
   if (call.terminated) return { code: 'terminated', detail: 'It was stopped at its deadline.', limit: null };
-  const memory = memoryEnding(ending);
+  const memory = memoryEnding(ending.memoryBefore, ending.memoryAfter);
   if (memory === 'limit' || (memory === null && ranOutOfHeap(ending))) {
     const { memoryMb } = ending;
     return {
@@ -71,11 +71,13 @@ const overBudget = (usedNs: number, budgetNs: number): Pick<HostFailure, 'code' 
   };
 };
 
-/** Whether the kernel killed for memory since the code was loaded, and on whose account. */
-const memoryEnding = ({ memoryBefore, memoryAfter }: Ending): 'limit' | 'machine' | null => {
-  if (memoryBefore === null || memoryAfter === null) return null;
-  if (memoryAfter.killed <= memoryBefore.killed) return null;
-  return memoryAfter.limitHits > memoryBefore.limitHits ? 'limit' : 'machine';
+/** Whether the kernel killed for memory since the code was loaded, and on whose account; null where it cannot be told. */
+export const memoryEnding = (
+  before: MemoryEvents | null,
+  after: MemoryEvents | null,
+): 'limit' | 'machine' | null => {
+  if (before === null || after === null || after.killed <= before.killed) return null;
+  return after.limitHits > before.limitHits || after.atLimit ? 'limit' : 'machine';
 };
 
 /** V8 aborts when its heap is full, which is below the kernel's limit, and says so. */
