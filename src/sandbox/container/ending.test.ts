@@ -21,22 +21,28 @@ describe('why the process of a function ended', () => {
   });
 
   it('calls it the memory limit when the kernel killed and the limit was reached', () => {
-    const told = endingOf(call, ending({ signal: 9, memoryAfter: { killed: 2, limitHits: 9, atLimit: false } }));
+    const told = endingOf(
+      call,
+      ending({ signal: 9, memoryAfter: { killed: 2, limitHits: 9, atLimit: false } }),
+    );
     expect(told.code).toBe('memory_limit');
     expect(told.limit).toEqual({ kind: 'memoryMb', configured: 128, observed: null });
   });
 
   it('calls it the memory limit when the kernel counts no hits, and the peak is the limit', () => {
-    const told = endingOf(call, ending({ signal: 9, memoryAfter: { killed: 2, limitHits: 3, atLimit: true } }));
+    const told = endingOf(
+      call,
+      ending({ signal: 9, memoryAfter: { killed: 2, limitHits: 3, atLimit: true } }),
+    );
     expect(told.code).toBe('memory_limit');
     const alive = { killed: 1, limitHits: 3, atLimit: true };
     expect(endingOf(call, ending({ signal: 9, memoryAfter: alive })).code).toBe('sandbox_exited');
   });
 
   it('blames nobody when the machine ran out of memory and the function was within its limit', () => {
-    expect(endingOf(call, ending({ signal: 9, memoryAfter: { killed: 2, limitHits: 3, atLimit: false } })).code).toBe(
-      'sandbox_lost',
-    );
+    expect(
+      endingOf(call, ending({ signal: 9, memoryAfter: { killed: 2, limitHits: 3, atLimit: false } })).code,
+    ).toBe('sandbox_lost');
   });
 
   it('calls it the memory limit when the engine inside gave up for want of heap', () => {
@@ -47,9 +53,10 @@ describe('why the process of a function ended', () => {
 
   it('knows its own order from a death by memory', () => {
     const terminated = { ...call, terminated: true };
-    expect(endingOf(terminated, ending({ signal: 9, memoryAfter: { killed: 2, limitHits: 9, atLimit: false } })).code).toBe(
-      'terminated',
-    );
+    expect(
+      endingOf(terminated, ending({ signal: 9, memoryAfter: { killed: 2, limitHits: 9, atLimit: false } }))
+        .code,
+    ).toBe('terminated');
   });
 
   it('states the CPU budget and what was used', () => {
