@@ -166,32 +166,12 @@ static bool next(struct instance *instance, struct http_connection *connection) 
     return true;
 }
 
-static void clear(struct error_texts *error) {
-    error->type.bytes = 0;
-    error->message.bytes = 0;
-    error->stack.bytes = 0;
-}
-
+/** What was posted as an error; its type may stand in a header only. */
 static void describe(const struct http_call *call, struct failure *failure, struct error_texts *error, const char *what) {
-    clear(error);
-    if (!json_read_error(call->body, call->body_bytes, error)) {
-        clear(error);
-        text_append(&error->message, call->body, call->body_bytes);
-    }
-    if (error->type.bytes == 0) text_append(&error->type, call->error_type, call->error_type_bytes);
-    if (error->type.bytes == 0) text_append(&error->type, "Error", strlen("Error"));
-    failure->error = error;
-    failure_detail(failure, "%s %.*s: %.*s", what, (int)error->type.bytes, error->type.characters,
-                   (int)error->message.bytes, error->message.characters);
-}
-
-static void describe_too_large(const struct http_call *call, struct failure *failure) {
-    double observed = (double)(call->too_large ? call->request->length : call->body_bytes);
-    failure->code = "result_too_large";
-    failure->result_max_bytes = api.result_max_bytes;
-    failure->result_bytes = observed;
-    failure_detail(failure, "The result has %.0f bytes; %.0f are allowed. Return less, or store the data elsewhere.",
-                   observed, api.result_max_bytes);
+    *failure = (struct failure){.code = failure->code, .error = error};
+    error->type.bytes = 0;
+    text_append(&error->type, call->error_type, call->error_type_bytes);
+    failure_posted(failure, error, what, call->body, call->body_bytes);
 }
 
 /** `POST init/error`. */
@@ -223,7 +203,8 @@ static bool answer(struct instance *instance, struct http_connection *connection
     bool error_fits = failed && call->body_bytes <= HTTP_ERROR_BODY_BYTES;
     bool too_large = call->too_large || ((double)call->body_bytes > api.result_max_bytes && !error_fits);
     if (too_large) {
-        describe_too_large(call, &failure);
+        failure_too_large(&failure, api.result_max_bytes,
+                          (double)(call->too_large ? call->request->length : call->body_bytes));
         failure_send(instance->id, FRAME_OUTCOME, api.nonce, &failure);
         respond_error(connection, "413 Content Too Large", "RequestEntityTooLarge", failure.detail);
         return true;
@@ -305,7 +286,8 @@ void runtime_api_ended(struct instance *instance, int code, int signal_number) {
     if (signal_number > 0) (void)snprintf(how, sizeof how, "by signal %d", signal_number);
     else (void)snprintf(how, sizeof how, "with exit status %d", code);
     failure_detail(&failure, "The bootstrap ended %s before it asked for its first invocation.", how);
-    clear(&error);
+    error.type.bytes = 0;
+    error.message.bytes = 0;
     text_append(&error.type, "Runtime.ExitError", strlen("Runtime.ExitError"));
     text_append(&error.message, failure.detail, strlen(failure.detail));
     fail_load(instance, &failure);
