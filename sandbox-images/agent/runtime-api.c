@@ -17,6 +17,7 @@
 #include "server.h"
 
 static const char PREFIX[] = "/2018-06-01/runtime/";
+static const char TOO_LARGE[] = "RequestEntityTooLarge";
 static const char OK[] = "{\"status\":\"OK\"}";
 enum { HEADERS_BYTES = 1024, TRACE_BYTES = 12 };
 
@@ -106,7 +107,8 @@ static void respond_ok(struct http_connection *connection) {
     http_respond(connection, "202 Accepted", "", OK, sizeof OK - 1);
 }
 
-static void respond_error(struct http_connection *connection, const char *status, const char *type, const char *message) {
+static void respond_error(struct http_connection *connection, const char *status, const char *type,
+                          const char *message) {
     char body[512];
     int length = snprintf(body, sizeof body, "{\"errorMessage\":\"%s\",\"errorType\":\"%s\"}", message, type);
     http_respond(connection, status, "", body, (size_t)length);
@@ -167,7 +169,8 @@ static bool next(struct instance *instance, struct http_connection *connection) 
 }
 
 /** What was posted as an error; its type may stand in a header only. */
-static void describe(const struct http_call *call, struct failure *failure, struct error_texts *error, const char *what) {
+static void describe(const struct http_call *call, struct failure *failure, struct error_texts *error,
+                     const char *what) {
     *failure = (struct failure){.code = failure->code, .error = error};
     error->type.bytes = 0;
     text_append(&error->type, call->error_type, call->error_type_bytes);
@@ -185,7 +188,7 @@ static bool init_error(struct instance *instance, struct http_connection *connec
     if (!logs_settle(&instance->logs)) return false;
     describe(call, &failure, &error, "The initializer failed with");
     fail_load(instance, &failure);
-    if (call->too_large) respond_error(connection, "413 Content Too Large", "RequestEntityTooLarge", "It is too large.");
+    if (call->too_large) respond_error(connection, "413 Content Too Large", TOO_LARGE, "It is too large.");
     else respond_ok(connection);
     return true;
 }
@@ -206,7 +209,7 @@ static bool answer(struct instance *instance, struct http_connection *connection
         failure_too_large(&failure, api.result_max_bytes,
                           (double)(call->too_large ? call->request->length : call->body_bytes));
         failure_send(instance->id, FRAME_OUTCOME, api.nonce, &failure);
-        respond_error(connection, "413 Content Too Large", "RequestEntityTooLarge", failure.detail);
+        respond_error(connection, "413 Content Too Large", TOO_LARGE, failure.detail);
         return true;
     }
     respond_ok(connection);

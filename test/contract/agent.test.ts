@@ -161,6 +161,27 @@ answer(repr((os.listdir("/tmp"), [len(open(f"/proc/sysvipc/{kind}").readlines())
       expect(seen).toBe('([], [1, 1, 1], -1)');
     });
 
+    it('outlives a function that takes all memory', async () => {
+      const container = await loaded(runtime);
+      invoke(container, 'kept = []\nwhile True: kept.append(b"x" * 10_000_000)');
+      expect(await container.next(FRAME.exited)).toMatchObject({ a: -1, b: 9, meta: '' });
+      container.send(FRAME.dispose);
+      await container.next(FRAME.disposed);
+      container.send(FRAME.boot, { instance: 2 });
+      await container.next(FRAME.booted);
+    });
+
+    it('becomes empty again whenever it is told to, also while it boots', async () => {
+      const container = await start(runtime);
+      for (let instance = 1; instance <= 30; instance++) {
+        container.send(FRAME.boot, { instance });
+        if (instance % 3 === 0) await container.next(FRAME.booted);
+        container.send(FRAME.dispose, { instance });
+        expect((await container.until(FRAME.disposed)).at(-1)).toMatchObject({ instance });
+      }
+      expect((await container.processes()).length).toBe(runtime === 'python3' ? 2 : 1);
+    });
+
     it('defeats a fork bomb', async () => {
       const container = await loaded(runtime, 128);
       invoke(
