@@ -37,5 +37,6 @@ export const describeContainers = async (
   if (reason !== null && process.env.STRATA_TEST_CONTAINERS === 'required')
     throw new Error(`containers have to be tested here, and cannot: ${reason}`);
   if (reason === null) describe(name, suite);
+  // Without an engine there is nothing to test against; the name says what is missing and how to get it.
   else describe.skip(`${name} (skipped: ${reason})`, suite);
 };

@@ -10,7 +10,7 @@ import type { Clock } from '../../ports/clock.ts';
 import type { ProcessUsage } from '../../ports/processes.ts';
 import type { InvokeRequest, LoadRequest } from '../api.ts';
 import type { BackendCarrier, BackendEvents, BackendExit, RawOutcome } from '../backend.ts';
-import { FRAME, type Frame, FrameError, OUTCOME } from '../protocol/frames.ts';
+import { FRAME, type Frame, FrameError, LOG, OUTCOME } from '../protocol/frames.ts';
 import { type HostFailure, type OutcomeTail, parseTail } from '../protocol/messages.ts';
 import type { AgentLink } from './agent-link.ts';
 import type { Cgroup, MemoryEvents } from './cgroup.ts';
@@ -383,8 +383,5 @@ export class ContainerCarrier implements BackendCarrier {
       this.#parts.events.catastrophe(this.#held.number);
   }
 }
-
-/** Flags of `log`. */
-const LOG = { stdout: 1, stderr: 2, dropped: 4 } as const;
 
 const positive = (value: number): number => (Number.isFinite(value) && value > 0 ? value : 0);
