@@ -17,6 +17,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { stripShim } from '../sandbox-images/nodejs24/strip.ts';
 import { buildGuestBundle } from '../src/guest/bundle.ts';
 import { buildHostBundle } from '../src/sandbox/isolate/assets.ts';
 import { ROOT } from './tidy/source.ts';
@@ -24,6 +25,17 @@ import { ROOT } from './tidy/source.ts';
 const PACKAGE = join(ROOT, 'dist');
 const CODE = join(PACKAGE, 'dist');
 const COPIED = ['bin/strata.js', 'examples/hello.js', 'README.md', 'CHANGELOG.md', 'SECURITY.md'];
+/** What images are made from, but for the sources of the shim for Node, which the package has as plain JavaScript. */
+const IMAGES = [
+  'agent/*.[ch]',
+  'agent/{Makefile,README.md}',
+  'scripts/*',
+  '*/Dockerfile',
+  '*/manifest.json',
+  'python3/*.py',
+  'README.md',
+];
+const SHIM_FOLDER = 'sandbox-images/nodejs24';
 /** Not for those who install the package: the development's scripts, tools and entry. */
 const LEFT_OUT = new Set(['scripts', 'devDependencies', 'exports', 'allowScripts', 'private']);
 
@@ -40,11 +52,19 @@ const bundle = async (): Promise<void> => {
 };
 
 const copy = (): void => {
-  for (const path of COPIED) {
+  const images = globSync(
+    IMAGES.map((pattern) => `sandbox-images/${pattern}`),
+    { cwd: ROOT },
+  );
+  for (const path of [...COPIED, ...images]) {
     mkdirSync(dirname(join(PACKAGE, path)), { recursive: true });
     copyFileSync(join(ROOT, path), join(PACKAGE, path));
   }
   chmodSync(join(PACKAGE, 'bin', 'strata.js'), 0o755);
+};
+
+const writeShim = async (): Promise<void> => {
+  for (const [name, text] of await stripShim()) writeFileSync(join(PACKAGE, SHIM_FOLDER, name), text);
 };
 
 const writeManifest = (): void => {
@@ -67,6 +87,7 @@ rmSync(PACKAGE, { recursive: true, force: true });
 emit();
 await bundle();
 copy();
+await writeShim();
 writeManifest();
 const { files, bytes } = sizeOf(PACKAGE);
 console.log(`dist/: ${files} files, ${Math.ceil(bytes / 1024)} KB`);
