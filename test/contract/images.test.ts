@@ -11,7 +11,7 @@ import { type BuildPlan, type BuiltImage, buildImages } from '../../src/sandbox/
 import { CONTAINER_RUNTIMES, type ContainerRuntime } from '../../src/sandbox/container/images/catalogue.ts';
 import { connectEngineImages } from '../../src/sandbox/container/images/engine-images.ts';
 import { pinnedNode } from '../../src/sandbox/container/images/sources.ts';
-import { imageStates } from '../../src/sandbox/container/images/state.ts';
+import { expectedImage, imageStates } from '../../src/sandbox/container/images/state.ts';
 import { importBases } from './images/bases.ts';
 import { filesInside, runInside } from './images/inside.ts';
 
@@ -112,6 +112,10 @@ describe.skipIf(dockerHost === undefined)(`images built from this machine${reaso
     );
     expect(built.map(({ layers }) => layers.length)).toEqual([1, 1, 1]);
   }, 300_000);
+
+  it('have the names that containers are made from', async () => {
+    for (const { runtime, name } of built) expect(name).toBe(await expectedImage(runtime, { prefix }));
+  }, 60_000);
 
   it('are left alone when they are there', async () => {
     const again = await buildImages(plan, tools);
