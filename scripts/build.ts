@@ -17,25 +17,15 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { stripShim } from '../sandbox-images/nodejs24/strip.ts';
 import { buildGuestBundle } from '../src/guest/bundle.ts';
+import { readShims } from '../src/sandbox/container/images/shims.ts';
+import { IMAGES_FOLDER } from '../src/sandbox/container/images/sources.ts';
 import { buildHostBundle } from '../src/sandbox/isolate/assets.ts';
 import { ROOT } from './tidy/source.ts';
 
 const PACKAGE = join(ROOT, 'dist');
 const CODE = join(PACKAGE, 'dist');
 const COPIED = ['bin/strata.js', 'examples/hello.js', 'README.md', 'CHANGELOG.md', 'SECURITY.md'];
-/** What images are made from, but for the sources of the shim for Node, which the package has as plain JavaScript. */
-const IMAGES = [
-  'agent/*.[ch]',
-  'agent/{Makefile,README.md}',
-  'scripts/*',
-  '*/Dockerfile',
-  '*/manifest.json',
-  'python3/*.py',
-  'README.md',
-];
-const SHIM_FOLDER = 'sandbox-images/nodejs24';
 /** Not for those who install the package: the development's scripts, tools and entry. */
 const LEFT_OUT = new Set(['scripts', 'devDependencies', 'exports', 'allowScripts', 'private']);
 
@@ -52,19 +42,24 @@ const bundle = async (): Promise<void> => {
 };
 
 const copy = (): void => {
-  const images = globSync(
-    IMAGES.map((pattern) => `sandbox-images/${pattern}`),
-    { cwd: ROOT },
-  );
-  for (const path of [...COPIED, ...images]) {
+  for (const path of COPIED) {
     mkdirSync(dirname(join(PACKAGE, path)), { recursive: true });
     copyFileSync(join(ROOT, path), join(PACKAGE, path));
   }
   chmodSync(join(PACKAGE, 'bin', 'strata.js'), 0o755);
 };
 
-const writeShim = async (): Promise<void> => {
-  for (const [name, text] of await stripShim()) writeFileSync(join(PACKAGE, SHIM_FOLDER, name), text);
+/** What images are built from. The shim for Node is JavaScript there; its sources lie among other code. */
+const images = async (): Promise<void> => {
+  const folder = join(PACKAGE, 'sandbox-images');
+  const tracked = execFileSync('git', ['ls-files', '.'], { cwd: IMAGES_FOLDER, encoding: 'utf8' });
+  for (const path of tracked.split('\n').filter((name) => name !== '' && !/\.ts$/.test(name))) {
+    mkdirSync(dirname(join(folder, path)), { recursive: true });
+    copyFileSync(join(IMAGES_FOLDER, path), join(folder, path));
+  }
+  for (const [name, bytes] of await readShims('nodejs24', IMAGES_FOLDER)) {
+    writeFileSync(join(folder, 'nodejs24', name), bytes);
+  }
 };
 
 const writeManifest = (): void => {
@@ -87,7 +82,7 @@ rmSync(PACKAGE, { recursive: true, force: true });
 emit();
 await bundle();
 copy();
-await writeShim();
+await images();
 writeManifest();
 const { files, bytes } = sizeOf(PACKAGE);
 console.log(`dist/: ${files} files, ${Math.ceil(bytes / 1024)} KB`);

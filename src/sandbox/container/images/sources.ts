@@ -112,10 +112,7 @@ const readPlain = async (runtime: ContainerRuntime, folder: string) => {
   throw new StrataError('internal_error', `${name} is used by another one and may not use a third.`);
 };
 
-export const readFolder = async (
-  folder: string,
-  wanted: RegExp,
-): Promise<ReadonlyMap<string, Uint8Array>> => {
+const readFolder = async (folder: string, wanted: RegExp): Promise<ReadonlyMap<string, Uint8Array>> => {
   const names = existsSync(folder) ? (await readdir(folder)).filter((name) => wanted.test(name)).sort() : [];
   if (names.length === 0) throw incomplete(folder);
   const files = names.map(async (name) => [name, await readFile(join(folder, name))] as const);
