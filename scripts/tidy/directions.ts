@@ -54,6 +54,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
 /** What tests and their fixtures import beyond that. */
 const ALLOWED_IN_TESTS: Readonly<Record<string, readonly string[]>> = {
   api: ['ports/manual-clock.ts'],
+  cli: ['registry/code.ts'],
   // One suite for every backend; the ones that start processes run it from test/.
   sandbox: ['../test/contract/sandbox.suite.ts'],
   pool: ['ports/', 'sandbox/fake/backend.ts', 'sandbox/guard.ts', 'scheduler/scheduler.ts'],

@@ -70,7 +70,7 @@ export const CONFIG_SCHEMA = group('The configuration of Strata.', {
       'Connections open at the same time; one more is closed without an answer.',
     ),
     maxBodyBytesInFlight: whole(
-      64 * MIB,
+      128 * MIB,
       [64 * KIB, 64 * 1024 * MIB],
       'What the bodies of unanswered requests may take together, counting bodies over 64 KiB; a request beyond ' +
         'it is refused with `overloaded`. A body alone is always taken, up to its own limit.',
