@@ -5,8 +5,8 @@
  * the CI run, their absence is a failure.
  */
 import { describe } from 'vitest';
+import type { ContainerRuntime } from '../../src/core/spec.ts';
 import { dockerEngine } from '../../src/sandbox/container/engine.ts';
-import type { ContainerRuntime } from '../../src/sandbox/container/images/catalogue.ts';
 import { expectedImageName } from '../../src/sandbox/container/images/names.ts';
 
 /** Where the engine of these tests is; the usual socket unless told. */

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { afterAll } from 'vitest';
+import type { ContainerRuntime } from '../../src/core/spec.ts';
 import { systemClock } from '../../src/ports/clock.ts';
 import { systemRandom } from '../../src/ports/random.ts';
-import type { ContainerRuntime } from '../../src/sandbox/container/images/catalogue.ts';
 import { createContainerTiers } from '../../src/sandbox/container/tiers.ts';
 import { describeContainers } from '../container/availability.ts';
 import { signalAgent } from '../container/processes.ts';

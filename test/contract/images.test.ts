@@ -4,11 +4,11 @@
 import { posix } from 'node:path';
 import Docker from 'dockerode';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { CONTAINER_RUNTIMES, type ContainerRuntime } from '../../src/core/spec.ts';
 import { systemClock } from '../../src/ports/clock.ts';
 import { systemCommands } from '../../src/ports/commands.ts';
 import { dockerodeOptions } from '../../src/sandbox/container/docker-host.ts';
 import { type BuildPlan, type BuiltImage, buildImages } from '../../src/sandbox/container/images/build.ts';
-import { CONTAINER_RUNTIMES, type ContainerRuntime } from '../../src/sandbox/container/images/catalogue.ts';
 import { connectEngineImages } from '../../src/sandbox/container/images/engine-images.ts';
 import { pinnedNode } from '../../src/sandbox/container/images/sources.ts';
 import { expectedImage, imageStates } from '../../src/sandbox/container/images/state.ts';

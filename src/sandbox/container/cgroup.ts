@@ -14,7 +14,7 @@ export interface CgroupRoots {
   readonly proc: string;
   readonly cgroup: string;
 }
-export const KERNEL_ROOTS: CgroupRoots = { proc: '/proc', cgroup: '/sys/fs/cgroup' };
+const KERNEL_ROOTS: CgroupRoots = { proc: '/proc', cgroup: '/sys/fs/cgroup' };
 
 export interface MemoryEvents {
   /** Processes of the group that were killed because memory ran out, its own or the machine's. */

@@ -2,7 +2,7 @@ import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { CONTAINER_RUNTIMES } from './catalogue.ts';
+import { CONTAINER_RUNTIMES } from '../../../core/spec.ts';
 import { parseManifest } from './manifest.ts';
 import { basesOf, checkBases, contextOf } from './registry-build.ts';
 import { IMAGES_FOLDER, readSources, tagOf } from './sources.ts';

@@ -11,7 +11,8 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { StrataError } from '../../../core/errors.ts';
-import { type ContainerRuntime, containerRuntime, RULES_VERSION } from './catalogue.ts';
+import type { ContainerRuntime } from '../../../core/spec.ts';
+import { containerRuntime, RULES_VERSION } from './catalogue.ts';
 import { joinManifests, type Manifest, parseManifest } from './manifest.ts';
 import { readShims } from './shims.ts';
 
