@@ -21,13 +21,9 @@ const docker = new Docker(dockerodeOptions(dockerHost ?? ''));
 const engine = connectEngineImages(dockerHost ?? '', systemClock);
 const prefix = `strata-images-test-${process.pid}-`;
 
-const lines: string[] = [];
-const tools = {
-  engine,
-  commands: systemCommands,
-  clock: systemClock,
-  say: (line: string) => void lines.push(line),
-};
+/** Images that lost their name to a new one. */
+const replaced: string[] = [];
+const tools = { engine, commands: systemCommands, clock: systemClock, say: () => undefined };
 const plan: BuildPlan = {
   ...{ runtimes: CONTAINER_RUNTIMES, from: 'machine', force: false, bases: {}, prefix },
 };
