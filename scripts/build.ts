@@ -53,7 +53,8 @@ const copy = (): void => {
 const images = async (): Promise<void> => {
   const folder = join(PACKAGE, 'sandbox-images');
   const tracked = execFileSync('git', ['ls-files', '.'], { cwd: IMAGES_FOLDER, encoding: 'utf8' });
-  for (const path of tracked.split('\n').filter((name) => name !== '' && !/\.ts$/.test(name))) {
+  const plain = tracked.split('\n').filter((path) => path !== '' && !/\.ts$|^nodejs24\/shim\//.test(path));
+  for (const path of plain) {
     mkdirSync(dirname(join(folder, path)), { recursive: true });
     copyFileSync(join(IMAGES_FOLDER, path), join(folder, path));
   }

@@ -2,18 +2,16 @@
  * Stand-ins for the official base images, made from this machine's packages under names of the test's own: with them
  * the engine builds the Dockerfiles for real, without a registry and without a network.
  */
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join, matchesGlob } from 'node:path';
+import { globSync } from 'node:fs';
+import { matchesGlob } from 'node:path';
 import { systemCommands } from '../../../src/ports/commands.ts';
 import { archiveOf } from '../../../src/sandbox/container/images/archive.ts';
 import { takeFile, takeLibraries, takePath } from '../../../src/sandbox/container/images/collection.ts';
 import { filesOf, findPackages } from '../../../src/sandbox/container/images/debian.ts';
 import type { EngineImages } from '../../../src/sandbox/container/images/engine-images.ts';
-import { composeFromMachine } from '../../../src/sandbox/container/images/machine-build.ts';
 import { Rootfs } from '../../../src/sandbox/container/images/rootfs.ts';
-import { readSources } from '../../../src/sandbox/container/images/sources.ts';
 
+const PYTHON = '(lib)?python3\\.\\d+-(minimal|stdlib)';
 const TOOLS = ['coreutils', 'dash', 'findutils', 'grep', 'sed'];
 const COMPILER = 'gcc-\\d+|cpp|cpp-\\d+|binutils|binutils-.*|libgcc-\\d+-dev|linux-libc-dev';
 
@@ -39,50 +37,56 @@ const fromPackages = async (
 
 /** As the official image has it: Python and its library below /usr/local. */
 const pythonBase = async (): Promise<Rootfs> => {
-  const follow = '(lib)?python3\\.\\d+-(minimal|stdlib)';
   const names = [...TOOLS, 'libc-bin', 'libpython3-stdlib', 'netbase', 'python3-minimal', 'tzdata'];
-  const rootfs = await fromPackages(names, follow, '/{usr/share/zoneinfo/**,etc/protocols,etc/services}');
+  const rootfs = await fromPackages(names, PYTHON, '/{usr/share/zoneinfo/**,etc/protocols,etc/services}');
   const moved = new Rootfs();
   for (const [path, entry] of rootfs.sorted()) {
     moved.add(path.replace(/^\/usr\/(bin|lib)\/python3/, '/usr/local/$1/python3'), entry);
   }
-  const bytes = Buffer.from('stands for certificates\n');
-  moved.add('/etc/ssl/certs/ca-certificates.crt', { kind: 'file', executable: false, content: { bytes } });
+  addCertificates(moved);
   return moved;
 };
 
-export interface Bases {
-  /** Build argument → image. */
-  readonly names: Readonly<Record<string, string>>;
-}
-
-export const importBases = async (engine: EngineImages, repository: string): Promise<Bases> => {
-  const folder = await mkdtemp(join(tmpdir(), 'strata-bases-'));
-  try {
-    const node = await fromPackages(TOOLS, null, '/none');
-    takeFile(node, '/usr/local/bin/node', process.execPath);
-    const { rootfs: debian } = await composeFromMachine(
-      await readSources('provided'),
-      systemCommands,
-      folder,
-    );
-    const compiler = await fromPackages([...TOOLS, 'gcc', 'libc6-dev', 'make'], COMPILER, '/none');
-    const made: readonly (readonly [string, Rootfs, string])[] = [
-      ['NODE_BASE', node, `NODE_VERSION=${process.versions.node}`],
-      ['PYTHON_BASE', await pythonBase(), 'PYTHON_VERSION=3.11.0'],
-      ['DEBIAN_BASE', debian, 'NOTHING=1'],
-      ['GCC_BASE', compiler, 'NOTHING=1'],
-    ];
-    const names: Record<string, string> = {};
-    for (const [argument, rootfs, env] of made) {
-      await takeLibraries(rootfs, systemCommands);
-      const tag = argument.toLowerCase();
-      const { stream: archive } = archiveOf(rootfs);
-      await engine.importArchive({ archive, repository, tag, changes: [`ENV ${env}`, 'CMD ["/bin/sh"]'] });
-      names[argument] = `${repository}:${tag}`;
-    }
-    return { names };
-  } finally {
-    await rm(folder, { recursive: true, force: true });
+/** With dpkg and what it knows of these packages. */
+const debianBase = async (): Promise<Rootfs> => {
+  const names = [...TOOLS, 'curl', 'dpkg', 'gzip', 'libc-bin', 'libpython3-stdlib', 'mawk', 'netbase'];
+  const all = [...names, 'perl-base', 'python3-minimal', 'tar', 'tzdata'];
+  const rootfs = await fromPackages(all, PYTHON, '/{usr/share/zoneinfo/**,etc/protocols,etc/services}');
+  addCertificates(rootfs);
+  takePath(rootfs, '/var/lib/dpkg/status');
+  takePath(rootfs, '/var/lib/dpkg/info/format');
+  for (const { name } of await findPackages(systemCommands, all, PYTHON)) {
+    for (const path of globSync(`/var/lib/dpkg/info/${name}{,:*}.list`)) takePath(rootfs, path);
   }
+  return rootfs;
+};
+
+const addCertificates = (rootfs: Rootfs): void => {
+  const bytes = Buffer.from('stands for certificates\n');
+  const path = '/etc/ssl/certs/ca-certificates.crt';
+  rootfs.add(path, { kind: 'file', executable: false, content: { bytes } });
+};
+
+/** @returns build argument → image */
+export const importBases = async (
+  engine: EngineImages,
+  repository: string,
+): Promise<Readonly<Record<string, string>>> => {
+  const node = await fromPackages(TOOLS, null, '/none');
+  takeFile(node, '/usr/local/bin/node', process.execPath);
+  const made: readonly (readonly [string, Rootfs, string])[] = [
+    ['NODE_BASE', node, `NODE_VERSION=${process.versions.node}`],
+    ['PYTHON_BASE', await pythonBase(), 'PYTHON_VERSION=3.11.0'],
+    ['DEBIAN_BASE', await debianBase(), 'NOTHING=1'],
+    ['GCC_BASE', await fromPackages([...TOOLS, 'gcc', 'libc6-dev', 'make'], COMPILER, '/none'), 'NOTHING=1'],
+  ];
+  const names: Record<string, string> = {};
+  for (const [argument, rootfs, env] of made) {
+    await takeLibraries(rootfs, systemCommands);
+    const tag = argument.toLowerCase();
+    const { stream: archive } = archiveOf(rootfs);
+    await engine.importArchive({ archive, repository, tag, changes: [`ENV ${env}`, 'CMD ["/bin/sh"]'] });
+    names[argument] = `${repository}:${tag}`;
+  }
+  return names;
 };
