@@ -355,11 +355,12 @@ export class ContainerCarrier implements BackendCarrier {
     this.#closing = true;
     const { cgroup, engine, containerId, link, onFault, release } = this.#parts;
     this.#calls.stop();
-    this.#freezer.stop();
+    const thawed = this.#freezer.stop();
     // The first two end it without the engine: the agent ends when its connection does.
     cgroup?.kill();
     link.close();
     try {
+      await thawed;
       await engine.remove(containerId);
     } catch (thrown) {
       onFault('a container could not be removed; the sweep will try again', {
