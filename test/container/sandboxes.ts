@@ -8,6 +8,7 @@ import { createHash } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { ContainerRuntime } from '../../src/core/spec.ts';
 import { textFiles } from '../../src/core/spec.ts';
 import { systemClock } from '../../src/ports/clock.ts';
 import { systemRandom } from '../../src/ports/random.ts';
@@ -16,7 +17,6 @@ import type { Carrier, Instance, InvokeOutcome, LoadRequest, SandboxTier } from 
 import { type ContainerBackendOptions, containerBackend } from '../../src/sandbox/container/backend.ts';
 import { confinementOf } from '../../src/sandbox/container/confinement.ts';
 import { type ContainerEngine, dockerEngine } from '../../src/sandbox/container/engine.ts';
-import type { ContainerRuntime } from '../../src/sandbox/container/images/catalogue.ts';
 import { expectedImageName } from '../../src/sandbox/container/images/names.ts';
 import { UserIds } from '../../src/sandbox/container/user-ids.ts';
 import { guardTier } from '../../src/sandbox/guard.ts';

@@ -13,7 +13,7 @@ import type { BackendCarrier, BackendEvents, BackendExit, RawOutcome } from '../
 import { FRAME, type Frame, FrameError, LOG, OUTCOME } from '../protocol/frames.ts';
 import { type HostFailure, type OutcomeTail, parseTail } from '../protocol/messages.ts';
 import type { AgentLink } from './agent-link.ts';
-import type { Cgroup, MemoryEvents } from './cgroup.ts';
+import { type Cgroup, type MemoryEvents, outOfMemory } from './cgroup.ts';
 import type { CodeCache } from './code-cache.ts';
 import { ContainerCalls, type OpenCall } from './container-calls.ts';
 import { type Ending, endingOf } from './ending.ts';
@@ -291,6 +291,7 @@ export class ContainerCarrier implements BackendCarrier {
         memoryMb: this.#memoryMb,
         memoryBefore: this.#memoryBefore,
         memoryAfter: this.#parts.meter.memoryEvents(),
+        peakBytes: this.#parts.meter.peakBytes(),
         lastWords: this.#output.lastWords(),
       };
       for (const call of this.#calls.unanswered()) {
@@ -377,11 +378,10 @@ export class ContainerCarrier implements BackendCarrier {
 
   /** The agent itself was killed for lack of memory: the function used it up, when its own limit was reached. */
   #reportMemory(): void {
-    const before = this.#memoryBefore;
-    const after = this.#parts.meter.memoryEvents();
-    if (before === null || after === null || this.#held === null) return;
-    if (after.killed > before.killed && after.limitHits > before.limitHits)
-      this.#parts.events.catastrophe(this.#held.number);
+    const { meter, events } = this.#parts;
+    const [before, after] = [this.#memoryBefore, meter.memoryEvents()];
+    if (this.#held !== null && outOfMemory(before, after, meter.peakBytes(), this.#memoryMb * MB) === 'own')
+      events.catastrophe(this.#held.number);
   }
 }
 
