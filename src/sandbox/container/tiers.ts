@@ -65,6 +65,8 @@ const SWEEP_INTERVAL_MS = 60_000;
 const MB = 1024 * 1024;
 /** JSON may escape each character of a log line to six, and a line costs some forty beside its text. */
 const TAIL_BYTES_PER_LOG_BYTE = 46;
+/** The agent takes no larger limit; only a log of many megabytes could come near it. */
+const FRAME_MAX_BYTES = 512 * MB;
 const FRAME_SLACK_BYTES = 512 * 1024;
 /** Folders and small files take more room than their bytes. */
 const CODE_ROOM = 1.25;
@@ -167,9 +169,12 @@ const tierFor = (
 const SHARES_KERNEL: ReadonlySet<string> = new Set(['runc', 'crun', 'io.containerd.runc.v2']);
 
 const maxFrameBytes = (limits: ContainerTiersOptions['limits']): number =>
-  Math.max(limits.eventMaxBytes, limits.resultMaxBytes) +
-  limits.logMaxBytes * TAIL_BYTES_PER_LOG_BYTE +
-  FRAME_SLACK_BYTES;
+  Math.min(
+    FRAME_MAX_BYTES,
+    Math.max(limits.eventMaxBytes, limits.resultMaxBytes) +
+      limits.logMaxBytes * TAIL_BYTES_PER_LOG_BYTE +
+      FRAME_SLACK_BYTES,
+  );
 
 const refuseUnfit = (info: EngineInfo, { ociRuntime }: ContainerSettings): void => {
   const [major = 0, minor = 0] = info.apiVersion.split('.').map(Number);
@@ -197,7 +202,9 @@ const makeRunFolder = async (runDir: string, identity: ServerIdentity): Promise<
   const parent = runDir === '' ? tmpdir() : runDir;
   await sweepRunFolders(parent, identity);
   const folder = join(parent, runFolderName(identity));
-  await mkdir(folder, { recursive: true, mode: OWNER_ONLY });
+  await mkdir(parent, { recursive: true });
+  // Not if it is there already: somebody else could have made it.
+  await mkdir(folder, { mode: OWNER_ONLY });
   await chmod(folder, OWNER_ONLY);
   return folder;
 };
