@@ -107,7 +107,7 @@ export const createContainerTiers = async (options: ContainerTiersOptions): Prom
     const shared = { engine, info, runFolder, users, live, identity };
     tiers.set(runtime, tierFor(runtime, image.id, options, shared));
   }
-  if (settings.mode === 'required' && unavailable.size > 0) {
+  if (settings.mode === 'required' && tiers.size === 0) {
     await rm(runFolder, { recursive: true, force: true });
     throw new StrataError(
       'runtime_unavailable',
