@@ -74,7 +74,7 @@ const CODE_ROOM = 1.25;
 /** @throws StrataError `runtime_unavailable` when containers are required and cannot be had. */
 export const createContainerTiers = async (options: ContainerTiersOptions): Promise<ContainerTiers> => {
   const { settings, random, onFault } = options;
-  if (settings.mode === 'off') return nothing('containers are switched off: container.mode is "off"');
+  if (settings.mode === 'off') return nothing('container.mode is off');
   const engine = dockerEngine(settings.engineHost);
   let info: EngineInfo;
   try {
