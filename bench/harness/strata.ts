@@ -31,7 +31,9 @@ export class Strata {
     const dataFolder = scope.temporaryFolder();
     const main = join(REPOSITORY_ROOT, 'src/main.ts');
     const args = [main, 'serve', '--port', '0', '--data-dir', dataFolder];
-    const child = startChild(scope, process.execPath, args, { env: { ...cleanEnvironment(), ...settings } });
+    const child = startChild(scope, process.execPath, args, {
+      env: { ...cleanEnvironment(), STRATA_CONTAINER_MODE: 'off', ...settings },
+    });
     const [url] = await child.waitFor(/http:\/\/127\.0\.0\.1:\d+/);
     const client = scope.own(new Client(url));
     await eventually('/readyz answers 200', READY_TIMEOUT_MS, async () =>

@@ -75,7 +75,9 @@ static void carry_out(struct instance *instance, const struct frame *frame) {
         return;
     case FRAME_TERMINATE:
         // May have crossed with the end of the instance that it meant.
-        if (instance->state != INSTANCE_EMPTY && frame->instance == instance->id) instance_end(instance, END_TERMINATED);
+        if (instance->state != INSTANCE_EMPTY && frame->instance == instance->id) {
+            instance_end(instance, END_TERMINATED);
+        }
         return;
     case FRAME_LOAD:
     case FRAME_INVOKE:

@@ -144,7 +144,7 @@ void instance_zygote_news(struct instance *instance, const struct zygote_news *n
         return;
     case ZYGOTE_ENDED:
         if (instance->state == INSTANCE_BOOTING) send_about(instance, FRAME_BOOT_FAILED, 0, 0, "the zygote has ended");
-        server_flush();
+        (void)server_flush();
         die(EXIT_UNCLEAN, "the zygote has ended");
     }
 }

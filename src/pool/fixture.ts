@@ -4,7 +4,7 @@
 import { ManualClock } from '../ports/manual-clock.ts';
 import { seededRandom } from '../ports/random.ts';
 import type { LoadRequest } from '../sandbox/api.ts';
-import { type Behaviour, fakeBackend } from '../sandbox/fake/backend.ts';
+import { type FakeBehaviour, fakeBackend } from '../sandbox/fake/backend.ts';
 import { guardTier } from '../sandbox/guard.ts';
 import { type QueueLength, Scheduler, type SchedulerSettings } from '../scheduler/scheduler.ts';
 import { LayeredPool } from './layered-pool.ts';
@@ -32,7 +32,7 @@ export interface BenchOptions {
 }
 
 const SETTINGS: PolicySettings = {
-  ...{ pristine: 1, runtimesPerPristine: 2, spareRuntimes: 1, maxSandboxes: 4 },
+  ...{ pristine: 1, warmPristine: 100, runtimesPerPristine: 2, spareRuntimes: 1, maxSandboxes: 4 },
   ...{ startParallelism: 2, bootParallelism: 2, runtimeIdleMs: 60_000, sandboxIdleMs: 300_000 },
   runtimeMemoryMb: 128,
 };
@@ -83,7 +83,7 @@ export const place = (name: string, overrides: Partial<Placement> = {}): Placeme
 });
 
 /** Loads, when the lease asks for it, and invokes; resolves with the failure's code or `ok`. */
-export const runOn = async (lease: Lease, behaviour: Behaviour, event: unknown = {}): Promise<string> => {
+export const runOn = async (lease: Lease, behaviour: FakeBehaviour, event: unknown = {}): Promise<string> => {
   if (lease.loads) {
     const { failure } = await lease.instance.load(loadRequest(behaviour));
     if (failure !== null) {
@@ -99,7 +99,7 @@ export const runOn = async (lease: Lease, behaviour: Behaviour, event: unknown =
   return failure?.code ?? 'ok';
 };
 
-const loadRequest = (behaviour: Behaviour): LoadRequest => ({
+const loadRequest = (behaviour: FakeBehaviour): LoadRequest => ({
   ...{
     runtime: 'isolate',
     functionName: 'f',

@@ -227,6 +227,11 @@ export class LayeredPool {
     return this.#ready.size;
   }
 
+  /** Starts have failed lately, and the pool holds off before it tries again. */
+  get failing(): boolean {
+    return this.#starts.holdsOff;
+  }
+
   /** Whether the pristine part is as large as the settings ask. */
   get filled(): boolean {
     return !this.#planned().some((action) => action.kind !== 'dispose-slot' && action.kind !== 'end-sandbox')
@@ -360,6 +365,7 @@ export class LayeredPool {
       return;
     }
     if (slot.state !== 'starting') return;
+    void slot.instance.gone.then(() => this.#vanished(slot));
     this.#slots.move(slot, 'free');
     if (asked !== null) {
       const provisionMs = asked.start === 'none' ? startedMs - asked.sinceMs : 0;
@@ -404,6 +410,14 @@ export class LayeredPool {
     this.#ready.remove(slot);
     this.#slots.move(slot, 'gone');
     if (slot.placement !== null) this.#instances.add(slot.placement.key, -1);
+  }
+
+  /** Nothing is left of the instance. One that ended while idle leaves its place to another. */
+  #vanished(slot: Slot): void {
+    if (slot.state !== 'free') return;
+    this.#gone(slot);
+    this.#options.events.room();
+    this.#refillSoon();
   }
 
   #end(sandbox: Sandbox, cause: 'idle' | 'evicted'): void {

@@ -5,7 +5,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { StrataError } from '../core/errors.ts';
 import { ManualClock } from '../ports/manual-clock.ts';
-import type { Behaviour } from '../sandbox/fake/backend.ts';
+import type { FakeBehaviour } from '../sandbox/fake/backend.ts';
 import { type Bench, createBench, place, runOn } from './fixture.ts';
 import { Pace } from './pace.ts';
 
@@ -14,7 +14,7 @@ const ONE_SLOT = {
   settings: { pristine: 2, runtimesPerPristine: 1, spareRuntimes: 1, maxSandboxes: 6 },
 };
 
-const run = async ({ scheduler, clock }: Bench, name: string, behaviour: Behaviour, memoryMb = 128) => {
+const run = async ({ scheduler, clock }: Bench, name: string, behaviour: FakeBehaviour, memoryMb = 128) => {
   const pending = Promise.resolve(scheduler.acquire(place(name, { memoryMb })));
   await clock.advance(60);
   const lease = await pending;
@@ -32,6 +32,18 @@ describe('a pool of sandboxes with one slot', () => {
     expect(sizes.filter(({ layer }) => layer === 'code').map(({ memoryMb }) => memoryMb)).toEqual([
       64, 4_096,
     ]);
+  });
+
+  it('lets go of an instance whose process ends while it is idle, and boots another in its sandbox', async () => {
+    const bench = await createBench(ONE_SLOT);
+    const { carrier, code } = await run(bench, 'f', 'leave');
+    expect(code).toBe('ok');
+    await bench.clock.advance(100);
+    const [own] = bench.pool.view().sandboxes.filter(({ tenant }) => tenant === 'a');
+    expect(own?.instances.map(({ layer, state }) => [layer, state])).toEqual([['runtime', 'free']]);
+    expect(bench.pool.instancesOf(place('f').key)).toBe(0);
+    expect(await run(bench, 'f', 'echo')).toMatchObject({ carrier, start: 'runtime', code: 'ok' });
+    expect(bench.faults).toEqual([]);
   });
 
   it('without being resizable boots anew for another size', async () => {
@@ -100,7 +112,16 @@ describe('a pool of sandboxes with one slot', () => {
   });
 });
 
-const BEHAVIOURS: readonly Behaviour[] = ['echo', 'throw', 'crash', 'broken', 'loop', 'stuck', 'exhaust'];
+const BEHAVIOURS: readonly FakeBehaviour[] = [
+  'echo',
+  'leave',
+  'throw',
+  'crash',
+  'broken',
+  'loop',
+  'stuck',
+  'exhaust',
+];
 const step = fc.record({
   tenant: fc.constantFrom('a', 'b', 'c'),
   name: fc.constantFrom('f', 'g'),
@@ -170,5 +191,15 @@ describe('a pace', () => {
           expect(began.filter((at) => at >= from && at < from + 1_000).length).toBeLessThanOrEqual(perSecond);
       }),
     );
+  });
+
+  it('boots the runtime in as many pristine sandboxes as it is told to, and leaves the others empty', async () => {
+    const { pool, clock } = await createBench({
+      capacity: 1,
+      settings: { pristine: 3, warmPristine: 1, runtimesPerPristine: 1 },
+    });
+    await clock.advance(1_000);
+    expect(pool.view().ready).toMatchObject({ container: 2, runtime: 1 });
+    expect(pool.filled).toBe(true);
   });
 });

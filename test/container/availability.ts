@@ -5,8 +5,8 @@
  * the CI run, their absence is a failure.
  */
 import { describe } from 'vitest';
+import type { ContainerRuntime } from '../../src/core/spec.ts';
 import { dockerEngine } from '../../src/sandbox/container/engine.ts';
-import type { ContainerRuntime } from '../../src/sandbox/container/images/catalogue.ts';
 import { expectedImageName } from '../../src/sandbox/container/images/names.ts';
 
 /** Where the engine of these tests is; the usual socket unless told. */
@@ -37,5 +37,6 @@ export const describeContainers = async (
   if (reason !== null && process.env.STRATA_TEST_CONTAINERS === 'required')
     throw new Error(`containers have to be tested here, and cannot: ${reason}`);
   if (reason === null) describe(name, suite);
+  // Without an engine there is nothing to test against; the name says what is missing and how to get it.
   else describe.skip(`${name} (skipped: ${reason})`, suite);
 };

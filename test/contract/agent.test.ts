@@ -139,6 +139,7 @@ for _ in range(5):
       while True: signal.pause()
     os._exit(0)
 import ctypes; libc = ctypes.CDLL(None); assert libc.shmget(0, 4096, 0o1666) >= 0 and libc.semget(0, 1, 0o1666) >= 0 and libc.msgget(0, 0o1666) >= 0
+assert libc.mq_open(b"/left", os.O_CREAT | os.O_RDWR, 0o666, None) >= 0
 answer(); os.write(1, b"half a line")`,
       );
       expect((await container.until(FRAME.outcome)).at(-1)).toMatchObject({ flags: 0 });
@@ -152,11 +153,33 @@ answer(); os.write(1, b"half a line")`,
       const seen = await outcome(
         container,
         `import glob
-answer(repr((os.listdir("/tmp"), [len(open(f"/proc/sysvipc/{kind}").readlines()) for kind in ("shm", "sem", "msg")])))`,
+answer(repr((os.listdir("/tmp"), [len(open(f"/proc/sysvipc/{kind}").readlines()) for kind in ("shm", "sem", "msg")],
+  __import__("ctypes").CDLL(None).mq_open(b"/left", os.O_RDWR))))`,
         2,
         2,
       );
-      expect(seen).toBe('([], [1, 1, 1])');
+      expect(seen).toBe('([], [1, 1, 1], -1)');
+    });
+
+    it('outlives a function that takes all memory', async () => {
+      const container = await loaded(runtime);
+      invoke(container, 'kept = []\nwhile True: kept.append(b"x" * 10_000_000)');
+      expect(await container.next(FRAME.exited)).toMatchObject({ a: -1, b: 9, meta: '' });
+      container.send(FRAME.dispose);
+      await container.next(FRAME.disposed);
+      container.send(FRAME.boot, { instance: 2 });
+      await container.next(FRAME.booted);
+    });
+
+    it('becomes empty again whenever it is told to, also while it boots', async () => {
+      const container = await start(runtime);
+      for (let instance = 1; instance <= 30; instance++) {
+        container.send(FRAME.boot, { instance });
+        if (instance % 3 === 0) await container.next(FRAME.booted);
+        container.send(FRAME.dispose, { instance });
+        expect((await container.until(FRAME.disposed)).at(-1)).toMatchObject({ instance });
+      }
+      expect((await container.processes()).length).toBe(runtime === 'python3' ? 2 : 1);
     });
 
     it('defeats a fork bomb', async () => {
@@ -215,10 +238,11 @@ while True:
 
   it('relays an answer given just before the end, then tells the exit code', async () => {
     const container = await loaded();
-    invoke(container, 'os.write(1, b"one\\ntwo"); answer("last"); os.write(2, b"three"); os._exit(7)');
+    invoke(container, 'os.write(1, b"one\\ntwo"); answer(b"x" * 900000); os.write(2, b"three"); os._exit(7)');
     const frames = await container.until(FRAME.exited);
     expect(linesOf(frames)).toEqual(['1 one', '1 two', '2 three']);
-    expect(frames.filter(({ type }) => type === FRAME.outcome)).toHaveLength(1);
+    const outcomes = frames.filter(({ type }) => type === FRAME.outcome);
+    expect(outcomes.map(({ payload }) => payload.length)).toEqual([900_000]);
     expect(frames.at(-1)).toMatchObject({ a: 7, b: 0, meta: '' });
   });
 

@@ -65,7 +65,7 @@ let executor: Executor;
 
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'strata-real-'));
-  executor = await createExecutor({ dataDir: join(folder, 'data') });
+  executor = await createExecutor({ dataDir: join(folder, 'data'), container: { mode: 'off' } });
 }, TEST_TIMEOUT_MS);
 
 afterAll(async () => {

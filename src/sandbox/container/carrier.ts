@@ -10,10 +10,10 @@ import type { Clock } from '../../ports/clock.ts';
 import type { ProcessUsage } from '../../ports/processes.ts';
 import type { InvokeRequest, LoadRequest } from '../api.ts';
 import type { BackendCarrier, BackendEvents, BackendExit, RawOutcome } from '../backend.ts';
-import { FRAME, type Frame, FrameError, OUTCOME } from '../protocol/frames.ts';
+import { FRAME, type Frame, FrameError, LOG, OUTCOME } from '../protocol/frames.ts';
 import { type HostFailure, type OutcomeTail, parseTail } from '../protocol/messages.ts';
 import type { AgentLink } from './agent-link.ts';
-import type { Cgroup, MemoryEvents } from './cgroup.ts';
+import { type Cgroup, type MemoryEvents, outOfMemory } from './cgroup.ts';
 import type { CodeCache } from './code-cache.ts';
 import { ContainerCalls, type OpenCall } from './container-calls.ts';
 import { type Ending, endingOf } from './ending.ts';
@@ -291,6 +291,7 @@ export class ContainerCarrier implements BackendCarrier {
         memoryMb: this.#memoryMb,
         memoryBefore: this.#memoryBefore,
         memoryAfter: this.#parts.meter.memoryEvents(),
+        peakBytes: this.#parts.meter.peakBytes(),
         lastWords: this.#output.lastWords(),
       };
       for (const call of this.#calls.unanswered()) {
@@ -355,11 +356,12 @@ export class ContainerCarrier implements BackendCarrier {
     this.#closing = true;
     const { cgroup, engine, containerId, link, onFault, release } = this.#parts;
     this.#calls.stop();
-    this.#freezer.stop();
+    const thawed = this.#freezer.stop();
     // The first two end it without the engine: the agent ends when its connection does.
     cgroup?.kill();
     link.close();
     try {
+      await thawed;
       await engine.remove(containerId);
     } catch (thrown) {
       onFault('a container could not be removed; the sweep will try again', {
@@ -376,15 +378,11 @@ export class ContainerCarrier implements BackendCarrier {
 
   /** The agent itself was killed for lack of memory: the function used it up, when its own limit was reached. */
   #reportMemory(): void {
-    const before = this.#memoryBefore;
-    const after = this.#parts.meter.memoryEvents();
-    if (before === null || after === null || this.#held === null) return;
-    if (after.killed > before.killed && after.limitHits > before.limitHits)
-      this.#parts.events.catastrophe(this.#held.number);
+    const { meter, events } = this.#parts;
+    const [before, after] = [this.#memoryBefore, meter.memoryEvents()];
+    if (this.#held !== null && outOfMemory(before, after, meter.peakBytes(), this.#memoryMb * MB) === 'own')
+      events.catastrophe(this.#held.number);
   }
 }
-
-/** Flags of `log`. */
-const LOG = { stdout: 1, stderr: 2, dropped: 4 } as const;
 
 const positive = (value: number): number => (Number.isFinite(value) && value > 0 ? value : 0);

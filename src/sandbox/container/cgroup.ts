@@ -14,14 +14,32 @@ export interface CgroupRoots {
   readonly proc: string;
   readonly cgroup: string;
 }
-export const KERNEL_ROOTS: CgroupRoots = { proc: '/proc', cgroup: '/sys/fs/cgroup' };
+const KERNEL_ROOTS: CgroupRoots = { proc: '/proc', cgroup: '/sys/fs/cgroup' };
 
 export interface MemoryEvents {
   /** Processes of the group that were killed because memory ran out, its own or the machine's. */
   readonly killed: number;
-  /** How often the group's own limit was reached. */
+  /** How often the group's own limit was reached. Kernels of version 1 do not always count. */
   readonly limitHits: number;
 }
+
+/**
+ * Whose memory ran out when processes were killed between two looks: the group's own, when its limit was reached or
+ * its peak came to it; else the machine's. Null when the kernel killed nobody.
+ */
+export const outOfMemory = (
+  before: MemoryEvents | null,
+  after: MemoryEvents | null,
+  peakBytes: number | null,
+  limitBytes: number,
+): 'own' | 'machine' | null => {
+  if (before === null || after === null || after.killed <= before.killed) return null;
+  const reached = peakBytes !== null && peakBytes >= limitBytes * PEAK_SHARE;
+  return after.limitHits > before.limitHits || reached ? 'own' : 'machine';
+};
+
+/** What does not fit any more may be a few megabytes at once. */
+const PEAK_SHARE = 0.95;
 
 /** One container's group. Reads take some microseconds; nothing is cached. */
 export interface Cgroup {
@@ -177,10 +195,10 @@ class CgroupV1 implements Cgroup {
 
   memoryEvents(): MemoryEvents | null {
     const killed = this.#files.field(join(this.#memory, 'memory.oom_control'), 'oom_kill');
-    const hits = this.#files.number(join(this.#memory, 'memory.failcnt'));
+    const hits = this.#files.number(join(this.#memory, 'memory.failcnt')) ?? 0;
     // Where swap is accounted for, its limit is the same and is reached first.
     const hitsWithSwap = this.#files.number(join(this.#memory, 'memory.memsw.failcnt')) ?? 0;
-    return killed === null || hits === null ? null : { killed, limitHits: hits + hitsWithSwap };
+    return killed === null ? null : { killed, limitHits: hits + hitsWithSwap };
   }
 
   resize(memoryBytes: number, cpuQuotaUs: number): boolean {

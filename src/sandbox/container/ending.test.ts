@@ -6,6 +6,7 @@ const before = { killed: 1, limitHits: 3 };
 const ending = (told: Partial<Ending>): Ending => ({
   ...{ exitCode: null, signal: null, reason: '', memoryMb: 128, memoryBefore: before, memoryAfter: before },
   lastWords: '',
+  peakBytes: null,
   ...told,
 });
 
@@ -24,6 +25,12 @@ describe('why the process of a function ended', () => {
     const told = endingOf(call, ending({ signal: 9, memoryAfter: { killed: 2, limitHits: 9 } }));
     expect(told.code).toBe('memory_limit');
     expect(told.limit).toEqual({ kind: 'memoryMb', configured: 128, observed: null });
+  });
+
+  it('takes a peak at the limit for it, where the kernel does not count how often it was reached', () => {
+    const killed = { memoryAfter: { killed: 2, limitHits: 3 } };
+    expect(endingOf(call, ending({ ...killed, peakBytes: 127 * 1024 * 1024 })).code).toBe('memory_limit');
+    expect(endingOf(call, ending({ ...killed, peakBytes: 90 * 1024 * 1024 })).code).toBe('sandbox_lost');
   });
 
   it('blames nobody when the machine ran out of memory and the function was within its limit', () => {

@@ -57,7 +57,7 @@ describe('the freezer of a container', () => {
     const { clock, orders, freezer } = bench(true);
     freezer.rest();
     await clock.advance(50);
-    freezer.stop();
+    await freezer.stop();
     freezer.rest();
     await clock.advance(500);
     expect(orders).toEqual(['file true', 'file false']);

@@ -52,12 +52,16 @@ export class Freezer {
     this.#state = 'thawed';
   }
 
-  /** No more orders; a frozen container is thawed, because the kernel lets nobody die while frozen. */
-  stop(): void {
+  /**
+   * No more orders; a frozen container is thawed, because the kernel lets nobody die while frozen. Resolves when it is,
+   * or cannot be any more.
+   */
+  async stop(): Promise<void> {
     this.wake();
     this.#timer?.cancel();
     this.#timer = null;
     this.#stopped = true;
+    await this.#orders;
   }
 
   #graceOver(nowMs: number): void {
@@ -78,6 +82,9 @@ export class Freezer {
     const before = this.#orders ?? Promise.resolve();
     this.#orders = before
       .then(() => this.#options.byEngine(frozen))
-      .catch((thrown: unknown) => this.#options.onFault(String(thrown)));
+      .catch((thrown: unknown) => {
+        // One that ends at the same time cannot be thawed, and need not be.
+        if (!this.#stopped) this.#options.onFault(String(thrown));
+      });
   }
 }

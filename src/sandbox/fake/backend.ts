@@ -32,6 +32,9 @@ export type Behaviour =
   /** Does not end loading. */
   | 'endless-load';
 
+/** What no function of every tier can do: `leave` returns the event, and its process ends soon after. */
+export type FakeBehaviour = Behaviour | 'leave';
+
 export interface FakeOptions {
   readonly clock: Clock;
   readonly capacity: number;
@@ -44,6 +47,7 @@ export interface FakeOptions {
 }
 
 const CPU_NS_PER_CALL = 1_000_000;
+const LEAVES_AFTER_MS = 10;
 
 export const fakeBackend = (options: FakeOptions): Backend => ({
   tier: 'isolate',
@@ -65,7 +69,7 @@ class FakeCarrier implements BackendCarrier {
   readonly exited: Promise<ProcessExit>;
   readonly #options: FakeOptions;
   readonly #events: BackendEvents;
-  readonly #loaded = new Map<number, Behaviour>();
+  readonly #loaded = new Map<number, FakeBehaviour>();
   readonly #open = new Map<number, { instance: number; timer: Timer | null; stoppable: boolean }>();
   #resolveExit: (exit: ProcessExit) => void = () => undefined;
   #dead = false;
@@ -83,7 +87,7 @@ class FakeCarrier implements BackendCarrier {
   }
 
   load(instance: number, nonce: number, request: LoadRequest): void {
-    const behaviour = request.codeDigest as Behaviour;
+    const behaviour = request.codeDigest as FakeBehaviour;
     this.#open.set(nonce, { instance, timer: null, stoppable: true });
     if (behaviour === 'endless-load') return;
     this.#later(this.#options.loadMs, () => {
@@ -139,8 +143,10 @@ class FakeCarrier implements BackendCarrier {
       if (!this.#open.delete(nonce)) return;
       this.#events.settled(instance, nonce, outcome(failed, this.#options.handlerMs, -1, payload));
     };
-    if (behaviour === 'echo')
+    if (behaviour === 'echo' || behaviour === 'leave')
       call.timer = this.#later(this.#options.handlerMs, () => answer(null, request.eventJson));
+    if (behaviour === 'leave')
+      this.#later(this.#options.handlerMs + LEAVES_AFTER_MS, () => this.#events.instanceEnded(instance));
     if (behaviour === 'throw') {
       const error = { type: 'Error', message: 'boom', stack: 'Error: boom' };
       const failed = { ...hostFailure('function_error', 'Error: boom'), error };

@@ -1,7 +1,8 @@
 /**
  * The image that this version of Strata runs a runtime from.
  */
-import { type ContainerRuntime, imageName } from './catalogue.ts';
+import type { ContainerRuntime } from '../../../core/spec.ts';
+import { imageName } from './catalogue.ts';
 import { readSources } from './sources.ts';
 
 export const expectedImageName = async (runtime: ContainerRuntime): Promise<string> =>

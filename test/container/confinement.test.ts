@@ -1,0 +1,125 @@
+/**
+ * What a function in a container can reach, tried from the inside, and what this machine's kernel says of its
+ * processes from the outside.
+ */
+import { readdirSync, readFileSync } from 'node:fs';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import type { ContainerEngine } from '../../src/sandbox/container/engine.ts';
+import { dockerEngine } from '../../src/sandbox/container/engine.ts';
+import type { ContainerTemplate } from '../../src/sandbox/container/template.ts';
+import { describeContainers, ENGINE_HOST } from './availability.ts';
+import { NODE_REACH, PYTHON_REACH, PYTHON_SYSTEM_CALLS } from './probes.ts';
+import { processesOf, statusOf } from './processes.ts';
+import { openSandboxes, type Sandboxes } from './sandboxes.ts';
+
+const ECHO = { nodejs24: 'exports.handler = (event) => event;', python3: 'def handler(e, c): return e\n' };
+const REFUSED = /^(?:EPERM|EACCES|EROFS|ENOENT|ENOSYS|ESRCH|ENETUNREACH|EAFNOSUPPORT|ECONNREFUSED|ENXIO)$/;
+
+await describeContainers('a Python function in a container', ['python3'], () => {
+  let python: Sandboxes;
+  beforeAll(async () => {
+    python = await openSandboxes('python3');
+  });
+  afterAll(() => python.close());
+
+  it('is refused the system calls that would reach out of it or leave something behind', async () => {
+    const { result, carrier } = await python.serve(PYTHON_SYSTEM_CALLS);
+    const found = (await result()) as Record<string, string>;
+    expect(Object.keys(found).length).toBeGreaterThan(30);
+    expect(Object.entries(found).filter(([, answer]) => !REFUSED.test(answer))).toEqual([]);
+    carrier.kill('idle');
+  });
+
+  it('reaches no file, socket, process or group that is not its own', async () => {
+    const { result, carrier } = await python.serve(PYTHON_REACH);
+    const reached = (await result()) as { found: Record<string, string> } & Record<string, unknown>;
+    const { found, ...rest } = reached;
+    expect(Object.entries(found).filter(([, answer]) => !REFUSED.test(answer))).toEqual([]);
+    expect(rest).toMatchObject({ interfaces: ['lo'], shm: false, run: [], others: 2 });
+    expect(rest.descriptors).toMatchObject({ 0: '/dev/null', 3: expect.stringMatching(/^socket:/) });
+    carrier.kill('idle');
+  });
+});
+
+await describeContainers('a Node function in a container', ['nodejs24'], () => {
+  it('reaches nothing that is not its own', async () => {
+    const node = await openSandboxes('nodejs24');
+    const { result } = await node.serve(NODE_REACH);
+    const { found, uid } = (await result()) as { found: Record<string, string>; uid: number };
+    const refused = /^(?:EPERM|EACCES|EROFS|ENOENT|ENETUNREACH|ERR_DLOPEN_FAILED|ENOSPC)$/;
+    expect(Object.entries(found).filter(([, answer]) => !refused.test(answer))).toEqual([]);
+    expect(uid).toBeGreaterThanOrEqual(20_000);
+    await node.close();
+  });
+});
+
+for (const runtime of ['nodejs24', 'python3'] as const) {
+  await describeContainers(`the processes of ${runtime} as the kernel shows them`, [runtime], () => {
+    it('have no capability, a filter, no way to more, and a user that no other container has', async () => {
+      const sandboxes = await openSandboxes(runtime);
+      const served = [await sandboxes.serve(ECHO[runtime]), await sandboxes.serve(ECHO[runtime])];
+      const users: string[] = [];
+      for (const { carrier } of served) {
+        const { agent, own } = await processesOf(carrier.id);
+        expect(own.length).toBeGreaterThan(0);
+        for (const pid of own) {
+          for (const set of ['CapInh', 'CapPrm', 'CapEff', 'CapBnd', 'CapAmb'])
+            expect(`${set} ${BigInt(`0x${statusOf(pid, set)}`) & ~0xe0n}`).toBe(`${set} 0`);
+          for (const set of ['CapInh', 'CapPrm', 'CapEff', 'CapAmb'])
+            expect(`${set} ${statusOf(pid, set)}`).toBe(`${set} 0000000000000000`);
+          expect(statusOf(pid, 'NoNewPrivs')).toBe('1');
+          expect(statusOf(pid, 'Seccomp')).toBe('2');
+          expect(statusOf(pid, 'Groups')).toBe('');
+          users.push(statusOf(pid, 'Uid'));
+          expect(statusOf(pid, 'Gid')).toBe(statusOf(pid, 'Uid'));
+          expect(readFileSync(`/proc/${pid}/oom_score_adj`, 'utf8').trim()).toBe('500');
+          expect(readdirSync(`/proc/${pid}/fd`).filter((name) => Number(name) < 3)).toHaveLength(3);
+        }
+        // The agent: what it needs to become the function's user and to end that user's processes.
+        expect(statusOf(agent, 'CapEff')).toBe('00000000000000e0');
+        expect(statusOf(agent, 'CapBnd')).toBe('00000000000000e0');
+        expect(statusOf(agent, 'NoNewPrivs')).toBe('1');
+      }
+      expect(new Set(users.map((uid) => uid.split('\t')[0])).size).toBe(2);
+      await sandboxes.close();
+    });
+  });
+}
+
+await describeContainers('a container that is not what its template says', ['python3'], () => {
+  type Change = (template: ContainerTemplate) => unknown;
+  const hostConfig =
+    (change: object): Change =>
+    (template) => ({ ...template, HostConfig: { ...template.HostConfig, ...change } });
+  const CHANGES: readonly [name: string, change: Change][] = [
+    ['a capability more', hostConfig({ CapAdd: ['KILL', 'SETGID', 'SETUID', 'SYS_CHROOT'] })],
+    ['no filter', hostConfig({ SecurityOpt: ['no-new-privileges:true', 'seccomp=unconfined'] })],
+    ['a writable root', hostConfig({ ReadonlyRootfs: false })],
+    ['more memory', hostConfig({ Memory: 2 ** 30, MemorySwap: 2 ** 30 })],
+    ['a folder of the machine', hostConfig({ Binds: ['/tmp:/machine:ro'] })],
+    ['nothing masked', hostConfig({ MaskedPaths: [], ReadonlyPaths: [] })],
+    ['the processes of the machine', hostConfig({ PidMode: 'host' })],
+    ['its own shared memory', hostConfig({ IpcMode: 'private' })],
+    ['another command', (template) => ({ ...template, Cmd: [...template.Cmd, '--uid', '0'] })],
+    ['the label of another owner', (template) => ({ ...template, Labels: { 'strata.test': 'x' } })],
+  ];
+
+  it.each(CHANGES)('is destroyed before its first use: %s', async (_, change) => {
+    const real = dockerEngine(ENGINE_HOST);
+    const made: string[] = [];
+    const engine: ContainerEngine = {
+      ...real,
+      async create(template) {
+        const id = await real.create(change(template) as ContainerTemplate);
+        made.push(id);
+        return id;
+      },
+    };
+    const sandboxes = await openSandboxes('python3', { engine });
+    await expect(sandboxes.tier.provision()).rejects.toMatchObject({ code: 'start_failed' });
+    expect(made).toHaveLength(1);
+    for (const id of made) await expect(real.inspect(id)).rejects.toThrow(/No such container/i);
+    expect(readdirSync(sandboxes.runFolder)).toEqual([]);
+    await sandboxes.close();
+  });
+});
