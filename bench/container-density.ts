@@ -7,12 +7,11 @@
  */
 import { createHash } from 'node:crypto';
 import { loadConfig } from '../src/config/config.ts';
-import { textFiles } from '../src/core/spec.ts';
+import { CONTAINER_RUNTIMES, type ContainerRuntime, textFiles } from '../src/core/spec.ts';
 import { systemClock } from '../src/ports/clock.ts';
 import { systemRandom } from '../src/ports/random.ts';
 import type { Carrier, Instance, LoadRequest, SandboxTier } from '../src/sandbox/api.ts';
 import { openCgroup } from '../src/sandbox/container/cgroup.ts';
-import { CONTAINER_RUNTIMES, type ContainerRuntime } from '../src/sandbox/container/images/catalogue.ts';
 import { createContainerTiers } from '../src/sandbox/container/tiers.ts';
 import { verifyBody } from './harness/call-rounds.ts';
 import { pause, Scope } from './harness/children.ts';

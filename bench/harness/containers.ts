@@ -5,8 +5,8 @@
  * Owns only reading. The engine is the one that the server finds, by DOCKER_HOST.
  */
 import { existsSync, readFileSync } from 'node:fs';
+import type { ContainerRuntime } from '../../src/core/spec.ts';
 import { dockerEngine } from '../../src/sandbox/container/engine.ts';
-import type { ContainerRuntime } from '../../src/sandbox/container/images/catalogue.ts';
 import { expectedImageName } from '../../src/sandbox/container/images/names.ts';
 import { reasonOf } from './result.ts';
 

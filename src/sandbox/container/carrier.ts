@@ -13,10 +13,10 @@ import type { BackendCarrier, BackendEvents, BackendExit, RawOutcome } from '../
 import { FRAME, type Frame, FrameError, LOG, OUTCOME } from '../protocol/frames.ts';
 import { type HostFailure, type OutcomeTail, parseTail } from '../protocol/messages.ts';
 import type { AgentLink } from './agent-link.ts';
-import { type Cgroup, type MemoryEvents, outOfMemory } from './cgroup.ts';
+import type { Cgroup, MemoryEvents } from './cgroup.ts';
 import type { CodeCache } from './code-cache.ts';
 import { ContainerCalls, type OpenCall } from './container-calls.ts';
-import { type Ending, endingOf } from './ending.ts';
+import { type Ending, endingOf, memoryEnding } from './ending.ts';
 import type { ContainerEngine } from './engine.ts';
 import { Freezer } from './freezer.ts';
 import type { ContainerMeter } from './meter.ts';
@@ -74,6 +74,9 @@ export class ContainerCarrier implements BackendCarrier {
   /** Boots and disposals that the agent has not answered. */
   #orders = 0;
   #closing = false;
+  /** The engine is asked for its figures; what the agent says meanwhile waits. */
+  #refreshing = false;
+  readonly #waiting: Frame[] = [];
 
   constructor(parts: CarrierParts) {
     this.#parts = parts;
@@ -171,6 +174,11 @@ export class ContainerCarrier implements BackendCarrier {
 
   /** The agent said something. @throws FrameError for what no agent says. */
   accept(frame: Frame): void {
+    if (this.#refreshing) this.#waiting.push(frame);
+    else this.#take(frame);
+  }
+
+  #take(frame: Frame): void {
     if (frame.type !== FRAME.log && frame.type !== FRAME.violation && frame.instance !== this.#held?.number)
       throw new FrameError(
         `a frame of type ${frame.type} for instance ${frame.instance}, which is not there`,
@@ -291,7 +299,6 @@ export class ContainerCarrier implements BackendCarrier {
         memoryMb: this.#memoryMb,
         memoryBefore: this.#memoryBefore,
         memoryAfter: this.#parts.meter.memoryEvents(),
-        peakBytes: this.#parts.meter.peakBytes(),
         lastWords: this.#output.lastWords(),
       };
       for (const call of this.#calls.unanswered()) {
@@ -343,11 +350,36 @@ export class ContainerCarrier implements BackendCarrier {
     if (this.#orders === 0 && this.#calls.size === 0) this.#freezer.rest();
   }
 
-  /** Runs when the meter's figures are of now: at once with the kernel's files. */
+  /**
+   * Runs when the meter's figures are of now: at once with the kernel's files. Frames that come meanwhile wait, so that
+   * an answer never overtakes the one before it.
+   */
   #refreshed(then: () => void): void {
     const refreshing = this.#parts.meter.refresh();
-    if (refreshing === null) then();
-    else void refreshing.then(() => !this.#closing && then());
+    if (refreshing === null) {
+      then();
+      return;
+    }
+    this.#refreshing = true;
+    void refreshing.then(() => {
+      this.#refreshing = false;
+      if (this.#closing) return;
+      then();
+      this.#takeWaiting();
+    });
+  }
+
+  #takeWaiting(): void {
+    try {
+      while (!this.#refreshing) {
+        const frame = this.#waiting.shift();
+        if (frame === undefined) return;
+        this.#take(frame);
+      }
+    } catch (thrown) {
+      this.#waiting.length = 0;
+      this.#parts.events.violated(thrown instanceof FrameError ? thrown.message : String(thrown));
+    }
   }
 
   async #close(exitCode: number | null): Promise<void> {
@@ -378,10 +410,9 @@ export class ContainerCarrier implements BackendCarrier {
 
   /** The agent itself was killed for lack of memory: the function used it up, when its own limit was reached. */
   #reportMemory(): void {
-    const { meter, events } = this.#parts;
-    const [before, after] = [this.#memoryBefore, meter.memoryEvents()];
-    if (this.#held !== null && outOfMemory(before, after, meter.peakBytes(), this.#memoryMb * MB) === 'own')
-      events.catastrophe(this.#held.number);
+    if (this.#held === null) return;
+    if (memoryEnding(this.#memoryBefore, this.#parts.meter.memoryEvents()) === 'limit')
+      this.#parts.events.catastrophe(this.#held.number);
   }
 }
 
