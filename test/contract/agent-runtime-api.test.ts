@@ -17,7 +17,7 @@ const running: Container[] = [];
 const start = async (): Promise<Container> => {
   const container = await Container.start('provided');
   running.push(container);
-  container.send(FRAME.boot);
+  container.send(FRAME.boot, { a: 64 });
   await container.next(FRAME.booted);
   return container;
 };
@@ -299,7 +299,7 @@ seen = [unknown, second_next, init, ok, answer(2)[:2]]`,
     expect(failureOf(await container.next(FRAME.loaded))).toMatchObject({ code: 'init_error', error: null });
     container.send(FRAME.dispose);
     await container.next(FRAME.disposed);
-    container.send(FRAME.boot, { instance: 2 });
+    container.send(FRAME.boot, { a: 64, instance: 2 });
     await container.next(FRAME.booted);
   });
 
@@ -382,7 +382,7 @@ os.write(1, b"they have left\\n")`,
     expect((await container.next(FRAME.outcome)).payload.toString()).toBe('"to the living"');
     container.send(FRAME.dispose);
     await container.next(FRAME.disposed);
-    container.send(FRAME.boot, { instance: 2 });
+    container.send(FRAME.boot, { a: 64, instance: 2 });
     await container.next(FRAME.booted);
     load(container, 2);
     await container.next(FRAME.loaded);

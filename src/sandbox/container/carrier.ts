@@ -6,7 +6,7 @@
  * memory limit, the machine's lack of memory, or the process's own exit. Invariants: every open call is settled once;
  * `exited` resolves when the container has been removed, or cannot be reached any more.
  */
-import type { Clock } from '../../ports/clock.ts';
+import type { Clock, Timer } from '../../ports/clock.ts';
 import type { ProcessUsage } from '../../ports/processes.ts';
 import type { InvokeRequest, LoadRequest } from '../api.ts';
 import type { BackendCarrier, BackendEvents, BackendExit, RawOutcome } from '../backend.ts';
@@ -56,6 +56,8 @@ const MB = 1024 * 1024;
 const NS_PER_MS = 1e6;
 const CPU_PERIOD_US = 100_000;
 const NO_BYTES = Buffer.alloc(0);
+/** A pool that wants another instance boots it long before. */
+const EMPTY_MS = 1_000;
 
 /** So many characters of a container's id are what the engine's own tools show. */
 const SHORT_ID_CHARS = 12;
@@ -73,6 +75,8 @@ export class ContainerCarrier implements BackendCarrier {
   #memoryBefore: MemoryEvents | null = null;
   /** Boots and disposals that the agent has not answered. */
   #orders = 0;
+  /** Runs while the container holds no instance. */
+  #emptied: Timer | null = null;
   #closing = false;
   /** The engine is asked for its figures; what the agent says meanwhile waits. */
   #refreshing = false;
@@ -101,6 +105,8 @@ export class ContainerCarrier implements BackendCarrier {
       return;
     }
     this.#held = { number: instance, exited: false, loading: false, behindLoad: [] };
+    this.#emptied?.cancel();
+    this.#emptied = null;
     this.#order();
     this.#resize(memoryMb);
     this.#parts.link.boot(instance, memoryMb);
@@ -204,6 +210,7 @@ export class ContainerCarrier implements BackendCarrier {
       case FRAME.disposed:
         this.#held = null;
         this.#orderDone();
+        this.#emptied = this.#parts.clock.setTimer(EMPTY_MS, () => this.#restEmpty());
         this.#parts.events.disposed(frame.instance);
         break;
       case FRAME.exited:
@@ -346,6 +353,15 @@ export class ContainerCarrier implements BackendCarrier {
     this.#restWhenIdle();
   }
 
+  /** At layer container nothing of the language stays: Python's zygote has sixteen megabytes. */
+  #restEmpty(): void {
+    this.#emptied = null;
+    if (this.#held !== null || this.#closing) return;
+    this.#freezer.wake();
+    this.#parts.link.rest();
+    this.#freezer.rest();
+  }
+
   #restWhenIdle(): void {
     if (this.#orders === 0 && this.#calls.size === 0) this.#freezer.rest();
   }
@@ -388,6 +404,7 @@ export class ContainerCarrier implements BackendCarrier {
     this.#closing = true;
     const { cgroup, engine, containerId, link, onFault, release } = this.#parts;
     this.#calls.stop();
+    this.#emptied?.cancel();
     const thawed = this.#freezer.stop();
     // The first two end it without the engine: the agent ends when its connection does.
     cgroup?.kill();
