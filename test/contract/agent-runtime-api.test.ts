@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { FILE, FRAME, type Frame, OUTCOME } from '../../src/sandbox/protocol/frames.ts';
+import { leftOut } from '../container/availability.ts';
 import { buildImage, Container, missing } from './agent/container.ts';
 
 if (missing !== null) console.warn(`The Runtime API is not tested here: ${missing}.`);
@@ -118,7 +119,7 @@ const compileC = (): Buffer => {
 };
 
 // Needs a Docker engine, gcc and Python; `missing` says which of them is not there.
-describe.skipIf(missing !== null)('the Runtime API', { timeout: 60_000 }, () => {
+describe.skipIf(leftOut(missing))('the Runtime API', { timeout: 60_000 }, () => {
   let removeImage = () => {};
   beforeAll(() => {
     removeImage = buildImage();

@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { FILE, FRAME, type Frame, LOG, OUTCOME } from '../../src/sandbox/protocol/frames.ts';
+import { leftOut } from '../container/availability.ts';
 import { buildImage, Container, missing, type RuntimeName, UID } from './agent/container.ts';
 
 if (missing !== null) console.warn(`The agent is not tested here: ${missing}.`);
@@ -62,7 +63,7 @@ const linesOf = (frames: readonly Frame[]): string[] =>
   frames.filter(({ type }) => type === FRAME.log).map(({ flags, payload }) => `${flags} ${payload}`);
 
 // Needs a Docker engine, gcc and Python; `missing` says which of them is not there.
-describe.skipIf(missing !== null)('the agent', { timeout: 60_000 }, () => {
+describe.skipIf(leftOut(missing))('the agent', { timeout: 60_000 }, () => {
   let removeImage = () => {};
   beforeAll(() => {
     removeImage = buildImage();

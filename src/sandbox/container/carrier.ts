@@ -6,6 +6,7 @@
  * memory limit, the machine's lack of memory, or the process's own exit. Invariants: every open call is settled once;
  * `exited` resolves when the container has been removed, or cannot be reached any more.
  */
+import type { Meter } from '../../core/receipt.ts';
 import type { Clock, Timer } from '../../ports/clock.ts';
 import type { ProcessUsage } from '../../ports/processes.ts';
 import type { InvokeRequest, LoadRequest } from '../api.ts';
@@ -64,6 +65,7 @@ const SHORT_ID_CHARS = 12;
 
 export class ContainerCarrier implements BackendCarrier {
   readonly id: string;
+  readonly meter: Meter;
   readonly exited: Promise<BackendExit>;
   readonly #parts: CarrierParts;
   readonly #calls: ContainerCalls;
@@ -84,6 +86,7 @@ export class ContainerCarrier implements BackendCarrier {
 
   constructor(parts: CarrierParts) {
     this.#parts = parts;
+    this.meter = parts.meter.kind;
     this.id = parts.containerId.slice(0, SHORT_ID_CHARS);
     this.#memoryMb = parts.memoryMb;
     this.#calls = new ContainerCalls(parts.meter, parts.clock, (call) => this.#overBudget(call));

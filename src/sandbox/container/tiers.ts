@@ -16,7 +16,7 @@ import { guardTier } from '../guard.ts';
 import { containerBackend } from './backend.ts';
 import { confinementOf } from './confinement.ts';
 import { type ContainerEngine, dockerEngine, type EngineInfo } from './engine.ts';
-import { expectedImageName } from './images/names.ts';
+import { expectedImage } from './images/state.ts';
 import { labelsOf, type ServerIdentity, serverIdentity } from './server-identity.ts';
 import { ContainerSweeper, runFolderName, sweepRunFolders } from './sweep.ts';
 import { UserIds } from './user-ids.ts';
@@ -95,7 +95,7 @@ export const createContainerTiers = async (options: ContainerTiersOptions): Prom
   const unavailable = new Map<ContainerRuntime, string>();
   const users = new UserIds(random.nonce());
   for (const runtime of CONTAINER_RUNTIMES) {
-    const name = await expectedImageName(runtime);
+    const name = await expectedImage(runtime);
     const image = await engine.image(name);
     if (image === null) {
       unavailable.set(
