@@ -7,7 +7,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import type { ContainerRuntime } from '../../src/core/spec.ts';
 import { dockerEngine } from '../../src/sandbox/container/engine.ts';
-import { expectedImageName } from '../../src/sandbox/container/images/names.ts';
+import { expectedImage } from '../../src/sandbox/container/images/state.ts';
 import { reasonOf } from './result.ts';
 
 const engine = () => dockerEngine(process.env.DOCKER_HOST ?? '');
@@ -15,7 +15,7 @@ const engine = () => dockerEngine(process.env.DOCKER_HOST ?? '');
 /** The image that the server uses. @throws when there is no engine or no such image, with what to do. */
 export const imageOf = async (runtime: ContainerRuntime): Promise<string> => {
   await engine().info();
-  const name = await expectedImageName(runtime);
+  const name = await expectedImage(runtime);
   if ((await engine().image(name)) === null)
     throw new Error(`the image ${name} is missing: run "npx strata images build"`);
   return name;
