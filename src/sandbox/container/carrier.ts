@@ -302,16 +302,18 @@ export class ContainerCarrier implements BackendCarrier {
     if (held === null || held.exited) return;
     held.exited = true;
     this.#refreshed(() => {
+      const unanswered = this.#calls.unanswered();
       const ending: Ending = {
         exitCode: frame.a < 0 ? null : frame.a,
         signal: frame.b > 0 ? frame.b : null,
         reason: frame.meta.slice(0, 200),
+        ordered: unanswered.some((call) => call.terminated || call.overNs !== null),
         memoryMb: this.#memoryMb,
         memoryBefore: this.#memoryBefore,
         memoryAfter: this.#parts.meter.memoryEvents(),
         lastWords: this.#output.lastWords(),
       };
-      for (const call of this.#calls.unanswered()) {
+      for (const call of unanswered) {
         const { code, detail, limit } = endingOf(call, ending);
         this.#settle(call.nonce, code, detail, limit);
       }
