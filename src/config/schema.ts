@@ -184,7 +184,7 @@ export const CONFIG_SCHEMA = group('The configuration of Strata.', {
       ['auto', 'off', 'required'],
       'auto',
       'Whether the runtimes `nodejs24`, `python3` and `provided` are served: `auto` serves those whose image is ' +
-        'there when a Docker engine answers, `off` none, `required` refuses to start without an engine.',
+        'there when a Docker engine answers, `off` none, `required` refuses to start when none of them can be served.',
     ),
     engineHost: optionalText(
       "Where the Docker engine listens, such as `unix:///run/docker.sock`; empty for the client's own default.",
@@ -228,7 +228,7 @@ export const CONFIG_SCHEMA = group('The configuration of Strata.', {
     freezeAfterMs: whole(
       50,
       [0, 3_600_000],
-      'A loaded instance that is idle for so long is frozen until its next invocation; 0 freezes none.',
+      'A container that is idle for so long, at whatever layer, is frozen until it is needed; 0 freezes none.',
     ),
     runtimeIdleMs: whole(
       60_000,

@@ -93,6 +93,6 @@ export class Lanes {
   }
 
   #reason(runtime: Runtime): string {
-    return this.#options.unavailable.get(runtime) ?? 'it was not set up';
+    return (this.#options.unavailable.get(runtime) ?? 'it was not set up').replace(/\.$/, '');
   }
 }

@@ -17,7 +17,7 @@ import type { Carrier, Instance, InvokeOutcome, LoadRequest, SandboxTier } from 
 import { type ContainerBackendOptions, containerBackend } from '../../src/sandbox/container/backend.ts';
 import { confinementOf } from '../../src/sandbox/container/confinement.ts';
 import { type ContainerEngine, dockerEngine } from '../../src/sandbox/container/engine.ts';
-import { expectedImageName } from '../../src/sandbox/container/images/names.ts';
+import { expectedImage } from '../../src/sandbox/container/images/state.ts';
 import { UserIds } from '../../src/sandbox/container/user-ids.ts';
 import { guardTier } from '../../src/sandbox/guard.ts';
 import { ENGINE_HOST } from './availability.ts';
@@ -68,7 +68,7 @@ export const openSandboxes = async (
   const runFolder = await mkdtemp(join(tmpdir(), 'strata-test-'));
   const onFault = (message: string, details: object): void =>
     void faults.push(`${message} ${JSON.stringify(details)}`);
-  const image = await engine.image(await expectedImageName(runtime));
+  const image = await engine.image(await expectedImage(runtime));
   const backend = containerBackend({
     ...{ clock: systemClock, random: systemRandom, engine, runFolder, onFault, live: new Set() },
     confinement: confinementOf(await engine.info(), ''),

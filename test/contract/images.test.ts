@@ -1,5 +1,5 @@
 /**
- * The images of the container tier, built by a real engine and looked into. Needs DOCKER_HOST.
+ * The images of the container tier, built by a real engine and looked into.
  */
 import { posix } from 'node:path';
 import Docker from 'dockerode';
@@ -12,13 +12,14 @@ import { type BuildPlan, type BuiltImage, buildImages } from '../../src/sandbox/
 import { connectEngineImages } from '../../src/sandbox/container/images/engine-images.ts';
 import { pinnedNode } from '../../src/sandbox/container/images/sources.ts';
 import { expectedImage, imageStates } from '../../src/sandbox/container/images/state.ts';
+import { ENGINE_HOST, leftOut, missingFor } from '../container/availability.ts';
 import { importBases } from './images/bases.ts';
 import { filesInside, runInside } from './images/inside.ts';
 
-const dockerHost = process.env.DOCKER_HOST;
-const reason = dockerHost === undefined ? ' (skipped: DOCKER_HOST names no engine)' : '';
-const docker = new Docker(dockerodeOptions(dockerHost ?? ''));
-const engine = connectEngineImages(dockerHost ?? '', systemClock);
+const missing = await missingFor([]);
+const reason = missing === null ? '' : ` (skipped: ${missing})`;
+const docker = new Docker(dockerodeOptions(ENGINE_HOST));
+const engine = connectEngineImages(ENGINE_HOST, systemClock);
 const prefix = `strata-images-test-${process.pid}-`;
 
 /** Images that lost their name to a new one. */
@@ -90,7 +91,7 @@ const holds = (nameOf: (runtime: ContainerRuntime) => string): void => {
 };
 
 // Without an engine there is nothing to build with; the title says so.
-describe.skipIf(dockerHost === undefined)(`images built from this machine${reason}`, () => {
+describe.skipIf(leftOut(missing))(`images built from this machine${reason}`, () => {
   let built: readonly BuiltImage[] = [];
   const nameOf = (runtime: ContainerRuntime): string =>
     built.find((image) => image.runtime === runtime)?.name ?? 'none';
@@ -134,7 +135,7 @@ describe.skipIf(dockerHost === undefined)(`images built from this machine${reaso
 });
 
 // The same: without an engine there is nothing that reads a Dockerfile.
-describe.skipIf(dockerHost === undefined)(`images built by their Dockerfiles${reason}`, () => {
+describe.skipIf(leftOut(missing))(`images built by their Dockerfiles${reason}`, () => {
   const ours = { ...plan, prefix: `${prefix}file-` };
   let built: readonly BuiltImage[] = [];
   let bases: Readonly<Record<string, string>> = {};
@@ -160,7 +161,7 @@ describe.skipIf(dockerHost === undefined)(`images built by their Dockerfiles${re
 });
 
 // The same: what is refused is refused by an engine.
-describe.skipIf(dockerHost === undefined)(`what cannot be built${reason}`, () => {
+describe.skipIf(leftOut(missing))(`what cannot be built${reason}`, () => {
   it('is refused when its base is not to be had and nothing else may be used', async () => {
     const bases = { NODE_BASE: '127.0.0.1:9/nobody/nothing:1' };
     const wanted: BuildPlan = {
@@ -186,7 +187,7 @@ describe.skipIf(dockerHost === undefined)(`what cannot be built${reason}`, () =>
 });
 
 afterAll(async () => {
-  if (dockerHost === undefined) return;
+  if (ENGINE_HOST === undefined) return;
   const images = await docker.listImages();
   const own = images.flatMap(({ RepoTags }) => RepoTags ?? []).filter((name) => name.startsWith(prefix));
   for (const name of [...own, ...replaced]) await docker.getImage(name).remove({ force: true });

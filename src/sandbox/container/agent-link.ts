@@ -103,6 +103,11 @@ export class AgentLink {
     this.#send(() => this.#writer.send(FRAME.dispose, instance));
   }
 
+  /** Nothing will be booted soon: what the agent keeps for the next instance may go. */
+  rest(): void {
+    this.#send(() => this.#writer.send(FRAME.rest, 0));
+  }
+
   close(): void {
     this.#socket.destroy();
   }

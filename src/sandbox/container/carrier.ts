@@ -6,17 +6,18 @@
  * memory limit, the machine's lack of memory, or the process's own exit. Invariants: every open call is settled once;
  * `exited` resolves when the container has been removed, or cannot be reached any more.
  */
-import type { Clock } from '../../ports/clock.ts';
+import type { Meter } from '../../core/receipt.ts';
+import type { Clock, Timer } from '../../ports/clock.ts';
 import type { ProcessUsage } from '../../ports/processes.ts';
 import type { InvokeRequest, LoadRequest } from '../api.ts';
 import type { BackendCarrier, BackendEvents, BackendExit, RawOutcome } from '../backend.ts';
 import { FRAME, type Frame, FrameError, LOG, OUTCOME } from '../protocol/frames.ts';
 import { type HostFailure, type OutcomeTail, parseTail } from '../protocol/messages.ts';
 import type { AgentLink } from './agent-link.ts';
-import { type Cgroup, type MemoryEvents, outOfMemory } from './cgroup.ts';
+import type { Cgroup, MemoryEvents } from './cgroup.ts';
 import type { CodeCache } from './code-cache.ts';
 import { ContainerCalls, type OpenCall } from './container-calls.ts';
-import { type Ending, endingOf } from './ending.ts';
+import { type Ending, endingOf, memoryEnding } from './ending.ts';
 import type { ContainerEngine } from './engine.ts';
 import { Freezer } from './freezer.ts';
 import type { ContainerMeter } from './meter.ts';
@@ -56,12 +57,15 @@ const MB = 1024 * 1024;
 const NS_PER_MS = 1e6;
 const CPU_PERIOD_US = 100_000;
 const NO_BYTES = Buffer.alloc(0);
+/** A pool that wants another instance boots it long before. */
+const EMPTY_MS = 1_000;
 
 /** So many characters of a container's id are what the engine's own tools show. */
 const SHORT_ID_CHARS = 12;
 
 export class ContainerCarrier implements BackendCarrier {
   readonly id: string;
+  readonly meter: Meter;
   readonly exited: Promise<BackendExit>;
   readonly #parts: CarrierParts;
   readonly #calls: ContainerCalls;
@@ -73,10 +77,16 @@ export class ContainerCarrier implements BackendCarrier {
   #memoryBefore: MemoryEvents | null = null;
   /** Boots and disposals that the agent has not answered. */
   #orders = 0;
+  /** Runs while the container holds no instance. */
+  #emptied: Timer | null = null;
   #closing = false;
+  /** The engine is asked for its figures; what the agent says meanwhile waits. */
+  #refreshing = false;
+  readonly #waiting: Frame[] = [];
 
   constructor(parts: CarrierParts) {
     this.#parts = parts;
+    this.meter = parts.meter.kind;
     this.id = parts.containerId.slice(0, SHORT_ID_CHARS);
     this.#memoryMb = parts.memoryMb;
     this.#calls = new ContainerCalls(parts.meter, parts.clock, (call) => this.#overBudget(call));
@@ -98,6 +108,8 @@ export class ContainerCarrier implements BackendCarrier {
       return;
     }
     this.#held = { number: instance, exited: false, loading: false, behindLoad: [] };
+    this.#emptied?.cancel();
+    this.#emptied = null;
     this.#order();
     this.#resize(memoryMb);
     this.#parts.link.boot(instance, memoryMb);
@@ -171,6 +183,11 @@ export class ContainerCarrier implements BackendCarrier {
 
   /** The agent said something. @throws FrameError for what no agent says. */
   accept(frame: Frame): void {
+    if (this.#refreshing) this.#waiting.push(frame);
+    else this.#take(frame);
+  }
+
+  #take(frame: Frame): void {
     if (frame.type !== FRAME.log && frame.type !== FRAME.violation && frame.instance !== this.#held?.number)
       throw new FrameError(
         `a frame of type ${frame.type} for instance ${frame.instance}, which is not there`,
@@ -196,6 +213,7 @@ export class ContainerCarrier implements BackendCarrier {
       case FRAME.disposed:
         this.#held = null;
         this.#orderDone();
+        this.#emptied = this.#parts.clock.setTimer(EMPTY_MS, () => this.#restEmpty());
         this.#parts.events.disposed(frame.instance);
         break;
       case FRAME.exited:
@@ -291,7 +309,6 @@ export class ContainerCarrier implements BackendCarrier {
         memoryMb: this.#memoryMb,
         memoryBefore: this.#memoryBefore,
         memoryAfter: this.#parts.meter.memoryEvents(),
-        peakBytes: this.#parts.meter.peakBytes(),
         lastWords: this.#output.lastWords(),
       };
       for (const call of this.#calls.unanswered()) {
@@ -339,15 +356,49 @@ export class ContainerCarrier implements BackendCarrier {
     this.#restWhenIdle();
   }
 
+  /** At layer container nothing of the language stays: Python's zygote has sixteen megabytes. */
+  #restEmpty(): void {
+    this.#emptied = null;
+    if (this.#held !== null || this.#closing) return;
+    this.#freezer.wake();
+    this.#parts.link.rest();
+    this.#freezer.rest();
+  }
+
   #restWhenIdle(): void {
     if (this.#orders === 0 && this.#calls.size === 0) this.#freezer.rest();
   }
 
-  /** Runs when the meter's figures are of now: at once with the kernel's files. */
+  /**
+   * Runs when the meter's figures are of now: at once with the kernel's files. Frames that come meanwhile wait, so that
+   * an answer never overtakes the one before it.
+   */
   #refreshed(then: () => void): void {
     const refreshing = this.#parts.meter.refresh();
-    if (refreshing === null) then();
-    else void refreshing.then(() => !this.#closing && then());
+    if (refreshing === null) {
+      then();
+      return;
+    }
+    this.#refreshing = true;
+    void refreshing.then(() => {
+      this.#refreshing = false;
+      if (this.#closing) return;
+      then();
+      this.#takeWaiting();
+    });
+  }
+
+  #takeWaiting(): void {
+    try {
+      while (!this.#refreshing) {
+        const frame = this.#waiting.shift();
+        if (frame === undefined) return;
+        this.#take(frame);
+      }
+    } catch (thrown) {
+      this.#waiting.length = 0;
+      this.#parts.events.violated(thrown instanceof FrameError ? thrown.message : String(thrown));
+    }
   }
 
   async #close(exitCode: number | null): Promise<void> {
@@ -356,6 +407,7 @@ export class ContainerCarrier implements BackendCarrier {
     this.#closing = true;
     const { cgroup, engine, containerId, link, onFault, release } = this.#parts;
     this.#calls.stop();
+    this.#emptied?.cancel();
     const thawed = this.#freezer.stop();
     // The first two end it without the engine: the agent ends when its connection does.
     cgroup?.kill();
@@ -378,10 +430,9 @@ export class ContainerCarrier implements BackendCarrier {
 
   /** The agent itself was killed for lack of memory: the function used it up, when its own limit was reached. */
   #reportMemory(): void {
-    const { meter, events } = this.#parts;
-    const [before, after] = [this.#memoryBefore, meter.memoryEvents()];
-    if (this.#held !== null && outOfMemory(before, after, meter.peakBytes(), this.#memoryMb * MB) === 'own')
-      events.catastrophe(this.#held.number);
+    if (this.#held === null) return;
+    if (memoryEnding(this.#memoryBefore, this.#parts.meter.memoryEvents()) === 'limit')
+      this.#parts.events.catastrophe(this.#held.number);
   }
 }
 

@@ -73,7 +73,7 @@ describe('a control group', () => {
     expect(group?.memoryBytes()).toBe(20_971_520);
     expect(group?.ownBytes()).toBe(8_388_608 + 4_096);
     expect(group?.peakBytes()).toBe(41_943_040);
-    expect(group?.memoryEvents()).toEqual({ killed: 1, limitHits: 2 });
+    expect(group?.memoryEvents()).toEqual({ killed: 1, limitHits: 2, atLimit: false });
     group?.close();
   });
 
@@ -84,7 +84,17 @@ describe('a control group', () => {
     expect(group?.memoryBytes()).toBe(10_485_760);
     expect(group?.ownBytes()).toBe(4_194_304 + 8_192);
     expect(group?.peakBytes()).toBe(31_457_280);
-    expect(group?.memoryEvents()).toEqual({ killed: 4, limitHits: 35 });
+    expect(group?.memoryEvents()).toEqual({ killed: 4, limitHits: 35, atLimit: false });
+    group?.close();
+  });
+
+  it('says of version 1 that the peak is the limit, where the kernel counts no hits', () => {
+    const peak = `cgroup/memory/${V1_FOLDER}/memory.max_usage_in_bytes`;
+    const group = openCgroup(PID, ID, recorded({ ...V1, [peak]: '134217728\n' }));
+    expect(group?.resize(134_217_728, 100_000)).toBe(true);
+    expect(group?.memoryEvents()?.atLimit).toBe(true);
+    expect(group?.resize(268_435_456, 100_000)).toBe(true);
+    expect(group?.memoryEvents()?.atLimit).toBe(false);
     group?.close();
   });
 

@@ -19,27 +19,17 @@ const KERNEL_ROOTS: CgroupRoots = { proc: '/proc', cgroup: '/sys/fs/cgroup' };
 export interface MemoryEvents {
   /** Processes of the group that were killed because memory ran out, its own or the machine's. */
   readonly killed: number;
-  /** How often the group's own limit was reached. Kernels of version 1 do not always count. */
+  /** How often the group's own limit was reached. */
   readonly limitHits: number;
+  /**
+   * The peak since `resetPeak` is the limit: some kernels (6.18) no longer count version 1's hits in groups below the
+   * first. False with version 2, whose count can be relied on and whose peak cannot always be reset.
+   */
+  readonly atLimit: boolean;
 }
 
-/**
- * Whose memory ran out when processes were killed between two looks: the group's own, when its limit was reached or
- * its peak came to it; else the machine's. Null when the kernel killed nobody.
- */
-export const outOfMemory = (
-  before: MemoryEvents | null,
-  after: MemoryEvents | null,
-  peakBytes: number | null,
-  limitBytes: number,
-): 'own' | 'machine' | null => {
-  if (before === null || after === null || after.killed <= before.killed) return null;
-  const reached = peakBytes !== null && peakBytes >= limitBytes * PEAK_SHARE;
-  return after.limitHits > before.limitHits || reached ? 'own' : 'machine';
-};
-
-/** What does not fit any more may be a few megabytes at once. */
-const PEAK_SHARE = 0.95;
+/** A group that is out of memory is not full to the last page: a huge page of two megabytes fails before. */
+const LIMIT_SLACK_BYTES = 3 * 1024 * 1024;
 
 /** One container's group. Reads take some microseconds; nothing is cached. */
 export interface Cgroup {
@@ -198,7 +188,10 @@ class CgroupV1 implements Cgroup {
     const hits = this.#files.number(join(this.#memory, 'memory.failcnt')) ?? 0;
     // Where swap is accounted for, its limit is the same and is reached first.
     const hitsWithSwap = this.#files.number(join(this.#memory, 'memory.memsw.failcnt')) ?? 0;
-    return killed === null ? null : { killed, limitHits: hits + hitsWithSwap };
+    if (killed === null || hits === null) return null;
+    const limitBytes = this.#files.number(join(this.#memory, 'memory.limit_in_bytes'));
+    const atLimit = limitBytes !== null && (this.peakBytes() ?? 0) >= limitBytes - LIMIT_SLACK_BYTES;
+    return { killed, limitHits: hits + hitsWithSwap, atLimit };
   }
 
   resize(memoryBytes: number, cpuQuotaUs: number): boolean {
@@ -273,7 +266,7 @@ class CgroupV2 implements Cgroup {
     const events = this.#path('memory.events');
     const killed = this.#files.field(events, 'oom_kill');
     const limitHits = this.#files.field(events, 'oom');
-    return killed === null || limitHits === null ? null : { killed, limitHits };
+    return killed === null || limitHits === null ? null : { killed, limitHits, atLimit: false };
   }
 
   resize(memoryBytes: number, cpuQuotaUs: number): boolean {

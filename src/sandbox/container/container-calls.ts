@@ -46,6 +46,7 @@ export class ContainerCalls {
     this.#cpus = cpus;
     this.#calls.clear();
     this.#account.begin(this.#meter.cpuNs());
+    this.#meter.resetPeak();
   }
 
   get size(): number {

@@ -2,11 +2,10 @@ import { describe, expect, it } from 'vitest';
 import { type Ending, endingOf } from './ending.ts';
 
 const call = { kind: 'invoke' as const, terminated: false, overNs: null, budgetNs: 5e8 };
-const before = { killed: 1, limitHits: 3 };
+const before = { killed: 1, limitHits: 3, atLimit: false };
 const ending = (told: Partial<Ending>): Ending => ({
   ...{ exitCode: null, signal: null, reason: '', memoryMb: 128, memoryBefore: before, memoryAfter: before },
   lastWords: '',
-  peakBytes: null,
   ...told,
 });
 
@@ -22,21 +21,28 @@ describe('why the process of a function ended', () => {
   });
 
   it('calls it the memory limit when the kernel killed and the limit was reached', () => {
-    const told = endingOf(call, ending({ signal: 9, memoryAfter: { killed: 2, limitHits: 9 } }));
+    const told = endingOf(
+      call,
+      ending({ signal: 9, memoryAfter: { killed: 2, limitHits: 9, atLimit: false } }),
+    );
     expect(told.code).toBe('memory_limit');
     expect(told.limit).toEqual({ kind: 'memoryMb', configured: 128, observed: null });
   });
 
-  it('takes a peak at the limit for it, where the kernel does not count how often it was reached', () => {
-    const killed = { memoryAfter: { killed: 2, limitHits: 3 } };
-    expect(endingOf(call, ending({ ...killed, peakBytes: 127 * 1024 * 1024 })).code).toBe('memory_limit');
-    expect(endingOf(call, ending({ ...killed, peakBytes: 90 * 1024 * 1024 })).code).toBe('sandbox_lost');
+  it('calls it the memory limit when the kernel counts no hits, and the peak is the limit', () => {
+    const told = endingOf(
+      call,
+      ending({ signal: 9, memoryAfter: { killed: 2, limitHits: 3, atLimit: true } }),
+    );
+    expect(told.code).toBe('memory_limit');
+    const alive = { killed: 1, limitHits: 3, atLimit: true };
+    expect(endingOf(call, ending({ signal: 9, memoryAfter: alive })).code).toBe('sandbox_exited');
   });
 
   it('blames nobody when the machine ran out of memory and the function was within its limit', () => {
-    expect(endingOf(call, ending({ signal: 9, memoryAfter: { killed: 2, limitHits: 3 } })).code).toBe(
-      'sandbox_lost',
-    );
+    expect(
+      endingOf(call, ending({ signal: 9, memoryAfter: { killed: 2, limitHits: 3, atLimit: false } })).code,
+    ).toBe('sandbox_lost');
   });
 
   it('calls it the memory limit when the engine inside gave up for want of heap', () => {
@@ -47,9 +53,10 @@ describe('why the process of a function ended', () => {
 
   it('knows its own order from a death by memory', () => {
     const terminated = { ...call, terminated: true };
-    expect(endingOf(terminated, ending({ signal: 9, memoryAfter: { killed: 2, limitHits: 9 } })).code).toBe(
-      'terminated',
-    );
+    expect(
+      endingOf(terminated, ending({ signal: 9, memoryAfter: { killed: 2, limitHits: 9, atLimit: false } }))
+        .code,
+    ).toBe('terminated');
   });
 
   it('states the CPU budget and what was used', () => {

@@ -5,7 +5,7 @@
  * did. A process killed because the machine ran out of memory is not the function's fault.
  */
 import type { HostFailure } from '../protocol/messages.ts';
-import { type MemoryEvents, outOfMemory } from './cgroup.ts';
+import type { MemoryEvents } from './cgroup.ts';
 import type { OpenCall } from './container-calls.ts';
 
 export interface Ending {
@@ -18,8 +18,6 @@ export interface Ending {
   /** Null where the kernel's counts cannot be read. */
   readonly memoryBefore: MemoryEvents | null;
   readonly memoryAfter: MemoryEvents | null;
-  /** The largest memory seen. */
-  readonly peakBytes: number | null;
   /** What the process wrote last. */
   readonly lastWords: string;
 }
@@ -30,9 +28,8 @@ export const endingOf = (
 ): Pick<HostFailure, 'code' | 'detail' | 'limit'> => {
   if (call.overNs !== null && call.budgetNs !== null) return overBudget(call.overNs, call.budgetNs);
   if (call.terminated) return { code: 'terminated', detail: 'It was stopped at its deadline.', limit: null };
-  const { memoryBefore, memoryAfter, peakBytes } = ending;
-  const memory = outOfMemory(memoryBefore, memoryAfter, peakBytes, ending.memoryMb * MB);
-  if (memory === 'own' || (memory === null && ranOutOfHeap(ending))) {
+  const memory = memoryEnding(ending.memoryBefore, ending.memoryAfter);
+  if (memory === 'limit' || (memory === null && ranOutOfHeap(ending))) {
     const { memoryMb } = ending;
     return {
       code: 'memory_limit',
@@ -57,7 +54,6 @@ export const endingOf = (
 };
 
 const NS_PER_MS = 1e6;
-const MB = 1024 * 1024;
 
 const lost = (detail: string): Pick<HostFailure, 'code' | 'detail' | 'limit'> => ({
   code: 'sandbox_lost',
@@ -73,6 +69,15 @@ const overBudget = (usedNs: number, budgetNs: number): Pick<HostFailure, 'code' 
     detail: `The handler used ${observed} ms of CPU time; ${configured} ms are allowed, so it was stopped. Compute less or raise cpuMs.`,
     limit: { kind: 'cpuMs', configured, observed },
   };
+};
+
+/** Whether the kernel killed for memory since the code was loaded, and on whose account; null where it cannot be told. */
+export const memoryEnding = (
+  before: MemoryEvents | null,
+  after: MemoryEvents | null,
+): 'limit' | 'machine' | null => {
+  if (before === null || after === null || after.killed <= before.killed) return null;
+  return after.limitHits > before.limitHits || after.atLimit ? 'limit' : 'machine';
 };
 
 /** V8 aborts when its heap is full, which is below the kernel's limit, and says so. */

@@ -16,7 +16,7 @@ import { guardTier } from '../guard.ts';
 import { containerBackend } from './backend.ts';
 import { confinementOf } from './confinement.ts';
 import { type ContainerEngine, dockerEngine, type EngineInfo } from './engine.ts';
-import { expectedImageName } from './images/names.ts';
+import { expectedImage } from './images/state.ts';
 import { labelsOf, type ServerIdentity, serverIdentity } from './server-identity.ts';
 import { ContainerSweeper, runFolderName, sweepRunFolders } from './sweep.ts';
 import { UserIds } from './user-ids.ts';
@@ -74,7 +74,7 @@ const CODE_ROOM = 1.25;
 /** @throws StrataError `runtime_unavailable` when containers are required and cannot be had. */
 export const createContainerTiers = async (options: ContainerTiersOptions): Promise<ContainerTiers> => {
   const { settings, random, onFault } = options;
-  if (settings.mode === 'off') return nothing('containers are switched off: container.mode is "off"');
+  if (settings.mode === 'off') return nothing('container.mode is off');
   const engine = dockerEngine(settings.engineHost);
   let info: EngineInfo;
   try {
@@ -95,7 +95,7 @@ export const createContainerTiers = async (options: ContainerTiersOptions): Prom
   const unavailable = new Map<ContainerRuntime, string>();
   const users = new UserIds(random.nonce());
   for (const runtime of CONTAINER_RUNTIMES) {
-    const name = await expectedImageName(runtime);
+    const name = await expectedImage(runtime);
     const image = await engine.image(name);
     if (image === null) {
       unavailable.set(
