@@ -164,7 +164,11 @@ static void tell_end(struct instance *instance) {
     int code = exited ? WEXITSTATUS(status) : -1;
     int signal_number = killed ? WTERMSIG(status) : 0;
     if (instance->booted) {
-        if (instance->cause == END_BY_ITSELF) runtime_api_ended(instance, code, signal_number);
+        bool bootstrap = instance->runtime->model == MODEL_BOOTSTRAP;
+        // Whoever was killed did not choose to end: the server knows whether it was for want of memory.
+        if (bootstrap && instance->cause == END_BY_ITSELF && signal_number != SIGKILL) {
+            runtime_api_ended(instance, code, signal_number);
+        }
         send_about(instance, FRAME_EXITED, code, signal_number, REASONS[instance->cause]);
         return;
     }
