@@ -9,7 +9,13 @@ export default defineConfig({
     hookTimeout: 60_000,
     projects: [
       { extends: true, test: { name: 'unit', include: ['src/**/*.test.ts', 'bench/**/*.test.ts'] } },
-      { extends: true, test: { name: 'system', include: ['test/**/*.test.ts'], fileParallelism: false } },
+      {
+        extends: true,
+        test: {
+          ...{ name: 'system', include: ['test/**/*.test.ts'], fileParallelism: false },
+          globalSetup: ['test/container/announce.ts'],
+        },
+      },
     ],
   },
 });

@@ -8,9 +8,17 @@
  */
 import type { Start } from '../src/core/receipt.ts';
 import { systemClock } from '../src/ports/clock.ts';
-import { pause, Scope } from './harness/children.ts';
-import { type Bench, progress, runFromCommandLine } from './harness/command.ts';
-import { Client, type Reply } from './harness/http-client.ts';
+import {
+  absentSubject,
+  type CallSubject,
+  type CallsMeasured,
+  measureCalls,
+  verifyBody,
+  verifyReply,
+} from './harness/call-rounds.ts';
+import { Scope } from './harness/children.ts';
+import { type Bench, runFromCommandLine } from './harness/command.ts';
+import { Client } from './harness/http-client.ts';
 import {
   callInSpawnedNode,
   callInWorkerThread,
@@ -19,9 +27,10 @@ import {
   startWorkerd,
   type Workerd,
 } from './harness/peers.ts';
-import { compare, type Row, reasonOf, row } from './harness/result.ts';
-import { divide, type Summary, summarise } from './harness/stats.ts';
+import { compare } from './harness/result.ts';
+import { divide } from './harness/stats.ts';
 import { Strata, unexpected } from './harness/strata.ts';
+import { startSubject, untilAtRest } from './harness/strata-start.ts';
 
 const FULL = {
   rounds: 20,
@@ -37,10 +46,6 @@ const QUICK = {
   fastWarmUpCalls: 20,
   slowWarmUpCalls: 1,
 };
-/** A refill begins some milliseconds after the start that made it necessary: so many looks see it. */
-const QUIET_LOOKS = 20;
-const REFILL_TIMEOUT_MS = 15_000;
-const POLL_MS = 1;
 
 export const coldStart: Bench = {
   question: 'cold-start',
@@ -48,29 +53,11 @@ export const coldStart: Bench = {
     Scope.run(async (scope) => {
       const sizes = quick ? QUICK : FULL;
       const { subjects, confinement } = await makeSubjects(scope);
-      const measured: Measured[] = subjects.map((subject) => ({
-        subject,
-        samples: [],
-        retries: 0,
-        reason: null,
-      }));
-      // The client and the servers compile their own code first: that is not what a cold start is about.
-      for (const entry of measured) {
-        await takeSamples(entry, entry.subject.slow ? sizes.slowWarmUpCalls : sizes.fastWarmUpCalls);
-      }
-      for (const entry of measured) Object.assign(entry, { samples: [], retries: 0 });
-      for (let round = 0; round < sizes.rounds; round += 1) {
-        progress(`cold-start: round ${round + 1} of ${sizes.rounds}`);
-        for (const entry of rotate(measured, round)) {
-          const calls = entry.subject.slow ? sizes.slowCallsPerRound : sizes.fastCallsPerRound;
-          await takeSamples(entry, calls);
-        }
-      }
-      const summaries = new Map(measured.map((entry) => [entry.subject.id, summarise(entry.samples)]));
+      const measured = await measureCalls('cold-start', subjects, sizes);
       return {
         sizes: { ...sizes, confinement },
-        rows: measured.map(toRow),
-        comparisons: compareAll(summaries),
+        rows: measured.rows,
+        comparisons: compareAll(measured),
         notes: NOTES,
       };
     }),
@@ -84,38 +71,7 @@ const NOTES = [
   'Retries: calls refused with 412 because the layer was not ready; waited for and not counted.',
 ];
 
-interface Subject {
-  readonly id: string;
-  readonly slow: boolean;
-  /** One verified call. @throws when the answer is wrong. */
-  call(name: string): Promise<{ readonly elapsedMs: number; readonly retries: number }>;
-}
-
-interface Measured {
-  readonly subject: Subject;
-  samples: number[];
-  retries: number;
-  /** Set once the subject has failed; it is not called again. */
-  reason: string | null;
-}
-
-let serial = 0;
-
-const takeSamples = async (entry: Measured, calls: number): Promise<void> => {
-  for (let call = 0; call < calls && entry.reason === null; call += 1) {
-    serial += 1;
-    try {
-      const { elapsedMs, retries } = await entry.subject.call(`caller-${serial}`);
-      entry.samples.push(elapsedMs);
-      entry.retries += retries;
-    } catch (error) {
-      entry.reason = reasonOf(error);
-      progress(`cold-start: ${entry.subject.id}: ${entry.reason}`);
-    }
-  }
-};
-
-const makeSubjects = async (scope: Scope): Promise<{ subjects: Subject[]; confinement: string }> => {
+const makeSubjects = async (scope: Scope): Promise<{ subjects: CallSubject[]; confinement: string }> => {
   const workerd = await startWorkerd(scope);
   const fastify = await startFastify(scope);
   const peers = [
@@ -133,7 +89,7 @@ const makeSubjects = async (scope: Scope): Promise<{ subjects: Subject[]; confin
     await strata.invoke('warm', {});
     const own = STRATA_STARTS.map((start) => strataSubject(strata, start));
     own.push(strataSubject(strata, 'runtime', 'back to back'));
-    return { subjects: [...own, ...peers], confinement: (await strata.isolates()).confinement };
+    return { subjects: [...own, ...peers], confinement: (await strata.pool('isolate')).confinement };
   } catch (error) {
     const own = STRATA_STARTS.map((start) => absentSubject(`Strata, start ${start}`, error));
     return { subjects: [...own, ...peers], confinement: 'none: the server did not start' };
@@ -142,47 +98,30 @@ const makeSubjects = async (scope: Scope): Promise<{ subjects: Subject[]; confin
 
 const STRATA_STARTS: readonly Start[] = ['code', 'runtime', 'container', 'none'];
 
-/** Cold starts use an ephemeral function, so that each call leaves nothing that could serve the next. */
+const TENANT = 'default';
+
 const strataSubject = (
   strata: Strata,
   start: Start,
   pace: 'at rest' | 'back to back' = 'at rest',
-): Subject => ({
-  id: pace === 'at rest' ? `Strata, start ${start}` : `Strata, start ${start}, back to back`,
-  slow: start === 'none' || start === 'container',
-  async call(name) {
-    const deadlineMs = systemClock.nowMs() + REFILL_TIMEOUT_MS;
-    // A warm start takes nothing from the pool, so there is nothing to wait for.
-    if (pace === 'at rest' && start !== 'code') await atRest(strata, deadlineMs);
-    for (let retries = 0; ; retries += 1) {
-      const reply = await strata.invoke(start === 'code' ? 'warm' : 'cold', { name }, { start });
-      if (reply.status !== 412) {
-        verify(reply, name, start === 'code' ? 'used' : 'fresh');
-        if (reply.headers['strata-start'] !== start) throw unexpected(`asked for start ${start}`, reply);
-        return { elapsedMs: reply.elapsedMs, retries };
-      }
-      if (systemClock.nowMs() > deadlineMs) {
-        throw new Error(`layer ${start} was not ready within ${REFILL_TIMEOUT_MS} ms`);
-      }
-      await refilled(strata, start, deadlineMs);
-    }
-  },
-});
+): CallSubject =>
+  startSubject({
+    id: pace === 'at rest' ? `Strata, start ${start}` : `Strata, start ${start}, back to back`,
+    slow: start === 'none' || start === 'container',
+    strata,
+    runtime: 'isolate',
+    start,
+    function: start === 'code' ? 'warm' : 'cold',
+    async prepare(deadlineMs) {
+      const pool = { strata, runtime: 'isolate', tenant: TENANT } as const;
+      // A warm start takes nothing from the pool, so there is nothing to wait for.
+      if (pace === 'at rest' && start !== 'code')
+        await untilAtRest({ ...pool, like: ({ ready }) => ready.runtime > 0 }, deadlineMs);
+      return TENANT;
+    },
+  });
 
-const refilled = async (strata: Strata, start: Start, deadlineMs: number): Promise<void> => {
-  while (systemClock.nowMs() < deadlineMs) {
-    await pause(POLL_MS);
-    if (start === 'none' || (await strata.isolates()).ready[start] > 0) return;
-  }
-};
-
-const absentSubject = (id: string, error: unknown): Subject => ({
-  id,
-  slow: true,
-  call: () => Promise.reject(error),
-});
-
-const loaderSubject = (scope: Scope, workerd: Workerd, method: 'get' | 'load'): Subject => {
+const loaderSubject = (scope: Scope, workerd: Workerd, method: 'get' | 'load'): CallSubject => {
   const client = scope.own(new Client(workerd.loaderUrl));
   return {
     id: `Worker Loader, ${method}`,
@@ -190,14 +129,14 @@ const loaderSubject = (scope: Scope, workerd: Workerd, method: 'get' | 'load'): 
     async call(name) {
       const path = method === 'get' ? '/get-new' : '/load';
       const reply = await client.post(path, JSON.stringify({ name }));
-      verify(reply, name, 'fresh');
+      verifyReply(reply, name, 'fresh');
       return { elapsedMs: reply.elapsedMs, retries: 0 };
     },
   };
 };
 
 /** What the client, HTTP and a server cost without any function: to be read beside the rows above it. */
-const floorSubject = (scope: Scope, url: string): Subject => {
+const floorSubject = (scope: Scope, url: string): CallSubject => {
   const client = scope.own(new Client(url));
   return {
     id: 'bare Fastify, no function',
@@ -210,7 +149,7 @@ const floorSubject = (scope: Scope, url: string): Subject => {
   };
 };
 
-const spawnedNode: Subject = {
+const spawnedNode: CallSubject = {
   id: 'spawned Node process',
   slow: true,
   async call(name) {
@@ -222,7 +161,7 @@ const spawnedNode: Subject = {
   },
 };
 
-const workerThread: Subject = {
+const workerThread: CallSubject = {
   id: 'worker thread',
   slow: true,
   async call(name) {
@@ -236,50 +175,7 @@ const workerThread: Subject = {
   },
 };
 
-/**
- * Waits until the pool has what it wants and boots nothing. The questions follow each other without a pause, so that
- * the processors are as awake as they are for the subjects that need not wait.
- */
-const atRest = async (strata: Strata, deadlineMs: number): Promise<void> => {
-  for (let quiet = 0; quiet < QUIET_LOOKS; ) {
-    const { slots, ready, sandboxes } = await strata.isolates();
-    const busy = slots.starting + slots.draining > 0 || sandboxes.some(({ state }) => state !== 'ready');
-    quiet = busy || ready.runtime === 0 ? 0 : quiet + 1;
-    if (systemClock.nowMs() > deadlineMs)
-      throw new Error(`the pool was not at rest within ${REFILL_TIMEOUT_MS} ms`);
-  }
-};
-
-const verify = (reply: Reply, name: string, isolate: 'fresh' | 'used'): void => {
-  if (reply.status !== 200) throw unexpected('a call', reply);
-  verifyBody(reply.body, name, isolate);
-};
-
-const verifyBody = (body: string, name: string, isolate: 'fresh' | 'used'): void => {
-  const { hello, calls } = JSON.parse(body) as { hello?: unknown; calls?: unknown };
-  const rightCount = isolate === 'fresh' ? calls === 1 : typeof calls === 'number' && calls > 1;
-  if (hello !== name || !rightCount)
-    throw new Error(`expected a ${isolate} isolate and ${name}, got ${body}`);
-};
-
-const toRow = ({ subject, samples, retries, reason }: Measured): Row => {
-  // A subject that failed on the way has no figures: part of a run is not comparable with whole ones.
-  const summary = reason === null ? summarise(samples) : null;
-  return row(
-    subject.id,
-    {
-      p50Ms: summary?.p50 ?? null,
-      p95Ms: summary?.p95 ?? null,
-      p99Ms: summary?.p99 ?? null,
-      calls: samples.length,
-      retries,
-    },
-    reason,
-  );
-};
-
-const compareAll = (summaries: ReadonlyMap<string, Summary | null>) => {
-  const p50 = (id: string): number | null => summaries.get(id)?.p50 ?? null;
+const compareAll = ({ p50 }: CallsMeasured) => {
   const runtime = p50('Strata, start runtime');
   return [
     compare('start from runtime, p50 ms', runtime, { atMost: 0.8 }),
@@ -296,11 +192,6 @@ const compareAll = (summaries: ReadonlyMap<string, Summary | null>) => {
     compare('spawned Node p50 ÷ start from runtime p50', divide(p50('spawned Node process'), runtime)),
     compare('worker thread p50 ÷ start from runtime p50', divide(p50('worker thread'), runtime)),
   ];
-};
-
-const rotate = <T>(items: readonly T[], by: number): T[] => {
-  const shift = by % Math.max(1, items.length);
-  return [...items.slice(shift), ...items.slice(0, shift)];
 };
 
 if (import.meta.main) await runFromCommandLine(coldStart);

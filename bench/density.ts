@@ -11,7 +11,7 @@ import { type Bench, progress, runFromCommandLine } from './harness/command.ts';
 import { FUNCTION_SOURCE } from './harness/peers.ts';
 import { descendantsOf, readMemory } from './harness/proc.ts';
 import { compare, type Row, reasonOf, row } from './harness/result.ts';
-import { divide } from './harness/stats.ts';
+import { divide, sum } from './harness/stats.ts';
 import { QUIET, Strata, unexpected } from './harness/strata.ts';
 
 const FULL = { functionsOfOneTenant: [1, 100, 1_000], tenants: 100, settleMs: 2_000 };
@@ -151,7 +151,7 @@ const warmUp = async (strata: Strata, name: string, tenant: string): Promise<voi
 
 /** By count, because the server lists to a tenant only its own sandboxes; warmed one by one, each has one instance. */
 const warmFunctions = async (strata: Strata): Promise<number> => {
-  const { ready } = await strata.isolates();
+  const { ready } = await strata.pool('isolate');
   return ready.code;
 };
 
@@ -166,10 +166,6 @@ const readServer = (serverPid: number): Memory => {
     othersOwnMb: sum(others.map(({ ownMb }) => ownMb)),
   };
 };
-
-/** Null as soon as one part is unknown: a partial sum would look like a small one. */
-const sum = (parts: readonly (number | null)[]): number | null =>
-  parts.reduce((total, part) => (total === null || part === null ? null : total + part), 0);
 
 const addedMb = (
   from: Sample | undefined,

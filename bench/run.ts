@@ -9,6 +9,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { coldStart } from './cold-start.ts';
+import { containerDensity } from './container-density.ts';
+import { containerStart } from './container-start.ts';
 import { density } from './density.ts';
 import { ephemeral } from './ephemeral.ts';
 import { answer, type Bench, progress } from './harness/command.ts';
@@ -16,7 +18,14 @@ import { toMarkdown } from './harness/result.ts';
 import { RESULTS_FOLDER, updateTables } from './tables.ts';
 import { throughput } from './throughput.ts';
 
-const BENCHES: readonly Bench[] = [coldStart, throughput, ephemeral, density];
+const BENCHES: readonly Bench[] = [
+  coldStart,
+  throughput,
+  ephemeral,
+  density,
+  containerStart,
+  containerDensity,
+];
 
 const run = async (): Promise<void> => {
   const { values } = parseArgs({

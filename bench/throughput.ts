@@ -11,7 +11,7 @@ import { measureLoads, type Subject } from './harness/load-rounds.ts';
 import { FUNCTION_SOURCE, startFastify, startWorkerd } from './harness/peers.ts';
 import { compare, reasonOf } from './harness/result.ts';
 import { divide } from './harness/stats.ts';
-import { invocationPath, QUIET, Strata, unexpected } from './harness/strata.ts';
+import { ISOLATES_ONLY, invocationPath, QUIET, Strata, unexpected } from './harness/strata.ts';
 
 const FULL = { rounds: 3, secondsPerRun: 5, warmUpSeconds: 2, connections: [1, 32] };
 const QUICK = { rounds: 1, secondsPerRun: 2, warmUpSeconds: 1, connections: [1, 32] };
@@ -77,7 +77,7 @@ const strataSubjects = async (scope: Scope): Promise<Subject[]> => {
   return [
     strataSubject(SHARED, quiet, 'shared', shared),
     strataSubject(SEPARATE, quiet, 'separate', { ...base, concurrency: 1, maxInstances: 32 }),
-    strataSubject(LOGGED, await startStrata(scope, {}), 'logged', shared),
+    strataSubject(LOGGED, await startStrata(scope, ISOLATES_ONLY), 'logged', shared),
   ];
 };
 

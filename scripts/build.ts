@@ -18,6 +18,8 @@ import {
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { buildGuestBundle } from '../src/guest/bundle.ts';
+import { readShims } from '../src/sandbox/container/images/shims.ts';
+import { IMAGES_FOLDER } from '../src/sandbox/container/images/sources.ts';
 import { buildHostBundle } from '../src/sandbox/isolate/assets.ts';
 import { ROOT } from './tidy/source.ts';
 
@@ -47,6 +49,20 @@ const copy = (): void => {
   chmodSync(join(PACKAGE, 'bin', 'strata.js'), 0o755);
 };
 
+/** What images are built from. The shim for Node is JavaScript there; its sources lie among other code. */
+const images = async (): Promise<void> => {
+  const folder = join(PACKAGE, 'sandbox-images');
+  const tracked = execFileSync('git', ['ls-files', '.'], { cwd: IMAGES_FOLDER, encoding: 'utf8' });
+  const plain = tracked.split('\n').filter((path) => path !== '' && !/\.ts$|^nodejs24\/shim\//.test(path));
+  for (const path of plain) {
+    mkdirSync(dirname(join(folder, path)), { recursive: true });
+    copyFileSync(join(IMAGES_FOLDER, path), join(folder, path));
+  }
+  for (const [name, bytes] of await readShims('nodejs24', IMAGES_FOLDER)) {
+    writeFileSync(join(folder, 'nodejs24', name), bytes);
+  }
+};
+
 const writeManifest = (): void => {
   const manifest = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as Record<string, unknown>;
   const kept = Object.entries(manifest).filter(([name]) => !LEFT_OUT.has(name));
@@ -67,6 +83,7 @@ rmSync(PACKAGE, { recursive: true, force: true });
 emit();
 await bundle();
 copy();
+await images();
 writeManifest();
 const { files, bytes } = sizeOf(PACKAGE);
 console.log(`dist/: ${files} files, ${Math.ceil(bytes / 1024)} KB`);

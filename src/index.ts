@@ -158,6 +158,7 @@ const isolatePool = ({ isolate }: Config): PoolShape => ({
   sweepIntervalMs: isolate.sweepIntervalMs,
   settings: {
     pristine: isolate.pristineHosts,
+    warmPristine: isolate.pristineHosts,
     runtimesPerPristine: isolate.runtimesPerHost,
     spareRuntimes: isolate.spareRuntimes,
     maxSandboxes: isolate.maxHosts,
@@ -174,7 +175,8 @@ const containerPool = ({ container }: Config, runtime: Runtime): PoolShape => ({
   ...{ capacity: 1, resizable: runtime !== 'nodejs24', refillPerSecond: container.refillPerSecond },
   sweepIntervalMs: container.sweepIntervalMs,
   settings: {
-    ...{ pristine: container.pristine, runtimesPerPristine: 1, spareRuntimes: 1 },
+    ...{ pristine: container.pristine, warmPristine: container.pristineRuntimes },
+    ...{ runtimesPerPristine: 1, spareRuntimes: 1 },
     maxSandboxes: container.maxContainers,
     startParallelism: container.startParallelism,
     bootParallelism: 1,

@@ -23,8 +23,8 @@ export class Client {
     this.#base = new URL(base);
   }
 
-  get(path: string): Promise<Reply> {
-    return this.#send('GET', path, null, {});
+  get(path: string, headers: Readonly<Record<string, string>> = {}): Promise<Reply> {
+    return this.#send('GET', path, null, headers);
   }
 
   post(path: string, body: string, headers: Readonly<Record<string, string>> = {}): Promise<Reply> {

@@ -13,6 +13,10 @@ import { type Scope, startChild } from './children.ts';
 const peerPath = (name: string): string => fileURLToPath(new URL(`../peers/${name}`, import.meta.url));
 
 export const FUNCTION_SOURCE: string = readFileSync(peerPath('function.js'), 'utf8');
+/** The same function in Python. */
+export const PYTHON_SOURCE: string = readFileSync(peerPath('function.py'), 'utf8');
+/** The same function as a program for the runtime `provided`. */
+export const BOOTSTRAP_SOURCE: string = readFileSync(peerPath('bootstrap.sh'), 'utf8');
 
 export interface Workerd {
   readonly pid: number;
@@ -39,7 +43,8 @@ export const startFastify = async (scope: Scope): Promise<{ pid: number; url: st
   return { pid: child.pid, url };
 };
 
-const SPAWNED_SCRIPT = `${FUNCTION_SOURCE}
+/** For `node -e`: runs the function with its first argument as the event. */
+export const SPAWNED_SCRIPT = `${FUNCTION_SOURCE}
 process.stdout.write(JSON.stringify(exports.handler(JSON.parse(process.argv[1]))));`;
 
 /** Runs the function in a Node process of its own and resolves with what it printed when it has exited. */

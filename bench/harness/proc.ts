@@ -12,6 +12,8 @@ export interface ProcessMemory {
   readonly residentMb: number;
   /** Null when the kernel does not let this user read it. */
   readonly ownMb: number | null;
+  /** With its share of the pages that other processes map, too; null like `ownMb`. */
+  readonly proportionalMb: number | null;
 }
 
 /** Every living descendant of a process, itself excluded. */
@@ -32,17 +34,19 @@ export const readMemory = (pid: number): ProcessMemory | null => {
   if (status === null || residentKb === null) return null;
   const rollup = readProc(pid, 'smaps_rollup');
   const cleanKb = rollup === null ? null : fieldKb(rollup, 'Private_Clean');
+  const shareKb = rollup === null ? null : fieldKb(rollup, 'Pss');
   const dirtyKb = rollup === null ? null : fieldKb(rollup, 'Private_Dirty');
   return {
     pid,
     command: /^Name:\s*(.*)$/m.exec(status)?.[1] ?? '',
     residentMb: toMb(residentKb),
     ownMb: cleanKb === null || dirtyKb === null ? null : toMb(cleanKb + dirtyKb),
+    proportionalMb: shareKb === null ? null : toMb(shareKb),
   };
 };
 
-/** The command stands in brackets and may itself contain brackets: fields are counted from the last one. */
-const readParentPid = (pid: number): number | null => {
+/** Null when there is no such process. The command stands in brackets and may itself contain brackets: fields are counted from the last one. */
+export const readParentPid = (pid: number): number | null => {
   const stat = readProc(pid, 'stat');
   if (stat === null) return null;
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');

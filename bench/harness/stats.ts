@@ -35,6 +35,10 @@ export const divide = (
   divisor: number | null | undefined,
 ): number | null => (dividend == null || divisor == null || divisor === 0 ? null : dividend / divisor);
 
+/** Null as soon as one part is unknown: a partial sum would look like a small one. */
+export const sum = (parts: readonly (number | null)[]): number | null =>
+  parts.reduce((total, part) => (total === null || part === null ? null : total + part), 0);
+
 /** Four significant digits: more would be noise, and the committed files stay readable. */
 export const round = (value: number | null | undefined): number | null =>
   value == null ? null : Number(value.toPrecision(4));

@@ -5,7 +5,7 @@
  */
 import { join } from 'node:path';
 import type { Start } from '../../src/core/receipt.ts';
-import type { FunctionSpecInput } from '../../src/core/spec.ts';
+import type { FunctionSpecInput, Runtime } from '../../src/core/spec.ts';
 import type { PoolsView, TierView } from '../../src/pool/api.ts';
 import { eventually, type Scope, startChild } from './children.ts';
 import { Client, type Reply } from './http-client.ts';
@@ -13,8 +13,14 @@ import { REPOSITORY_ROOT } from './machine.ts';
 
 const READY_TIMEOUT_MS = 60_000;
 
+/** Containers that no subject uses would only take the machine's time while they start. */
+export const ISOLATES_ONLY: Readonly<Record<string, string>> = { STRATA_CONTAINER_MODE: 'off' };
 /** The defaults otherwise; peers write no line a request, so neither does Strata unless a bench asks for it. */
-export const QUIET: Readonly<Record<string, string>> = { STRATA_LOG_LEVEL: 'warn' };
+export const QUIET: Readonly<Record<string, string>> = { STRATA_LOG_LEVEL: 'warn', ...ISOLATES_ONLY };
+export const WITH_CONTAINERS: Readonly<Record<string, string>> = { ...QUIET, STRATA_CONTAINER_MODE: 'auto' };
+
+/** A pool as the API shows it to a tenant: with its own sandboxes and nobody's. */
+export type PoolView = TierView & { readonly otherSandboxes: number };
 
 export class Strata {
   readonly url: string;
@@ -31,7 +37,9 @@ export class Strata {
     const dataFolder = scope.temporaryFolder();
     const main = join(REPOSITORY_ROOT, 'src/main.ts');
     const args = [main, 'serve', '--port', '0', '--data-dir', dataFolder];
-    const child = startChild(scope, process.execPath, args, { env: { ...cleanEnvironment(), ...settings } });
+    const child = startChild(scope, process.execPath, args, {
+      env: { ...cleanEnvironment(), STRATA_CONTAINER_MODE: 'off', ...settings },
+    });
     const [url] = await child.waitFor(/http:\/\/127\.0\.0\.1:\d+/);
     const client = scope.own(new Client(url));
     await eventually('/readyz answers 200', READY_TIMEOUT_MS, async () =>
@@ -54,18 +62,18 @@ export class Strata {
     });
   }
 
-  async pools(): Promise<PoolsView> {
-    const reply = await this.client.get('/v1/pools');
+  async pools(tenant?: string): Promise<PoolsView> {
+    const reply = await this.client.get('/v1/pools', tenant === undefined ? {} : { 'strata-tenant': tenant });
     if (reply.status !== 200) throw unexpected('reading the pools', reply);
     return JSON.parse(reply.body) as PoolsView;
   }
 
-  async isolates(): Promise<TierView> {
-    const { tiers } = await this.pools();
-    const tier = tiers.isolate;
-    if (tier === undefined)
-      throw new Error(`the server has no isolate tier, but ${Object.keys(tiers).join(', ')}`);
-    return tier;
+  async pool(runtime: Runtime, tenant?: string): Promise<PoolView> {
+    const { tiers } = await this.pools(tenant);
+    const pool = tiers[runtime];
+    if (pool === undefined)
+      throw new Error(`the server has no pool for ${runtime}, but ${Object.keys(tiers).join(', ')}`);
+    return pool as PoolView;
   }
 }
 

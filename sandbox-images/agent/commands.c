@@ -16,6 +16,7 @@
 #include "launch.h"
 #include "runtime-api.h"
 #include "server.h"
+#include "zygote.h"
 
 static void fail_load(struct instance *instance, uint64_t nonce, int error) {
     struct failure failure = {.code = "init_error"};
@@ -70,12 +71,18 @@ static void carry_out(struct instance *instance, const struct frame *frame) {
     case FRAME_FORGET:
         files_forget(frame);
         return;
+    case FRAME_REST:
+        // May have crossed with the boot of the next instance, which needs the zygote.
+        if (instance->state == INSTANCE_EMPTY) zygote_end();
+        return;
     case FRAME_DISPOSE:
         instance_dispose(instance, frame->instance);
         return;
     case FRAME_TERMINATE:
         // May have crossed with the end of the instance that it meant.
-        if (instance->state != INSTANCE_EMPTY && frame->instance == instance->id) instance_end(instance, END_TERMINATED);
+        if (instance->state != INSTANCE_EMPTY && frame->instance == instance->id) {
+            instance_end(instance, END_TERMINATED);
+        }
         return;
     case FRAME_LOAD:
     case FRAME_INVOKE:

@@ -27,6 +27,36 @@ void failure_detail(struct failure *failure, const char *format, ...) {
     failure->detail[whole.bytes] = '\0';
 }
 
+void failure_posted(struct failure *failure, struct error_texts *error, const char *what, const uint8_t *body,
+                    size_t body_bytes) {
+    static struct error_texts read;
+    read.type.bytes = 0;
+    read.message.bytes = 0;
+    read.stack.bytes = 0;
+    bool is_object = json_read_error(body, body_bytes, &read);
+    error->message.bytes = 0;
+    error->stack.bytes = 0;
+    if (!is_object) {
+        text_append(&error->message, body, body_bytes);
+    } else {
+        error->message = read.message;
+        error->stack = read.stack;
+        if (read.type.bytes > 0) error->type = read.type;
+    }
+    if (error->type.bytes == 0) text_append(&error->type, "Error", strlen("Error"));
+    failure->error = error;
+    failure_detail(failure, "%s %.*s: %.*s", what, (int)error->type.bytes, error->type.characters,
+                   (int)error->message.bytes, error->message.characters);
+}
+
+void failure_too_large(struct failure *failure, double max_bytes, double bytes) {
+    failure->code = "result_too_large";
+    failure->result_max_bytes = max_bytes;
+    failure->result_bytes = bytes;
+    failure_detail(failure, "The result has %.0f bytes; %.0f are allowed. Return less, or store the data elsewhere.",
+                   bytes, max_bytes);
+}
+
 static void write_text(struct json_writer *writer, const char *key, const struct text *text) {
     json_write_raw(writer, key);
     json_write_string(writer, text->characters, text->bytes);

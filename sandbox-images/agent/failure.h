@@ -21,6 +21,13 @@ struct failure {
 };
 
 void failure_detail(struct failure *failure, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/**
+ * Fills in what a function posted: an object as json_read_error reads it, or else any text, which is then the message.
+ * The type is the object's, else the one that the texts hold already, else `Error`.
+ */
+void failure_posted(struct failure *failure, struct error_texts *error, const char *what, const uint8_t *body,
+                    size_t body_bytes);
+void failure_too_large(struct failure *failure, double max_bytes, double bytes);
 void failure_send(uint32_t instance, enum frame_type type, uint64_t nonce, const struct failure *failure);
 
 #endif

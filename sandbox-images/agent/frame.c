@@ -119,8 +119,9 @@ bool frame_put(struct buffer *buffer, const struct frame *frame) {
     write_f64(head + AT_B, frame->b);
     write_f64(head + AT_C, frame->c);
     write_u32(head + AT_META_BYTES, (uint32_t)frame->meta_bytes);
-    if (frame->meta_bytes > 0) memcpy(head + FRAME_HEAD_BYTES, frame->meta, frame->meta_bytes);
-    if (frame->payload_bytes > 0) memcpy(head + FRAME_HEAD_BYTES + frame->meta_bytes, frame->payload, frame->payload_bytes);
+    uint8_t *meta = head + FRAME_HEAD_BYTES;
+    if (frame->meta_bytes > 0) memcpy(meta, frame->meta, frame->meta_bytes);
+    if (frame->payload_bytes > 0) memcpy(meta + frame->meta_bytes, frame->payload, frame->payload_bytes);
     buffer_grow(buffer, FRAME_LENGTH_BYTES + length);
     return true;
 }

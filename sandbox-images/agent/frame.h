@@ -30,6 +30,7 @@ enum frame_type {
     FRAME_VIOLATION = 16,
     FRAME_EXITED = 17,
     FRAME_FORGET = 18,
+    FRAME_REST = 19,
 };
 
 /** Flags of loaded and outcome. */

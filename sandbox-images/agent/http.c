@@ -120,8 +120,9 @@ void http_respond(struct http_connection *connection, const char *status, const 
                   size_t body_bytes) {
     char head[RESPONSE_HEAD_BYTES];
     bool last = !connection->request.keep_alive;
-    int length = snprintf(head, sizeof head, "HTTP/1.1 %s\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n%s%s\r\n",
-                          status, body_bytes, headers, last ? "Connection: close\r\n" : "");
+    int length = snprintf(head, sizeof head,
+                          "HTTP/1.1 %s\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n%s%s\r\n", status,
+                          body_bytes, headers, last ? "Connection: close\r\n" : "");
     bool fits = length > 0 && (size_t)length < sizeof head &&
                 (size_t)length + body_bytes <= buffer_room(&connection->out);
     // Who asks on and on without reading the answers is not answered any more.
@@ -226,7 +227,8 @@ void http_turn(const struct poll_set *set, http_handler *handler, void *context)
     for (unsigned i = 0; i < HTTP_CONNECTIONS; i++) {
         struct http_connection *connection = &http.connections[i];
         short events = set->slots[SLOT_CONNECTION + i].revents;
-        if (connection->state == AT_REQUEST && (events & (POLLRDHUP | POLLHUP | POLLERR)) != 0) connection->ended = true;
+        bool has_left = (events & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
+        if (connection->state == AT_REQUEST && has_left) connection->ended = true;
         (void)turn_connection(connection, handler, context);
     }
 }

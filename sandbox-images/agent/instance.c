@@ -144,7 +144,7 @@ void instance_zygote_news(struct instance *instance, const struct zygote_news *n
         return;
     case ZYGOTE_ENDED:
         if (instance->state == INSTANCE_BOOTING) send_about(instance, FRAME_BOOT_FAILED, 0, 0, "the zygote has ended");
-        server_flush();
+        (void)server_flush();
         die(EXIT_UNCLEAN, "the zygote has ended");
     }
 }
@@ -164,7 +164,11 @@ static void tell_end(struct instance *instance) {
     int code = exited ? WEXITSTATUS(status) : -1;
     int signal_number = killed ? WTERMSIG(status) : 0;
     if (instance->booted) {
-        if (instance->cause == END_BY_ITSELF) runtime_api_ended(instance, code, signal_number);
+        bool bootstrap = instance->runtime->model == MODEL_BOOTSTRAP;
+        // Whoever was killed did not choose to end: the server knows whether it was for want of memory.
+        if (bootstrap && instance->cause == END_BY_ITSELF && signal_number != SIGKILL) {
+            runtime_api_ended(instance, code, signal_number);
+        }
         send_about(instance, FRAME_EXITED, code, signal_number, REASONS[instance->cause]);
         return;
     }

@@ -130,7 +130,9 @@ static void build_environment(const struct load *load, char *environment[ENVIRON
     size_t count = 0;
     for (char *const *base = BASE_ENVIRONMENT; *base != NULL; base++) {
         bool own = false;
-        for (const char *entry = NULL; !own && (entry = next_entry(load, entry)) != NULL;) own = same_name(entry, *base);
+        for (const char *entry = NULL; !own && (entry = next_entry(load, entry)) != NULL;) {
+            own = same_name(entry, *base);
+        }
         if (!own) environment[count++] = *base;
     }
     environment[count++] = (char *)API_ENTRY;

@@ -10,7 +10,7 @@ enum {
     FRAME_LIMIT_MIN = 64 * 1024,
     /** One read from any descriptor asks for no more than this. */
     READ_BYTES = 64 * 1024,
-    /** Above so much unsent to the server, nothing of the function's is read: the function waits, the agent does not grow. */
+    /** Above so much unsent to the server nothing of the function's is read: the function waits. */
     SERVER_QUEUE_MARK_BYTES = 256 * 1024,
     /** So many largest frames may wait for a code process that does not read; at the next one it is killed. */
     CODE_QUEUE_FRAMES = 8,

@@ -86,7 +86,7 @@ static void introduce(const struct instance *instance) {
     char meta[64];
     int length = snprintf(meta, sizeof meta, "{\"agent\":1,\"runtime\":\"%s\"}", instance->runtime->name);
     server_send(&(struct frame){.type = FRAME_READY, .meta = meta, .meta_bytes = (size_t)length});
-    server_flush();
+    (void)server_flush();
 }
 
 int main(int count, char *arguments[]) {
@@ -101,18 +101,18 @@ int main(int count, char *arguments[]) {
     server_connect(SERVER_SOCKET, instance.max_frame_bytes);
     instance_prepare(&instance);
     introduce(&instance);
-    for (;;) {
+    for (bool room_was_made = false;;) {
         server_watch(&set);
         poll_watch(&set, SLOT_SIGNALS, signals, POLLIN);
         zygote_watch(&set);
         instance_watch(&instance, &set);
-        wait_for_something(&set, instance_timeout_ms(&instance));
+        wait_for_something(&set, room_was_made ? 0 : instance_timeout_ms(&instance));
         if (poll_readable(&set, SLOT_SIGNALS)) reap(&instance, signals);
         struct zygote_news news;
         while (poll_readable(&set, SLOT_ZYGOTE) && zygote_hear(&news)) instance_zygote_news(&instance, &news);
         server_receive(&set);
         commands_carry_out(&instance);
         instance_turn(&instance, &set);
-        server_flush();
+        room_was_made = server_flush();
     }
 }

@@ -17,6 +17,7 @@
 #include "server.h"
 
 static const char PREFIX[] = "/2018-06-01/runtime/";
+static const char TOO_LARGE[] = "RequestEntityTooLarge";
 static const char OK[] = "{\"status\":\"OK\"}";
 enum { HEADERS_BYTES = 1024, TRACE_BYTES = 12 };
 
@@ -106,7 +107,8 @@ static void respond_ok(struct http_connection *connection) {
     http_respond(connection, "202 Accepted", "", OK, sizeof OK - 1);
 }
 
-static void respond_error(struct http_connection *connection, const char *status, const char *type, const char *message) {
+static void respond_error(struct http_connection *connection, const char *status, const char *type,
+                          const char *message) {
     char body[512];
     int length = snprintf(body, sizeof body, "{\"errorMessage\":\"%s\",\"errorType\":\"%s\"}", message, type);
     http_respond(connection, status, "", body, (size_t)length);
@@ -166,32 +168,13 @@ static bool next(struct instance *instance, struct http_connection *connection) 
     return true;
 }
 
-static void clear(struct error_texts *error) {
+/** What was posted as an error; its type may stand in a header only. */
+static void describe(const struct http_call *call, struct failure *failure, struct error_texts *error,
+                     const char *what) {
+    *failure = (struct failure){.code = failure->code, .error = error};
     error->type.bytes = 0;
-    error->message.bytes = 0;
-    error->stack.bytes = 0;
-}
-
-static void describe(const struct http_call *call, struct failure *failure, struct error_texts *error, const char *what) {
-    clear(error);
-    if (!json_read_error(call->body, call->body_bytes, error)) {
-        clear(error);
-        text_append(&error->message, call->body, call->body_bytes);
-    }
-    if (error->type.bytes == 0) text_append(&error->type, call->error_type, call->error_type_bytes);
-    if (error->type.bytes == 0) text_append(&error->type, "Error", strlen("Error"));
-    failure->error = error;
-    failure_detail(failure, "%s %.*s: %.*s", what, (int)error->type.bytes, error->type.characters,
-                   (int)error->message.bytes, error->message.characters);
-}
-
-static void describe_too_large(const struct http_call *call, struct failure *failure) {
-    double observed = (double)(call->too_large ? call->request->length : call->body_bytes);
-    failure->code = "result_too_large";
-    failure->result_max_bytes = api.result_max_bytes;
-    failure->result_bytes = observed;
-    failure_detail(failure, "The result has %.0f bytes; %.0f are allowed. Return less, or store the data elsewhere.",
-                   observed, api.result_max_bytes);
+    text_append(&error->type, call->error_type, call->error_type_bytes);
+    failure_posted(failure, error, what, call->body, call->body_bytes);
 }
 
 /** `POST init/error`. */
@@ -205,7 +188,7 @@ static bool init_error(struct instance *instance, struct http_connection *connec
     if (!logs_settle(&instance->logs)) return false;
     describe(call, &failure, &error, "The initializer failed with");
     fail_load(instance, &failure);
-    if (call->too_large) respond_error(connection, "413 Content Too Large", "RequestEntityTooLarge", "It is too large.");
+    if (call->too_large) respond_error(connection, "413 Content Too Large", TOO_LARGE, "It is too large.");
     else respond_ok(connection);
     return true;
 }
@@ -223,9 +206,10 @@ static bool answer(struct instance *instance, struct http_connection *connection
     bool error_fits = failed && call->body_bytes <= HTTP_ERROR_BODY_BYTES;
     bool too_large = call->too_large || ((double)call->body_bytes > api.result_max_bytes && !error_fits);
     if (too_large) {
-        describe_too_large(call, &failure);
+        failure_too_large(&failure, api.result_max_bytes,
+                          (double)(call->too_large ? call->request->length : call->body_bytes));
         failure_send(instance->id, FRAME_OUTCOME, api.nonce, &failure);
-        respond_error(connection, "413 Content Too Large", "RequestEntityTooLarge", failure.detail);
+        respond_error(connection, "413 Content Too Large", TOO_LARGE, failure.detail);
         return true;
     }
     respond_ok(connection);
@@ -305,7 +289,8 @@ void runtime_api_ended(struct instance *instance, int code, int signal_number) {
     if (signal_number > 0) (void)snprintf(how, sizeof how, "by signal %d", signal_number);
     else (void)snprintf(how, sizeof how, "with exit status %d", code);
     failure_detail(&failure, "The bootstrap ended %s before it asked for its first invocation.", how);
-    clear(&error);
+    error.type.bytes = 0;
+    error.message.bytes = 0;
     text_append(&error.type, "Runtime.ExitError", strlen("Runtime.ExitError"));
     text_append(&error.message, failure.detail, strlen(failure.detail));
     fail_load(instance, &failure);

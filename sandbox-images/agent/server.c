@@ -73,6 +73,8 @@ void server_send(const struct frame *frame) {
     if (!frame_put(&server.out, frame)) die(EXIT_UNCLEAN, "the queue to the server is full");
 }
 
-void server_flush(void) {
+bool server_flush(void) {
+    bool had_room = server_has_room();
     if (buffer_write(&server.out, server.socket) == TRANSFER_ENDED) die(EXIT_UNCLEAN, "the server has gone");
+    return !had_room && server_has_room();
 }

@@ -21,6 +21,10 @@ void server_done(size_t size);
 /** Whether what comes from the function may be read: not while the server is behind with reading. */
 bool server_has_room(void);
 void server_send(const struct frame *frame);
-void server_flush(void);
+/**
+ * Writes what the server takes now. True when that made room where there was none: what was put off for want of it
+ * must be looked at again at once, because nothing else may ever wake the agent for it.
+ */
+bool server_flush(void);
 
 #endif

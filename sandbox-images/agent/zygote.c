@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -45,8 +46,13 @@ int zygote_ensure(char *const *arguments, char *const *environment) {
     return error;
 }
 
-bool zygote_is(pid_t pid) {
-    return zygote.pid != 0 && pid == zygote.pid;
+
+void zygote_end(void) {
+    if (zygote.pid == 0) return;
+    (void)kill(zygote.pid, SIGKILL);
+    close(zygote.socket);
+    zygote.pid = 0;
+    zygote.socket = -1;
 }
 
 void zygote_watch(struct poll_set *set) {

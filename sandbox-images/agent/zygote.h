@@ -20,7 +20,9 @@ struct zygote_news {
 
 /** Starts the zygote unless there is one. Returns 0 or why it could not be executed. */
 int zygote_ensure(char *const *arguments, char *const *environment);
-bool zygote_is(pid_t pid);
+
+/** Ends it, if there is one, to give its memory back; the next `zygote_ensure` starts another. Only while it has no child. */
+void zygote_end(void);
 void zygote_watch(struct poll_set *set);
 /** Asks for a child with these descriptors as its 3, 1 and 2. */
 void zygote_fork(uid_t uid, int channel, int out, int err);

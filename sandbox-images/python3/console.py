@@ -1,8 +1,8 @@
 """What a function prints and logs, as lines of the invocation that it belongs to.
 
-Owns the bounds of a call's log, the two output streams and the levels of `logging`. Invariants: the lines of a call
-come to at most `log_max_bytes`, a line's end counted as one; what belongs to no call under way goes to the process's
-own output, where the agent takes it.
+Owns the bounds of a call's log, the two output streams and the levels of `logging`. Invariants: the lines of a
+call come to at most `log_max_bytes`, a line's end counted as one; what belongs to no call under way goes to the
+process's own output, where the agent takes it.
 """
 
 import codecs
@@ -28,20 +28,18 @@ _wall = time.time
 class Call:
     """The load, or one invocation."""
 
-    __slots__ = ("kind", "instance", "nonce", "started", "ended", "lines", "bytes", "max_bytes", "truncated", "rest", "lock")
+    __slots__ = ("instance", "nonce", "ended", "lines", "bytes", "max_bytes", "truncated", "rest", "lock")
 
-    def __init__(self, kind, instance, nonce, started, log_max_bytes):
-        self.kind = kind
+    def __init__(self, instance, nonce, log_max_bytes):
         self.instance = instance
         self.nonce = nonce
-        self.started = started
         self.ended = False
         self.lines = []
         self.bytes = 0
         self.max_bytes = log_max_bytes
         self.truncated = False
         self.rest = {OUT: "", ERR: ""}
-        # Threads of one invocation may print at the same time; a signal's handler may print while its thread does.
+        # Threads of one invocation may print at once; a signal's handler may print while its own thread does.
         self.lock = threading.RLock()
 
     def add(self, level, text):
@@ -201,7 +199,8 @@ class _Text(io.TextIOBase):
     def write(self, text):
         if not isinstance(text, str):
             raise TypeError(f"write() argument must be str, not {type(text).__name__}")
-        _say(self._output, text)
+        # Of a class derived from str nothing is asked later.
+        _say(self._output, str.__str__(text))
         return len(text)
 
     def reconfigure(self, **_):

@@ -1,7 +1,7 @@
 """Failures as the server takes them.
 
-Owns how an exception is described: its own methods are called once each, inside try. Wording and bounds are those
-of the other tiers.
+Owns how an exception is described: its own methods are called once each, inside try. Wording and bounds are
+those of the other tier.
 """
 
 import os

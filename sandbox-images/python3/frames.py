@@ -1,7 +1,7 @@
 """The framed protocol with the agent, as `src/sandbox/protocol/frames.ts` lays it down.
 
-Owns the layout and the two ends of the connection. Never interprets a frame. Invariant: a frame goes out whole,
-whatever threads there are.
+Owns the layout and the two ends of the connection. Never interprets a frame. Invariant: a frame goes out
+whole, whatever threads there are.
 """
 
 import os
@@ -15,7 +15,7 @@ FAILED, HAS_TAIL = 1, 2
 MAX_BYTES = 256 * 1024 * 1024
 """The agent has held every frame against its own, smaller bound."""
 
-# u32 bytes that follow, u8 version, u8 type, u16 flags, u32 instance, u48 nonce, f64 a, b, c, u32 bytes of meta
+# u32 bytes that follow, u8 version, u8 type, u16 flags, u32 instance, u48 nonce, f64 a, b, c, u32 meta bytes
 _HEAD = struct.Struct("<IBBHIIHdddI")
 _LENGTH_BYTES = 4
 _pack, _unpack = _HEAD.pack, _HEAD.unpack

@@ -1,6 +1,7 @@
 """A function's code: its surroundings in this process, its module, and the function that a name means.
 
-Owns how the handler's file becomes a module: by the ordinary import system, with the code's folder first on the path.
+Owns how the handler's file becomes a module: by the ordinary import system, with the code's folder first on the
+path.
 """
 
 import importlib

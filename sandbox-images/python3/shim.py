@@ -1,8 +1,8 @@
 """What runs in a child of the zygote: one function, its load and its invocations.
 
 Owns who runs what: the main thread, so that what was made at import may be used there, and more threads when
-invocations overlap. A thread of its own reads the frames. Never decides about time, memory or CPU: the server does,
-and the agent kills. Invariant: each call is answered once; an idle process has no thread that wakes up.
+invocations overlap. A thread of its own reads the frames. Never decides about time, memory or CPU: the server
+does, and the agent kills. Invariant: each call is answered once; an idle process has no thread that wakes up.
 """
 
 import _thread
@@ -21,6 +21,7 @@ import frames
 import function
 
 AGENT_FD = 3
+TOO_LARGE_REMEDY = "Return less, or store the data elsewhere."
 _monotonic = time.monotonic
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 _encode_ascii = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
@@ -74,7 +75,6 @@ class Shim:
         self._without_thread = 0
         self._meta = None
         self._handler = None
-        self._log_max_bytes = 0
 
     def run(self):
         """The main thread's life."""
@@ -140,42 +140,18 @@ class Shim:
 
     def _load(self, frame):
         started = _monotonic()
-        meta = json.loads(frame.meta)
-        self._meta = meta
-        self._log_max_bytes = meta["logMaxBytes"]
-        call = console.Call("load", frame.instance, frame.nonce, started, self._log_max_bytes)
+        meta = self._meta = json.loads(frame.meta)
+        call = console.Call(frame.instance, frame.nonce, meta["logMaxBytes"])
         console.begin(call)
         console.enter(call)
-        loaded = started
-        failed = None
-        handler = None
         try:
-            try:
-                function.enter_surroundings(meta, self._interpreter_modules)
-                handler = function.find(meta["codePath"], meta["entry"])
-                entry = meta["initializerEntry"]
-                initializer = None
-                if isinstance(handler, str):
-                    failed = failures.failure("init_error", f"The handler was not found: {handler}.")
-                elif entry is not None:
-                    initializer = function.find(meta["codePath"], entry)
-                    if isinstance(initializer, str):
-                        failed = failures.failure("init_error", f"The initializer was not found: {initializer}.")
-            except BaseException as error:  # noqa: BLE001
-                _leave_if_told(error)
-                failed = failures.thrown("init_error", "Loading the code failed with", error)
+            initializer, failed = self._find()
             loaded = _monotonic()
-            if failed is None and initializer is not None:
-                try:
-                    _wait_for(initializer(Context(meta, None, 0)))
-                except BaseException as error:  # noqa: BLE001
-                    _leave_if_told(error)
-                    failed = failures.thrown("init_error", "The initializer failed with", error)
+            if initializer is not None and failed is None:
+                failed = self._initialize(initializer)
         finally:
             console.leave()
         times = {"b": _ms(loaded - started), "c": _ms(_monotonic() - loaded)}
-        if failed is None:
-            self._handler = handler
         self._answer(call, frames.LOADED, failed, **times)
         with self._lock:
             self._state = "serving" if failed is None else "failed"
@@ -185,30 +161,59 @@ class Shim:
             for other in waiting:
                 self._give(other)
 
+    def _find(self):
+        """Makes the code's surroundings and finds the handler: the initializer or None, and what failed."""
+        meta = self._meta
+        path, entry = meta["codePath"], meta["initializerEntry"]
+        try:
+            function.enter_surroundings(meta, self._interpreter_modules)
+            handler = function.find(path, meta["entry"])
+            if isinstance(handler, str):
+                return None, failures.failure("init_error", f"The handler was not found: {handler}.")
+            self._handler = handler
+            initializer = None if entry is None else function.find(path, entry)
+            if isinstance(initializer, str):
+                return None, failures.failure("init_error", f"The initializer was not found: {initializer}.")
+            return initializer, None
+        except BaseException as error:  # noqa: BLE001
+            _leave_if_told(error)
+            return None, failures.thrown("init_error", "Loading the code failed with", error)
+
+    def _initialize(self, initializer):
+        try:
+            _wait_for(initializer(Context(self._meta, None, 0)))
+            return None
+        except BaseException as error:  # noqa: BLE001
+            _leave_if_told(error)
+            return failures.thrown("init_error", "The initializer failed with", error)
+
     def _invoke(self, frame, main):
+        """Runs one invocation on this thread."""
         started = _monotonic()
-        call = console.Call("invocation", frame.instance, frame.nonce, started, self._log_max_bytes)
+        call = console.Call(frame.instance, frame.nonce, self._meta["logMaxBytes"])
         console.begin(call)
         console.enter(call)
-        result, failed = None, None
         try:
-            try:
-                event = _decode(frame.payload.decode())
-            except (ValueError, RecursionError) as error:
-                failed = failures.failure("invalid_request", f"The event is not JSON: {failures.message_of(error)}")
-            if failed is None:
-                try:
-                    context = Context(self._meta, frame.meta, frame.a)
-                    value = _wait_for(self._handler(event, context))
-                except BaseException as error:  # noqa: BLE001
-                    _leave_if_told(error)
-                    failed = failures.thrown("function_error", "The handler failed with", error)
-                else:
-                    result, failed = self._result_of(value)
+            result, failed = self._call(frame)
         finally:
             console.leave()
         self._come_back(main)
-        self._answer(call, frames.OUTCOME, failed, b=_ms(_monotonic() - started), c=-1.0, payload=result or b"")
+        payload = b"" if result is None else result
+        self._answer(call, frames.OUTCOME, failed, b=_ms(_monotonic() - started), c=-1.0, payload=payload)
+
+    def _call(self, frame):
+        """The bytes of the result, or what failed."""
+        try:
+            event = _decode(frame.payload.decode())
+        except (ValueError, RecursionError) as error:
+            detail = f"The event is not JSON: {failures.message_of(error)}"
+            return None, failures.failure("invalid_request", detail)
+        try:
+            value = _wait_for(self._handler(event, Context(self._meta, frame.meta, frame.a)))
+        except BaseException as error:  # noqa: BLE001
+            _leave_if_told(error)
+            return None, failures.thrown("function_error", "The handler failed with", error)
+        return self._result_of(value)
 
     def _result_of(self, value):
         """The bytes of a result, or why it is none."""
@@ -223,15 +228,15 @@ class Shim:
         except BaseException as error:  # noqa: BLE001
             _leave_if_told(error)
             kind = failures.plain(type(value).__name__)
-            detail = f"The handler returned a value of type {kind} that is not JSON: {failures.message_of(error)}"
-            return None, failures.failure("result_invalid", detail)
+            detail = f"The handler returned a value of type {kind} that is not JSON:"
+            return None, failures.failure("result_invalid", f"{detail} {failures.message_of(error)}")
         most = self._meta["resultMaxBytes"]
         if len(text) > most:
             detail = f"The result has {len(text)} characters of JSON; the limit is {most}."
             return None, _too_large(detail, most, len(text))
         if len(data) > most:
-            detail = f"The result has {len(data)} bytes; {most} are allowed. Return less, or store the data elsewhere."
-            return None, _too_large(detail, most, len(data))
+            detail = f"The result has {len(data)} bytes; {most} are allowed."
+            return None, _too_large(f"{detail} {TOO_LARGE_REMEDY}", most, len(data))
         return data, None
 
     def _answer(self, call, type_, failed, b, c, payload=b""):

@@ -1,8 +1,8 @@
 """The process that every Python function is forked from, so that none of them waits for an interpreter.
 
-Owns the forks and their way down to an ordinary user. Never runs a function's code and never reads what a child
-writes: it speaks with the agent alone, over descriptor 3, a SOCK_SEQPACKET socket. Invariants: whoever gets past
-`become` is not root and holds nothing of the zygote's; an idle zygote sleeps in one call.
+Owns the forks and their way down to an ordinary user. Never runs a function's code and never reads what a
+child writes: it speaks with the agent alone, over descriptor 3, a SOCK_SEQPACKET socket. Invariants: whoever
+gets past `become` is not root and holds nothing of the zygote's; an idle zygote sleeps in one call.
 
 From the agent: `F<uid>` with three descriptors (connection, standard output, standard error). To the agent:
 `P<pid>` for each of them, and `E<pid> <wait status>` when a child has ended.

@@ -23,7 +23,7 @@ export const scriptedExecutor = (calls: Partial<Executor>): Executor => ({
   logs: unscripted('logs'),
   pools: unscripted('pools'),
   confinement: unscripted('confinement'),
-  runtimes: unscripted('runtimes'),
+  runtimes: () => [],
   state: () => 'ready',
   ready: async () => {},
   metrics: unscripted('metrics'),

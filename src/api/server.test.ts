@@ -13,7 +13,7 @@ const SETTINGS = {
     ...{ requestTimeoutMs: 30_000, headersTimeoutMs: 10_000 },
     ...{ maxConnections: 100, maxBodyBytesInFlight: 1_000_000 },
   },
-  limits: { eventMaxBytes: 1_000, codeMaxBytes: 3_000, containerCodeMaxBytes: 3_000 },
+  limits: { eventMaxBytes: 1_000, codeMaxBytes: 3_000, containerCodeMaxBytes: 9_000 },
 };
 
 const open: FastifyInstance[] = [];
@@ -244,6 +244,21 @@ describe('functions', () => {
       code: 'payload_too_large',
       limit: { kind: 'codeBytes', configured: 3_000, observed: payload.length },
     });
+  });
+
+  it('lets the archive of a container’s function through where containers are served', async () => {
+    let seen = 0;
+    const app = serve({
+      runtimes: () => [{ runtime: 'python3', tier: 'container', available: true, reason: null }],
+      deploy: async ({ code }) => {
+        seen = 'zip' in code ? code.zip.length : 0;
+        return { function: FUNCTION_RECORD, created: true };
+      },
+    });
+    const payload = { runtime: 'python3', code: { zip: 'A'.repeat(72_000) } };
+    const response = await app.inject({ method: 'PUT', url: '/v1/functions/hello', payload });
+    expect(response.statusCode).toBe(201);
+    expect(seen).toBe(72_000);
   });
 
   it('lists by page and by every label given', async () => {

@@ -91,8 +91,7 @@ export const createServer = ({ executor, config, logger }: ServerOptions): Fasti
     }
   });
 
-  // Which of the two holds is known only when the runtime has been read.
-  const codeMaxBytes = Math.max(config.limits.codeMaxBytes, config.limits.containerCodeMaxBytes);
+  const codeMaxBytes = largestCode(executor, config.limits);
   app.addSchema(PROBLEM_SCHEMA);
   registerOpenApi(app);
   void app.register(functionRoutes, { executor, codeMaxBytes });
@@ -101,6 +100,12 @@ export const createServer = ({ executor, config, logger }: ServerOptions): Fasti
   void app.register(operationRoutes, { executor });
   void app.register(documentationRoutes);
   return app;
+};
+
+/** What a deployment may hold at most: which limit is its own is known only when its runtime has been read. */
+const largestCode = (executor: Executor, limits: ServerSettings['limits']): number => {
+  const containers = executor.runtimes().some(({ tier, available }) => available && tier === 'container');
+  return containers ? Math.max(limits.codeMaxBytes, limits.containerCodeMaxBytes) : limits.codeMaxBytes;
 };
 
 /** Node's server, with the gate before Fastify: no route, known or not, is reached around it. */

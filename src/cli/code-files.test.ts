@@ -1,7 +1,9 @@
-import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { Runtime } from '../core/spec.ts';
+import { readCode } from '../registry/code.ts';
 import { collectCode } from './code-files.ts';
 
 let root = '';
@@ -21,16 +23,19 @@ const write = async (relative: string, text = relative): Promise<string> => {
 
 describe('collectCode', () => {
   it('takes a .js file as the source and its name as the name', async () => {
-    expect(await collectCode(await write('greet.js', 'x'))).toEqual({ code: { source: 'x' }, name: 'greet' });
+    expect(await collectCode(await write('greet.js', 'x'), 'isolate')).toEqual({
+      code: { source: 'x' },
+      name: 'greet',
+    });
   });
 
   it('keeps the ending of a module, which says how it is read', async () => {
-    const { code } = await collectCode(await write('greet.mjs', 'x'));
+    const { code } = await collectCode(await write('greet.mjs', 'x'), 'isolate');
     expect(code).toEqual({ files: { 'index.mjs': 'x' } });
   });
 
   it('names an index file after its folder', async () => {
-    expect((await collectCode(await write('shop/index.js'))).name).toBe('shop');
+    expect((await collectCode(await write('shop/index.js'), 'isolate')).name).toBe('shop');
   });
 
   it('takes JavaScript and JSON of a folder, and leaves out the rest', async () => {
@@ -38,7 +43,7 @@ describe('collectCode', () => {
       await write(file);
     for (const file of ['node_modules/x/index.js', '.git/a.js', '.env.js', 'README.md'])
       await write(`shop/${file}`);
-    const { code, name } = await collectCode(path.join(root, 'shop'));
+    const { code, name } = await collectCode(path.join(root, 'shop'), 'isolate');
     expect(name).toBe('shop');
     expect(code).toEqual({
       files: {
@@ -54,16 +59,72 @@ describe('collectCode', () => {
     const secret = await write('secret.js');
     await write('shop/index.js');
     await symlink(secret, path.join(root, 'shop', 'link.js'));
-    await expect(collectCode(path.join(root, 'shop'))).rejects.toThrow(/link\.js is a symbolic link/);
-    await expect(collectCode(path.join(root, 'shop', 'link.js'))).rejects.toMatchObject({
+    await expect(collectCode(path.join(root, 'shop'), 'isolate')).rejects.toThrow(
+      /link\.js is a symbolic link/,
+    );
+    await expect(collectCode(path.join(root, 'shop', 'link.js'), 'isolate')).rejects.toMatchObject({
       code: 'code_invalid',
     });
   });
 
   it('refuses what holds no code', async () => {
     await mkdir(path.join(root, 'empty'));
-    await expect(collectCode(path.join(root, 'empty'))).rejects.toThrow(/nothing to run/);
-    await expect(collectCode(path.join(root, 'missing'))).rejects.toThrow(/ENOENT/);
-    await expect(collectCode(await write('notes.txt'))).rejects.toMatchObject({ code: 'code_invalid' });
+    await expect(collectCode(path.join(root, 'empty'), 'isolate')).rejects.toThrow(/nothing to run/);
+    await expect(collectCode(path.join(root, 'missing'), 'isolate')).rejects.toThrow(/ENOENT/);
+    await expect(collectCode(await write('notes.txt'), 'isolate')).rejects.toMatchObject({
+      code: 'code_invalid',
+    });
+  });
+});
+
+describe('collectCode for a container', () => {
+  const unzipped = async (given: string, runtime: Runtime): Promise<Record<string, string>> => {
+    const { code } = await collectCode(given, runtime);
+    if (!('zip' in code)) throw new Error('an archive was expected');
+    const limits = { codeMaxBytes: 1_000_000, containerCodeMaxBytes: 1_000_000 };
+    const spec = { runtime, handler: 'index.handler', initializer: null };
+    const { files } = await readCode(code, spec, limits);
+    return Object.fromEntries(
+      [...files].map(([name, { bytes, executable }]) => [
+        name,
+        `${executable ? 'x ' : ''}${Buffer.from(bytes).toString('latin1')}`,
+      ]),
+    );
+  };
+
+  it('takes a whole tree with its modes, but for what begins with a dot, in an archive', async () => {
+    await write('app/index.mjs', '1');
+    await write('app/node_modules/x/index.js', '2');
+    await write('app/.env', 'secret');
+    await mkdir(path.join(root, 'app/node_modules/.bin'));
+    await symlink('../x/index.js', path.join(root, 'app/node_modules/.bin/x'));
+    await writeFile(path.join(root, 'app/data.bin'), Buffer.from([0xff, 0xfe]));
+    await chmod(await write('app/tool', '#!/bin/sh'), 0o755);
+    expect(await unzipped(path.join(root, 'app'), 'nodejs24')).toEqual({
+      ...{ 'index.mjs': '1', 'node_modules/x/index.js': '2', 'data.bin': '\xff\xfe', tool: 'x #!/bin/sh' },
+    });
+  });
+
+  it('takes a .py file as the source, and any file as the bootstrap of provided', async () => {
+    const python = await write('greet.py', 'x');
+    expect(await collectCode(python, 'python3')).toEqual({ code: { source: 'x' }, name: 'greet' });
+    expect(await unzipped(await write('bin/worker', 'y'), 'provided')).toEqual({ bootstrap: 'x y' });
+    expect((await collectCode(await write('job/bootstrap'), 'provided')).name).toBe('job');
+    await expect(collectCode(await write('a.js'), 'python3')).rejects.toThrow(/a file of \.py/);
+  });
+
+  it('takes an archive as it is', async () => {
+    expect(await collectCode(await write('packed.zip', 'PK'), 'python3')).toEqual({
+      code: { zip: Buffer.from('PK').toString('base64') },
+      name: 'packed',
+    });
+  });
+
+  it('refuses symbolic links and empty folders', async () => {
+    await write('app/index.py');
+    await symlink('/etc/passwd', path.join(root, 'app', 'passwd'));
+    await expect(collectCode(path.join(root, 'app'), 'python3')).rejects.toThrow(/passwd is a symbolic link/);
+    await mkdir(path.join(root, 'none'));
+    await expect(collectCode(path.join(root, 'none'), 'python3')).rejects.toThrow(/holds no file/);
   });
 });

@@ -117,18 +117,19 @@ describe('the command line', () => {
     const sandbox = { id: 'h1', tier: 'isolate', layer: 'runtime', state: 'ready', tenant: null };
     const tier = {
       ...{
-        confinement: 'bubblewrap',
+        ...{ tier: 'container', runtime: 'python3', confinement: 'docker' },
         slots,
         ready: { container: 1, runtime: 2, code: 1 },
         otherSandboxes: 2,
       },
       sandboxes: [{ ...sandbox, quarantinedFor: null, residentMb: 60, instances: [] }],
     };
-    const view = { tiers: { isolate: tier }, queued: 0 };
+    const view = { tiers: { python3: tier }, queued: 0 };
     const { stdout } = await run(['pools'], { answer: Response.json(view) });
+    expect(stdout).toMatch(/^python3 \(docker\): 3 free/m);
     expect(stdout).toMatch(/^h1 +runtime +ready +- +60\.0/m);
     expect(stdout).toMatch(/^and 2 of other tenants$/m);
-    const alone = { tiers: { isolate: { ...tier, otherSandboxes: 0 } }, queued: 0 };
+    const alone = { tiers: { python3: { ...tier, otherSandboxes: 0 } }, queued: 0 };
     expect((await run(['pools'], { answer: Response.json(alone) })).stdout).not.toMatch(/other/);
   });
 

@@ -141,9 +141,16 @@ describe('loadConfig', () => {
     const wide = { maxHosts: 10_000, maxInstancesPerHost: 10_000 };
     const none = { pristineHosts: 0, runtimesPerHost: 0, spareRuntimes: 0 };
     const load = (value: number) => {
-      const given = nested(key, value) as { isolate?: object };
+      const given = nested(key, value) as { isolate?: object; container?: object };
       const room = key.path.includes('max') ? none : wide;
-      return loadConfig({ overrides: { ...given, isolate: { ...room, ...given.isolate } } });
+      const containers = key.path.includes('max') ? { pristine: 0 } : { maxContainers: 1_000 };
+      return loadConfig({
+        overrides: {
+          ...given,
+          isolate: { ...room, ...given.isolate },
+          container: { ...containers, ...given.container },
+        },
+      });
     };
     expect(() => load(min)).not.toThrow();
     expect(() => load(max)).not.toThrow();

@@ -70,7 +70,7 @@ export const CONFIG_SCHEMA = group('The configuration of Strata.', {
       'Connections open at the same time; one more is closed without an answer.',
     ),
     maxBodyBytesInFlight: whole(
-      64 * MIB,
+      128 * MIB,
       [64 * KIB, 64 * 1024 * MIB],
       'What the bodies of unanswered requests may take together, counting bodies over 64 KiB; a request beyond ' +
         'it is refused with `overloaded`. A body alone is always taken, up to its own limit.',
@@ -184,7 +184,7 @@ export const CONFIG_SCHEMA = group('The configuration of Strata.', {
       ['auto', 'off', 'required'],
       'auto',
       'Whether the runtimes `nodejs24`, `python3` and `provided` are served: `auto` serves those whose image is ' +
-        'there when a Docker engine answers, `off` none, `required` refuses to start without an engine.',
+        'there when a Docker engine answers, `off` none, `required` refuses to start when none of them can be served.',
     ),
     engineHost: optionalText(
       "Where the Docker engine listens, such as `unix:///run/docker.sock`; empty for the client's own default.",
@@ -194,10 +194,14 @@ export const CONFIG_SCHEMA = group('The configuration of Strata.', {
       "The OCI runtime that runs containers, such as `runsc`; empty for the engine's default.",
     ),
     pristine: whole(
+      2,
+      [0, 100],
+      'Containers kept ready that no tenant has used, for each runtime whose image is there.',
+    ),
+    pristineRuntimes: whole(
       1,
-      [0, 20],
-      'Containers kept ready that no tenant has used, for each runtime whose image is there, each with the runtime ' +
-        'booted in it.',
+      [0, 100],
+      'How many of them have the runtime booted; the others hold nothing but the agent, which takes about a megabyte.',
     ),
     maxContainers: whole(
       20,
@@ -224,7 +228,7 @@ export const CONFIG_SCHEMA = group('The configuration of Strata.', {
     freezeAfterMs: whole(
       50,
       [0, 3_600_000],
-      'A loaded instance that is idle for so long is frozen until its next invocation; 0 freezes none.',
+      'A container that is idle for so long, at whatever layer, is frozen until it is needed; 0 freezes none.',
     ),
     runtimeIdleMs: whole(
       60_000,

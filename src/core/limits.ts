@@ -42,6 +42,8 @@ export const HANDLER_MAX_LENGTH = 256;
 export const CODE_MAX_FILES = 1_000;
 /** Entries of an archive for a container runtime, folders included: a tree of npm packages has thousands. */
 export const CONTAINER_CODE_MAX_FILES = 20_000;
+/** Folders that the paths of any code make: deep paths would be many. */
+export const CODE_MAX_FOLDERS = 20_000;
 /** What `limits.containerCodeMaxBytes` may be raised to. */
 export const CONTAINER_CODE_MAX_BYTES = 262_144_000;
 export const CODE_PATH_MAX_LENGTH = 256;

@@ -52,7 +52,14 @@ const open = async (
     ...{ clock, tier, capacity: 4, sweepIntervalMs: 1_000 },
     ...{ runtime, resizable: false, refillPerSecond: null },
     settings: {
-      ...{ pristine: 1, runtimesPerPristine: 1, spareRuntimes: 1, maxSandboxes: 2, startParallelism: 1 },
+      ...{
+        pristine: 1,
+        warmPristine: 1,
+        runtimesPerPristine: 1,
+        spareRuntimes: 1,
+        maxSandboxes: 2,
+        startParallelism: 1,
+      },
       ...{ bootParallelism: 1, runtimeIdleMs: 60_000, sandboxIdleMs: 60_000, runtimeMemoryMb: 128 },
     },
     events: {

@@ -49,10 +49,17 @@ describe('lanes', () => {
     expect(lease.instance.ended).toBe(true);
   });
 
-  it('are filled when every pool is', async () => {
+  it('are filled when every pool is that can be, and one of them is', async () => {
     const { lanes, benches } = await open({ failStart: () => true });
-    expect(benches[0].pool.filled).toBe(true);
-    expect(lanes.filled).toBe(false);
+    const [good, bad] = benches.map(({ pool }) => pool);
+    expect([good?.filled, bad?.filled, bad?.failing]).toEqual([true, false, true]);
+    expect(lanes.filled).toBe(true);
+    const alone = new Lanes({
+      lanes: [laneOf('isolate', benches[1])],
+      unavailable: new Map(),
+      release: async () => undefined,
+    });
+    expect(alone.filled).toBe(false);
   });
 
   it('all end, and what they share is released, when one of them fails to', async () => {

@@ -60,9 +60,10 @@ export class Lanes {
     return waiting;
   }
 
-  /** Whether every pool has what its settings ask for. */
+  /** Whether every pool has what its settings ask for; one that cannot get it does not keep the others from serving. */
   get filled(): boolean {
-    return this.#options.lanes.every(({ pool }) => pool.filled);
+    const pools = this.#options.lanes.map(({ pool }) => pool);
+    return pools.every((pool) => pool.filled || pool.failing) && pools.some((pool) => pool.filled);
   }
 
   view(): PoolsView {
@@ -92,6 +93,6 @@ export class Lanes {
   }
 
   #reason(runtime: Runtime): string {
-    return this.#options.unavailable.get(runtime) ?? 'it was not set up';
+    return (this.#options.unavailable.get(runtime) ?? 'it was not set up').replace(/\.$/, '');
   }
 }

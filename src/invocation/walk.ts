@@ -14,7 +14,7 @@ import type { Clock } from '../ports/clock.ts';
 import { entryFile } from '../registry/entry.ts';
 import type { InvokeOutcome, LoadOutcome, LoadRequest } from '../sandbox/api.ts';
 import type { Scheduler } from '../scheduler/scheduler.ts';
-import { parseResult } from './json.ts';
+import { isJson } from './json-check.ts';
 
 export interface WalkContext {
   readonly clock: Clock;
@@ -117,7 +117,7 @@ const invoke = (request: Walk, lease: Lease): Promise<InvokeOutcome> => {
  * them, and whoever asked for the result must be able to read it.
  */
 const withCheckedResult = (outcome: InvokeOutcome): InvokeOutcome => {
-  if (outcome.resultJson === null || parseResult(outcome.resultJson) !== null) return outcome;
+  if (outcome.resultJson === null || isJson(outcome.resultJson)) return outcome;
   const detail =
     `The function answered with ${outcome.resultJson.length} bytes that are not JSON text in UTF-8. ` +
     'Answer with JSON.';

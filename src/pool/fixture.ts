@@ -32,7 +32,7 @@ export interface BenchOptions {
 }
 
 const SETTINGS: PolicySettings = {
-  ...{ pristine: 1, runtimesPerPristine: 2, spareRuntimes: 1, maxSandboxes: 4 },
+  ...{ pristine: 1, warmPristine: 100, runtimesPerPristine: 2, spareRuntimes: 1, maxSandboxes: 4 },
   ...{ startParallelism: 2, bootParallelism: 2, runtimeIdleMs: 60_000, sandboxIdleMs: 300_000 },
   runtimeMemoryMb: 128,
 };

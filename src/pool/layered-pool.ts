@@ -227,6 +227,11 @@ export class LayeredPool {
     return this.#ready.size;
   }
 
+  /** Starts have failed lately, and the pool holds off before it tries again. */
+  get failing(): boolean {
+    return this.#starts.holdsOff;
+  }
+
   /** Whether the pristine part is as large as the settings ask. */
   get filled(): boolean {
     return !this.#planned().some((action) => action.kind !== 'dispose-slot' && action.kind !== 'end-sandbox')

@@ -9,7 +9,9 @@ import type { Sandbox, Slot } from './slot.ts';
 export interface PolicySettings {
   /** Sandboxes without a tenant that are kept up. */
   readonly pristine: number;
-  /** Runtimes booted ahead in each of them. */
+  /** So many of them get runtimes; the others stay at layer container, which costs next to nothing. */
+  readonly warmPristine: number;
+  /** Runtimes booted ahead in each of those. */
   readonly runtimesPerPristine: number;
   /** Runtimes kept booted for a tenant, in the sandbox it used last. */
   readonly spareRuntimes: number;
@@ -49,12 +51,14 @@ export const planFixed = (
   );
   for (let index = 0; index < wanted; index += 1) actions.push({ kind: 'start-sandbox' });
 
+  const warm = warmPristine(all, settings.warmPristine);
   const newest = newestByTenant(all);
   const codeCounts = countCode(all);
   for (const sandbox of all) {
     if (sandbox.state !== 'ready') continue;
     if (sandbox.tenant === null) {
-      actions.push(...boots(sandbox, settings.runtimesPerPristine, settings.runtimeMemoryMb, settings));
+      const ahead = warm.has(sandbox) ? settings.runtimesPerPristine : 0;
+      actions.push(...boots(sandbox, ahead, settings.runtimeMemoryMb, settings));
       continue;
     }
     const active = nowMs - sandbox.usedMs < settings.runtimeIdleMs;
@@ -68,6 +72,12 @@ export const planFixed = (
       actions.push({ kind: 'end-sandbox', sandbox });
   }
   return actions;
+};
+
+/** The pristine sandboxes that are to have runtimes: those that have some already first. */
+const warmPristine = (sandboxes: readonly Sandbox[], count: number): ReadonlySet<Sandbox> => {
+  const ready = sandboxes.filter((sandbox) => sandbox.tenant === null && sandbox.state === 'ready');
+  return new Set(ready.sort((a, b) => b.slots.size - a.slots.size).slice(0, count));
 };
 
 /** No code in it, nothing at work, and nothing on its way. */

@@ -192,4 +192,14 @@ describe('a pace', () => {
       }),
     );
   });
+
+  it('boots the runtime in as many pristine sandboxes as it is told to, and leaves the others empty', async () => {
+    const { pool, clock } = await createBench({
+      capacity: 1,
+      settings: { pristine: 3, warmPristine: 1, runtimesPerPristine: 1 },
+    });
+    await clock.advance(1_000);
+    expect(pool.view().ready).toMatchObject({ container: 2, runtime: 1 });
+    expect(pool.filled).toBe(true);
+  });
 });

@@ -5,7 +5,7 @@
  * that passes is relative, in NFC, has no segment `.` or `..`, and means the same file on every file system.
  */
 import { StrataError } from '../core/errors.ts';
-import { CODE_PATH_MAX_LENGTH } from '../core/limits.ts';
+import { CODE_MAX_FOLDERS, CODE_PATH_MAX_LENGTH } from '../core/limits.ts';
 import { FORBIDDEN_KEYS, shown } from './spec-errors.ts';
 
 /**
@@ -36,6 +36,7 @@ export class PathSet {
   readonly #maxFiles: number;
   readonly #files = new Map<string, string>();
   readonly #folders = new Map<string, string>();
+  readonly #spelled = new Set<string>();
 
   constructor(maxFiles: number) {
     this.#maxFiles = maxFiles;
@@ -53,9 +54,12 @@ export class PathSet {
     this.#addFolders(path);
   }
 
+  /** From the innermost outwards, as far as they are new: a folder that is known has known folders around it. */
+
   #addFolders(path: string): void {
-    for (let end = path.indexOf('/'); end !== -1; end = path.indexOf('/', end + 1)) {
+    for (let end = path.lastIndexOf('/'); end > 0; end = path.lastIndexOf('/', end - 1)) {
       const folder = path.slice(0, end);
+      if (this.#spelled.has(folder)) return;
       const key = folded(folder);
       const file = this.#files.get(key);
       if (file !== undefined) refuse(path, `needs ${shown(file)} to be a folder, but it is a file`);
@@ -63,6 +67,10 @@ export class PathSet {
       if (other !== undefined && other !== folder)
         refuse(path, `has a folder that collides with ${shown(other)}; keep one spelling`);
       this.#folders.set(key, folder);
+      this.#spelled.add(folder);
+      if (this.#spelled.size > CODE_MAX_FOLDERS) {
+        throw new StrataError('code_invalid', `code: has more than ${CODE_MAX_FOLDERS} folders; bundle it.`);
+      }
     }
   }
 }

@@ -17,6 +17,7 @@ import {
   textFile,
   tierOf,
 } from '../core/spec.ts';
+import { Breath } from './breath.ts';
 import { normalPath, PathSet } from './code-paths.ts';
 import { candidatesOf, entryFile } from './entry.ts';
 import { shown } from './spec-errors.ts';
@@ -47,6 +48,7 @@ export const readCode = async (
   const limits = limitsOf(runtime, codeLimits);
   const files = new Map<string, CodeFile>();
   const paths = new PathSet(limits.maxFiles);
+  const breath = new Breath();
   let bytes = 0;
   for (const [path, file] of await unpack(upload, runtime, limits)) {
     const normal = normalPath(path);
@@ -55,6 +57,7 @@ export const readCode = async (
     bytes += file.bytes.length;
     refuseLarge('code', bytes, limits);
     files.set(normal, file);
+    await breath.after(FILE_COST_BYTES + file.bytes.length);
   }
   if (files.size === 0) refuse('code: has no file; add the one that the handler names.');
   if (runtime === 'provided') refuseMissingBootstrap(files);
@@ -62,6 +65,9 @@ export const readCode = async (
   if (initializer !== null) refuseMissingEntry('initializer', initializer, files, runtime);
   return { files, bytes };
 };
+
+/** What the check of a path costs, expressed in bytes. */
+const FILE_COST_BYTES = 4 * 1024;
 
 const limitsOf = (runtime: Runtime, limits: CodeLimits): ArchiveLimits =>
   tierOf(runtime) === 'isolate'

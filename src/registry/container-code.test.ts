@@ -71,6 +71,14 @@ describe('an archive for a container', () => {
     );
   });
 
+  it('is refused when its paths make more folders than anybody needs', async () => {
+    const deep = (n: number) => `${n}/${'a/'.repeat(120)}x.js`;
+    const files = Object.fromEntries(Array.from({ length: 200 }, (_, n) => [deep(n), strToU8('x')]));
+    expect(await refusal(read({ zip: zipped({ 'index.js': strToU8('1'), ...files }) }))).toContain(
+      '20000 folders',
+    );
+  });
+
   it('says what to do about a symbolic link, as npm makes them', async () => {
     const files = { 'index.js': strToU8('1'), 'node_modules/.bin/tsc': unix('../x', 0o120777) };
     const message = await refusal(read({ zip: zipped(files) }));

@@ -35,6 +35,8 @@ export interface BackendExit extends ProcessExit {
 export interface BackendCarrier {
   /** By what the machine knows it, where that is a name that operators can use; otherwise the guard names it. */
   readonly id?: string;
+  /** Who measures this one, where that is not the same for all of the backend. */
+  readonly meter?: Meter;
   readonly exited: Promise<BackendExit>;
   boot(instance: number, memoryMb: number): void;
   load(instance: number, nonce: number, request: LoadRequest): void;

@@ -76,12 +76,12 @@ export const guardTier = (backend: Backend, options: GuardOptions): SandboxTier 
 
 export class GuardedCarrier implements Carrier, BackendEvents {
   readonly capacity: number;
-  readonly meter: Meter;
   readonly exited: Promise<CarrierExit>;
   readonly options: GuardOptions;
   readonly #instances = new Map<number, GuardedInstance>();
   readonly #calls = new Map<number, Call>();
   #id: string;
+  readonly #meter: Meter;
   #raw: BackendCarrier | null = null;
   #resolveExit: (exit: CarrierExit) => void = () => undefined;
   #nextInstance = 1;
@@ -102,7 +102,7 @@ export class GuardedCarrier implements Carrier, BackendEvents {
   constructor(id: string, backend: Pick<Backend, 'capacity' | 'meter'>, options: GuardOptions) {
     this.#id = id;
     this.capacity = backend.capacity;
-    this.meter = backend.meter;
+    this.#meter = backend.meter;
     this.options = options;
     this.exited = new Promise((resolve) => {
       this.#resolveExit = resolve;
@@ -111,6 +111,10 @@ export class GuardedCarrier implements Carrier, BackendEvents {
 
   get id(): string {
     return this.#id;
+  }
+
+  get meter(): Meter {
+    return this.#raw?.meter ?? this.#meter;
   }
 
   get ended(): boolean {

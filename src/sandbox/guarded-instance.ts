@@ -20,7 +20,7 @@ type State = 'booting' | 'open' | 'ending' | 'gone';
 export class GuardedInstance implements Instance, CallHome {
   readonly carrier: Carrier;
   readonly number: number;
-  readonly memoryMb: number;
+  memoryMb: number;
   readonly ready: Promise<void>;
   readonly gone: Promise<void>;
   readonly #carrier: GuardedCarrier;
@@ -77,6 +77,8 @@ export class GuardedInstance implements Instance, CallHome {
     const raw = this.#carrier.raw;
     if (this.ended || raw === null) return Promise.resolve(loadOutcome(NOT_RUN));
     this.#loadPending = true;
+    // A tier that can resize what it has booted gives it the size of the function now.
+    this.memoryMb = request.memoryMb;
     return new Promise((resolve) => {
       const call = this.#open('load', request.initTimeoutMs, (end) => {
         this.#loadPending = false;

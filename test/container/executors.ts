@@ -5,7 +5,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
-import type { FunctionSpecInput } from '../../src/core/spec.ts';
+import type { ContainerRuntime, FunctionSpecInput } from '../../src/core/spec.ts';
 import {
   type ConfigOverrides,
   createExecutor,
@@ -15,7 +15,6 @@ import {
 } from '../../src/index.ts';
 import type { SandboxView, TierView } from '../../src/pool/api.ts';
 import { dockerEngine, type ListedContainer } from '../../src/sandbox/container/engine.ts';
-import type { ContainerRuntime } from '../../src/sandbox/container/images/catalogue.ts';
 import { ENGINE_HOST } from './availability.ts';
 
 type ContainerOverrides = NonNullable<ConfigOverrides['container']>;

@@ -9,10 +9,10 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import Docker from 'dockerode';
+import type { ContainerRuntime } from '../../src/core/spec.ts';
 import { dockerodeOptions } from '../../src/sandbox/container/docker-host.ts';
 import { dockerEngine } from '../../src/sandbox/container/engine.ts';
-import type { ContainerRuntime } from '../../src/sandbox/container/images/catalogue.ts';
-import { expectedImageName } from '../../src/sandbox/container/images/names.ts';
+import { expectedImage } from '../../src/sandbox/container/images/state.ts';
 import { eventually } from '../limits/bench.ts';
 import { ENGINE_HOST } from './availability.ts';
 
@@ -94,7 +94,7 @@ export const openPrivateEngine = async (): Promise<PrivateEngine> => {
       const from = new Docker(dockerodeOptions(ENGINE_HOST));
       const to = new Docker(dockerodeOptions(host));
       for (const runtime of runtimes) {
-        const image = await from.getImage(await expectedImageName(runtime)).get();
+        const image = await from.getImage(await expectedImage(runtime)).get();
         const loading = await to.loadImage(image);
         await new Promise((resolve, reject) => loading.once('error', reject).once('end', resolve).resume());
       }

@@ -8,6 +8,7 @@ import { createHash } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { ContainerRuntime } from '../../src/core/spec.ts';
 import { textFiles } from '../../src/core/spec.ts';
 import { systemClock } from '../../src/ports/clock.ts';
 import { systemRandom } from '../../src/ports/random.ts';
@@ -23,8 +24,7 @@ import type {
 import { type ContainerBackendOptions, containerBackend } from '../../src/sandbox/container/backend.ts';
 import { confinementOf } from '../../src/sandbox/container/confinement.ts';
 import { type ContainerEngine, dockerEngine } from '../../src/sandbox/container/engine.ts';
-import type { ContainerRuntime } from '../../src/sandbox/container/images/catalogue.ts';
-import { expectedImageName } from '../../src/sandbox/container/images/names.ts';
+import { expectedImage } from '../../src/sandbox/container/images/state.ts';
 import { UserIds } from '../../src/sandbox/container/user-ids.ts';
 import { guardTier } from '../../src/sandbox/guard.ts';
 import { ENGINE_HOST } from './availability.ts';
@@ -77,7 +77,7 @@ export const openSandboxes = async (
   const runFolder = await mkdtemp(join(tmpdir(), 'strata-test-'));
   const onFault = (message: string, details: object): void =>
     void faults.push(`${message} ${JSON.stringify(details)}`);
-  const image = await engine.image(await expectedImageName(runtime));
+  const image = await engine.image(await expectedImage(runtime));
   const backend = containerBackend({
     ...{ clock: systemClock, random: systemRandom, engine, runFolder, onFault, live: new Set() },
     confinement: confinementOf(await engine.info(), ''),

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { FILE, FRAME, type Frame, OUTCOME } from '../../src/sandbox/protocol/frames.ts';
+import { leftOut } from '../container/availability.ts';
 import { buildImage, Container, missing } from './agent/container.ts';
 
 if (missing !== null) console.warn(`The Runtime API is not tested here: ${missing}.`);
@@ -17,7 +18,7 @@ const running: Container[] = [];
 const start = async (): Promise<Container> => {
   const container = await Container.start('provided');
   running.push(container);
-  container.send(FRAME.boot);
+  container.send(FRAME.boot, { a: 64 });
   await container.next(FRAME.booted);
   return container;
 };
@@ -118,7 +119,7 @@ const compileC = (): Buffer => {
 };
 
 // Needs a Docker engine, gcc and Python; `missing` says which of them is not there.
-describe.skipIf(missing !== null)('the Runtime API', { timeout: 60_000 }, () => {
+describe.skipIf(leftOut(missing))('the Runtime API', { timeout: 60_000 }, () => {
   let removeImage = () => {};
   beforeAll(() => {
     removeImage = buildImage();
@@ -299,7 +300,7 @@ seen = [unknown, second_next, init, ok, answer(2)[:2]]`,
     expect(failureOf(await container.next(FRAME.loaded))).toMatchObject({ code: 'init_error', error: null });
     container.send(FRAME.dispose);
     await container.next(FRAME.disposed);
-    container.send(FRAME.boot, { instance: 2 });
+    container.send(FRAME.boot, { a: 64, instance: 2 });
     await container.next(FRAME.booted);
   });
 
@@ -382,7 +383,7 @@ os.write(1, b"they have left\\n")`,
     expect((await container.next(FRAME.outcome)).payload.toString()).toBe('"to the living"');
     container.send(FRAME.dispose);
     await container.next(FRAME.disposed);
-    container.send(FRAME.boot, { instance: 2 });
+    container.send(FRAME.boot, { a: 64, instance: 2 });
     await container.next(FRAME.booted);
     load(container, 2);
     await container.next(FRAME.loaded);

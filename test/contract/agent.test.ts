@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { FILE, FRAME, type Frame, LOG, OUTCOME } from '../../src/sandbox/protocol/frames.ts';
+import { leftOut } from '../container/availability.ts';
 import { buildImage, Container, missing, type RuntimeName, UID } from './agent/container.ts';
 
 if (missing !== null) console.warn(`The agent is not tested here: ${missing}.`);
@@ -34,7 +35,7 @@ const load = (
 /** A container with an instance that has loaded. */
 const loaded = async (runtime: RuntimeName = 'nodejs24', pids = 64): Promise<Container> => {
   const container = await start(runtime, { pids });
-  container.send(FRAME.boot);
+  container.send(FRAME.boot, { a: 64 });
   await container.next(FRAME.booted);
   load(container);
   await container.next(FRAME.loaded);
@@ -62,7 +63,7 @@ const linesOf = (frames: readonly Frame[]): string[] =>
   frames.filter(({ type }) => type === FRAME.log).map(({ flags, payload }) => `${flags} ${payload}`);
 
 // Needs a Docker engine, gcc and Python; `missing` says which of them is not there.
-describe.skipIf(missing !== null)('the agent', { timeout: 60_000 }, () => {
+describe.skipIf(leftOut(missing))('the agent', { timeout: 60_000 }, () => {
   let removeImage = () => {};
   beforeAll(() => {
     removeImage = buildImage();
@@ -139,24 +140,47 @@ for _ in range(5):
       while True: signal.pause()
     os._exit(0)
 import ctypes; libc = ctypes.CDLL(None); assert libc.shmget(0, 4096, 0o1666) >= 0 and libc.semget(0, 1, 0o1666) >= 0 and libc.msgget(0, 0o1666) >= 0
+assert libc.mq_open(b"/left", os.O_CREAT | os.O_RDWR, 0o666, None) >= 0
 answer(); os.write(1, b"half a line")`,
       );
       expect((await container.until(FRAME.outcome)).at(-1)).toMatchObject({ flags: 0 });
       container.send(FRAME.dispose);
       await container.until(FRAME.disposed);
       expect((await container.processes()).length).toBe(runtime === 'python3' ? 2 : 1);
-      container.send(FRAME.boot, { instance: 2 });
+      container.send(FRAME.boot, { a: 64, instance: 2 });
       expect((await container.next(FRAME.booted)).instance).toBe(2);
       load(container, '', { instance: 2, nonce: 9 });
       expect(await container.next(FRAME.loaded)).toMatchObject({ instance: 2, nonce: 9 });
       const seen = await outcome(
         container,
         `import glob
-answer(repr((os.listdir("/tmp"), [len(open(f"/proc/sysvipc/{kind}").readlines()) for kind in ("shm", "sem", "msg")])))`,
+answer(repr((os.listdir("/tmp"), [len(open(f"/proc/sysvipc/{kind}").readlines()) for kind in ("shm", "sem", "msg")],
+  __import__("ctypes").CDLL(None).mq_open(b"/left", os.O_RDWR))))`,
         2,
         2,
       );
-      expect(seen).toBe('([], [1, 1, 1])');
+      expect(seen).toBe('([], [1, 1, 1], -1)');
+    });
+
+    it('outlives a function that takes all memory', async () => {
+      const container = await loaded(runtime);
+      invoke(container, 'kept = []\nwhile True: kept.append(b"x" * 10_000_000)');
+      expect(await container.next(FRAME.exited)).toMatchObject({ a: -1, b: 9, meta: '' });
+      container.send(FRAME.dispose);
+      await container.next(FRAME.disposed);
+      container.send(FRAME.boot, { a: 64, instance: 2 });
+      await container.next(FRAME.booted);
+    });
+
+    it('becomes empty again whenever it is told to, also while it boots', async () => {
+      const container = await start(runtime);
+      for (let instance = 1; instance <= 30; instance++) {
+        container.send(FRAME.boot, { a: 64, instance });
+        if (instance % 3 === 0) await container.next(FRAME.booted);
+        container.send(FRAME.dispose, { instance });
+        expect((await container.until(FRAME.disposed)).at(-1)).toMatchObject({ instance });
+      }
+      expect((await container.processes()).length).toBe(runtime === 'python3' ? 2 : 1);
     });
 
     it('defeats a fork bomb', async () => {
@@ -176,7 +200,7 @@ while True:
       container.send(FRAME.dispose);
       await container.next(FRAME.disposed);
       expect((await container.processes()).length).toBe(runtime === 'python3' ? 2 : 1);
-      container.send(FRAME.boot, { instance: 2 });
+      container.send(FRAME.boot, { a: 64, instance: 2 });
       await container.next(FRAME.booted);
     });
   });
@@ -206,7 +230,7 @@ while True:
 
   it('does not count an answer before the load is answered', async () => {
     const container = await start('nodejs24');
-    container.send(FRAME.boot);
+    container.send(FRAME.boot, { a: 64 });
     await container.next(FRAME.booted);
     load(container, 'send(OUTCOME, 2)');
     invoke(container, '');
@@ -215,10 +239,11 @@ while True:
 
   it('relays an answer given just before the end, then tells the exit code', async () => {
     const container = await loaded();
-    invoke(container, 'os.write(1, b"one\\ntwo"); answer("last"); os.write(2, b"three"); os._exit(7)');
+    invoke(container, 'os.write(1, b"one\\ntwo"); answer(b"x" * 900000); os.write(2, b"three"); os._exit(7)');
     const frames = await container.until(FRAME.exited);
     expect(linesOf(frames)).toEqual(['1 one', '1 two', '2 three']);
-    expect(frames.filter(({ type }) => type === FRAME.outcome)).toHaveLength(1);
+    const outcomes = frames.filter(({ type }) => type === FRAME.outcome);
+    expect(outcomes.map(({ payload }) => payload.length)).toEqual([900_000]);
     expect(frames.at(-1)).toMatchObject({ a: 7, b: 0, meta: '' });
   });
 
@@ -291,11 +316,11 @@ os._exit(0)`,
 
   it('says why a process does not come up', async () => {
     const container = await start('python3');
-    container.send(FRAME.boot);
+    container.send(FRAME.boot, { a: 64 });
     await container.next(FRAME.booted);
     container.send(FRAME.dispose);
     await container.next(FRAME.disposed);
-    container.send(FRAME.boot, { instance: 2 });
+    container.send(FRAME.boot, { a: 64, instance: 2 });
     container.send(FRAME.terminate, { instance: 2 });
     const frame = (await container.until(FRAME.bootFailed)).at(-1);
     expect(frame).toMatchObject({ instance: 2, meta: expect.stringContaining('signal 9') });
@@ -327,7 +352,7 @@ answer(repr((open(path + "/lib/deep/a.txt").read(), mode("lib/deep/a.txt"), mode
       container.send(FRAME.file, { meta: `${DIGEST}/f${bytes}`, payload: Buffer.alloc(bytes) });
     for (const instance of [1, 2]) {
       if (instance === 1) for (let chunk = 0; chunk < 6; chunk++) write(250_000 + chunk);
-      container.send(FRAME.boot, { instance });
+      container.send(FRAME.boot, { a: 64, instance });
       await container.next(FRAME.booted);
       load(container, '', { instance });
       const frame = await container.next(FRAME.loaded);

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
-import type { ContainerRuntime } from '../../src/sandbox/container/images/catalogue.ts';
-import { createContainerTiers } from '../../src/sandbox/container/tiers.ts';
+import { afterAll } from 'vitest';
+import type { ContainerRuntime } from '../../src/core/spec.ts';
 import { systemClock } from '../../src/ports/clock.ts';
 import { systemRandom } from '../../src/ports/random.ts';
-import { afterAll } from 'vitest';
+import { createContainerTiers } from '../../src/sandbox/container/tiers.ts';
 import { describeContainers } from '../container/availability.ts';
 import { signalAgent } from '../container/processes.ts';
 import { TEST_SETTINGS } from '../container/settings.ts';
@@ -38,7 +38,8 @@ const PYTHON: Dialect = {
     loop: 'def handler(event, context):\n  while True: pass\n',
     stuck: 'import time\ndef handler(event, context):\n  time.sleep(3600)\n',
     crash: 'import os, signal\ndef handler(event, context):\n  os.kill(os.getpid(), signal.SIGSEGV)\n',
-    exhaust: 'def handler(event, context):\n  kept = []\n  while True: kept.append(bytearray(b"x" * 1000000))\n',
+    exhaust:
+      'def handler(event, context):\n  kept = []\n  while True: kept.append(bytearray(b"x" * 1000000))\n',
     broken: 'raise Exception("boom")\n',
     'endless-load': 'while True: pass\n',
   },

@@ -120,7 +120,7 @@ const FAILURES: readonly { name: string; files: Record<string, string>; type: st
 describe('the files of a function', () => {
   let executor: Executor;
   beforeAll(async () => {
-    executor = await createExecutor({ dataDir: ':memory:' });
+    executor = await createExecutor({ dataDir: ':memory:', container: { mode: 'off' } });
   });
   afterAll(() => executor.close());
 

@@ -42,7 +42,8 @@ export const ISOLATE_DIALECT: Dialect = {
     stuck:
       'exports.handler = () => { (async () => { throw new (class Spin extends Error { get name() { for (;;); } })(); })(); return new Promise(() => {}); };',
     crash: 'exports.handler = () => "a".repeat(2 ** 29 - 24).split("");',
-    exhaust: 'exports.handler = () => { const map = new Map(); for (let i = 0; ; i += 1) map.set(i, { i }); };',
+    exhaust:
+      'exports.handler = () => { const map = new Map(); for (let i = 0; ; i += 1) map.set(i, { i }); };',
     broken: 'throw new Error("boom");',
     'endless-load': 'for (;;);',
   },
@@ -86,7 +87,8 @@ export const sandboxContract = (name: string, create: () => Promise<Subject>): v
     });
 
     const provision = (): Promise<Carrier> => subject.settle(subject.tier.provision());
-    const booted = async (carrier: Carrier): Promise<Instance> => subject.settle(carrier.boot(subject.dialect.memoryMb));
+    const booted = async (carrier: Carrier): Promise<Instance> =>
+      subject.settle(carrier.boot(subject.dialect.memoryMb));
     /** Where a neighbour lives: in the same carrier, or in one of its own where each holds one instance. */
     const beside = (carrier: Carrier): Promise<Carrier> =>
       carrier.capacity > 1 ? Promise.resolve(carrier) : provision();
@@ -246,7 +248,9 @@ export const sandboxContract = (name: string, create: () => Promise<Subject>): v
       expect((await subject.settle(waiting)).failure?.code).toBe('sandbox_lost');
       expect((await subject.settle(carrier.exited)).cause).toBe('evicted');
       await subject.settle(other.dispose());
-      await expect(subject.settle(carrier.boot(subject.dialect.memoryMb))).rejects.toMatchObject({ code: 'start_failed' });
+      await expect(subject.settle(carrier.boot(subject.dialect.memoryMb))).rejects.toMatchObject({
+        code: 'start_failed',
+      });
     });
   });
 };

@@ -50,7 +50,7 @@ const ENDINGS = { node: ['.js', '.cjs', '.mjs'], python: ['.py'] } as const;
 /** Where the Node shim's files and the functions' code lie until `removeFolders`. */
 const folders: string[] = [];
 let nodeShim: Promise<string> | undefined;
-export const newFolder = (): string => {
+const newFolder = (): string => {
   const folder = mkdtempSync(join(tmpdir(), 'strata-shim-'));
   // The code process of the Python shim is another user.
   chmodSync(folder, 0o755);

@@ -245,6 +245,13 @@ const CLAIMS: readonly Claim[] = [
     result: null,
   },
   {
+    claim: 'large events and results pass whole',
+    node: 'exports.handler = (e) => e;',
+    python: 'def handler(e, c): return e',
+    event: { text: 'ü€🌍'.repeat(90_000), list: Array.from({ length: 1_000 }, (_, n) => n) },
+    result: { text: 'ü€🌍'.repeat(90_000), list: Array.from({ length: 1_000 }, (_, n) => n) },
+  },
+  {
     claim: 'the event is what was sent, and the process is tidy',
     node: 'exports.handler = (e) => [e, process.argv.length, process.argv[1] === __filename, process.execArgv];',
     python: 'import sys\ndef handler(e, c): return [e, len(sys.argv) + 1, sys.argv[0] == __file__, []]',

@@ -1,7 +1,7 @@
-"""Plays the agent for the zygote of the Python shim: has one child forked that gets this process's own descriptors.
+"""Plays the agent for the zygote of the Python shim: has one child forked, for this process's own descriptors.
 
-Arguments: the zygote's file. Descriptor 3, standard output and standard error go to the child; this process ends as
-the child does.
+Arguments: the zygote's file. Descriptor 3, standard output and standard error go to the child; this process ends
+as the child does.
 """
 
 import array
@@ -16,7 +16,8 @@ ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 KEPT = 10
 os.dup2(3, KEPT, inheritable=False)
 os.dup2(theirs.fileno(), 3)
-zygote = subprocess.Popen(["/usr/bin/python3", "-I", "-X", "utf8", sys.argv[1]], pass_fds=[3], stdin=subprocess.DEVNULL)
+command = ["/usr/bin/python3", "-I", "-X", "utf8", sys.argv[1]]
+zygote = subprocess.Popen(command, pass_fds=[3], stdin=subprocess.DEVNULL)
 os.close(3)
 theirs.close()
 fds = array.array("i", [KEPT, 1, 2])

@@ -99,6 +99,19 @@ describe('the CLI against a server', () => {
     expect((await strata('doctor')).stdout).toMatch(/^(ok|missing) /);
   }, 60_000);
 
+  it('says of images that no engine answers, and exits 1', async () => {
+    for (const command of ['build', 'list']) {
+      const args = ['images', command, '--engine-host', 'unix:///nonexistent/docker.sock'];
+      const { code, stderr } = await runStrata(args);
+      expect(code).toBe(1);
+      expect(stderr).toMatch(/^runtime_unavailable: No Docker engine answers at unix:\/\/\/nonexistent/);
+    }
+    expect((await runStrata(['images', 'list', '--engine-host', 'docker.sock'])).stderr).toMatch(
+      /^invalid_request: "docker.sock" names no Docker engine/,
+    );
+    expect((await runStrata(['images', 'build', 'ruby'])).code).toBe(2);
+  }, 60_000);
+
   it('says that nobody answers, and exits 1', async () => {
     const { code, stderr } = await runStrata(['--url', 'http://127.0.0.1:9', 'list']);
     expect(code).toBe(1);

@@ -15,6 +15,7 @@ const GREET = 'exports.handler = async (event) => ({ hello: event.name })';
 describe('strata serve --examples', () => {
   it('prints where it listens, the confinement, and a curl line whose request works', async () => {
     expect(server.stdout()).toMatch(/Confinement of isolate: \w+/);
+    expect(server.stdout()).toMatch(/^Runtimes: isolate/m);
     const line = /curl -s -X POST http:\/\/127\.0\.0\.1:\d+(\S+) -d '(.*)'/.exec(server.stdout());
     const form = { 'Content-Type': 'application/x-www-form-urlencoded' };
     const reply = await call(server, 'POST', line?.[1] ?? '', { body: line?.[2], headers: form });

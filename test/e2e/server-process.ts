@@ -86,7 +86,12 @@ interface Run {
 
 const run = (args: readonly string[]): Run => {
   const { PATH, HOME } = process.env;
-  const env = { ...(PATH === undefined ? {} : { PATH }), ...(HOME === undefined ? {} : { HOME }) };
+  // Containers have suites of their own.
+  const env = {
+    ...(PATH === undefined ? {} : { PATH }),
+    ...(HOME === undefined ? {} : { HOME }),
+    STRATA_CONTAINER_MODE: 'off',
+  };
   const child = spawn(process.execPath, args, { cwd: ROOT, env, stdio: ['pipe', 'pipe', 'pipe'] });
   const kill = (): void => void child.kill('SIGKILL');
   process.on('exit', kill);

@@ -56,6 +56,7 @@ export class Arena {
     const before = descendants(process.pid);
     const executor = await createExecutor({
       dataDir: ':memory:',
+      container: { mode: 'off' },
       ...options,
       isolate: {
         ...{ pristineHosts: 1, runtimesPerHost: 2, spareRuntimes: 1, runtimeMemoryMb: MEMORY_MB },

@@ -35,6 +35,8 @@ export type FailedAnswer = Extract<InvokeAnswer, { status: 'failed' }>;
 export const openBench = async (options: ExecutorOptions = {}): Promise<Bench> => {
   const executor = await createExecutor({
     dataDir: ':memory:',
+    // Containers have suites of their own.
+    container: { mode: 'off' },
     ...options,
     isolate: { pristineHosts: 1, runtimesPerHost: 1, spareRuntimes: 1, ...options.isolate },
   });

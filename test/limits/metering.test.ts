@@ -28,7 +28,7 @@ const CASES: readonly { name: string; files: Record<string, string> }[] = [
 describe('CPU time of the top level of', () => {
   let executor: Executor;
   beforeAll(async () => {
-    executor = await createExecutor({ dataDir: ':memory:' });
+    executor = await createExecutor({ dataDir: ':memory:', container: { mode: 'off' } });
   });
   afterAll(() => executor.close());
 

@@ -8,12 +8,11 @@ import { execFile } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { build } from 'esbuild';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createExecutor } from '../../src/index.ts';
 import type { Executor } from '../../src/invocation/api.ts';
+import { bundle } from './bundle.ts';
 import { formulas, markdownDocument, records } from './inputs.ts';
 
 const KIB = 1024;
@@ -66,7 +65,7 @@ let executor: Executor;
 
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'strata-real-'));
-  executor = await createExecutor({ dataDir: join(folder, 'data') });
+  executor = await createExecutor({ dataDir: join(folder, 'data'), container: { mode: 'off' } });
 }, TEST_TIMEOUT_MS);
 
 afterAll(async () => {
@@ -104,22 +103,6 @@ describe('a program bundled from npm', () => {
     TEST_TIMEOUT_MS,
   );
 });
-
-/** The way of examples/README.md. */
-const bundle = async (name: string): Promise<string> => {
-  const entry = fileURLToPath(new URL(`../../examples/${name}/function.js`, import.meta.url));
-  const { outputFiles } = await build({
-    entryPoints: [entry],
-    bundle: true,
-    write: false,
-    format: 'cjs',
-    platform: 'neutral',
-    mainFields: ['module', 'main'],
-  });
-  const [file] = outputFiles;
-  if (file === undefined) throw new Error(`esbuild wrote nothing for ${entry}`);
-  return file.text;
-};
 
 const RUNNER = `
 const { handler } = require(process.argv[1]);

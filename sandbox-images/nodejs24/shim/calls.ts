@@ -11,6 +11,7 @@ import { StringDecoder } from 'node:string_decoder';
 import {
   cut,
   DateNow,
+  JSONParse,
   MapDelete,
   MapForEach,
   MapSet,
@@ -157,7 +158,7 @@ export const writeUnanswered = (): void => {
   MapForEach(open, (_, call) => {
     endLine(call, 1);
     endLine(call, 2);
-    const lines = JSON.parse(`[${call.lines}]`) as [Level, number, string][];
+    const lines = JSONParse(`[${call.lines}]`) as [Level, number, string][];
     for (const [level, , message] of lines) {
       writeOut(level === 'warn' || level === 'error' ? 2 : 1, `${message}\n`);
     }

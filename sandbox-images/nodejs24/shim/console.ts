@@ -55,6 +55,7 @@ export const installConsole = (): void => {
 const installStream = (name: 'stdout' | 'stderr', fd: 1 | 2): void => {
   const stream = new Writable({
     decodeStrings: false,
+    autoDestroy: false,
     write: (chunk: string | Uint8Array, encoding, done) => {
       const plain = typeof chunk !== 'string' || encoding === 'utf8';
       addWritten(fd, plain ? chunk : Buffer.from(chunk, encoding));

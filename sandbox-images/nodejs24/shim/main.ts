@@ -7,6 +7,7 @@
  */
 import { createRequire } from 'node:module';
 import { Socket } from 'node:net';
+import { join } from 'node:path';
 import { FRAME, type Frame, FrameReader, FrameWriter } from '../../../src/sandbox/protocol/frames.ts';
 import { writeUnanswered } from './calls.ts';
 import { enterSurroundings, type LoadMeta } from './code.ts';
@@ -46,6 +47,7 @@ export const main = async (): Promise<void> => {
   for (const name of PRELOADED) require(`node:${name}`);
   await warmUp('warm.cjs');
   await warmUp('warm.mjs');
+  delete require.cache[join(WARM_FOLDER, 'warm.cjs')];
   const socket = new Socket({ fd: AGENT_FD, readable: true, writable: true });
   // What collects writes is left out: it would only wait, and it leans on built-ins that functions patch.
   const write = socket.write.bind(socket);

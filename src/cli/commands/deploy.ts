@@ -1,5 +1,6 @@
 /** `strata deploy`: creates or updates a function from a file or a folder. */
 import { type Command, Option } from 'commander';
+import { RUNTIMES, type Runtime } from '../../core/spec.ts';
 import { collectCode } from '../code-files.ts';
 import { type CliContext, clientOf, printLine } from '../context.ts';
 import { functionPath, keyValue, wholeNumber } from '../options.ts';
@@ -20,15 +21,11 @@ export const addDeploy = (program: Command, context: CliContext): void => {
   const command = program
     .command('deploy')
     .description('create or update a function from a file or a folder')
-    .argument('<path>', 'a .js, .mjs or .cjs file, or a folder of them')
+    .argument('<path>', 'a file, a folder or a .zip archive')
     .option('--name <name>', "the function's name (default: the name of the file or folder)")
-    .option('--handler <file.export>', 'what to call (default: "index.handler")')
+    .option('--handler <file.export>', 'what to call (default: "index.handler"; any text with provided)')
     .option('--initializer <file.export>', 'what to call once when an instance loads')
-    .addOption(
-      new Option('--runtime <runtime>', 'what runs the code')
-        .choices(['isolate', 'nodejs24', 'python3', 'provided'])
-        .default('isolate'),
-    )
+    .addOption(new Option('--runtime <runtime>', 'what runs the code').choices(RUNTIMES).default('isolate'))
     .addOption(
       new Option('--process-model <model>', 'keep instances, or destroy each after one invocation').choices([
         'resident',
@@ -42,7 +39,7 @@ export const addDeploy = (program: Command, context: CliContext): void => {
 
   command.action(async (path: string, options: DeployOptions, self: Command) => {
     const { name: givenName, label, ...spec } = options;
-    const { code, name: nameOfPath } = await collectCode(path);
+    const { code, name: nameOfPath } = await collectCode(path, options.runtime);
     const name = givenName ?? nameOfPath;
     const body = JSON.stringify({ ...spec, ...(label === undefined ? {} : { labels: label }), code });
     const answer = await clientOf(self, context).call('PUT', functionPath(name), {
@@ -62,6 +59,7 @@ export const addDeploy = (program: Command, context: CliContext): void => {
 /** The other options are named as the fields of the spec, and go into it as they are. */
 interface DeployOptions extends Readonly<Record<string, unknown>> {
   readonly name?: string;
+  readonly runtime: Runtime;
   readonly label?: Readonly<Record<string, string>>;
 }
 

@@ -1,5 +1,6 @@
 /** `strata doctor`: what this machine can do, what is missing, and the command that mends it. */
 import type { Command } from 'commander';
+import { loadConfig } from '../../config/config.ts';
 import { type CliContext, printLine } from '../context.ts';
 import { table } from '../text.ts';
 
@@ -13,7 +14,10 @@ export const addDoctor = (program: Command, context: CliContext): void => {
       const { inspectMachine } = await import('../../sandbox/isolate/machine.ts');
       const { inspectContainers } = await import('../../sandbox/container/machine.ts');
       const { systemClock } = await import('../../ports/clock.ts');
-      const containers = await inspectContainers(context.env.DOCKER_HOST ?? '', systemClock);
+      const containers = await inspectContainers(
+        loadConfig({ env: context.env }).container.engineHost,
+        systemClock,
+      );
       const findings = [...(await inspectMachine()), ...containers];
       if (options.json) {
         printLine(context.stdout, JSON.stringify(findings, null, 2));

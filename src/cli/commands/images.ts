@@ -1,5 +1,7 @@
 /** `strata images`: builds the images of the container tier's runtimes, and says which there are. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import { loadConfig } from '../../config/config.ts';
+import { CONTAINER_RUNTIMES, type ContainerRuntime } from '../../core/spec.ts';
 import { type CliContext, printLine } from '../context.ts';
 import { keyValue } from '../options.ts';
 import { oneLine, table } from '../text.ts';
@@ -16,15 +18,12 @@ interface ListOptions {
   readonly json?: true;
 }
 
-const RUNTIMES = ['nodejs24', 'python3', 'provided'] as const;
-type Runtime = (typeof RUNTIMES)[number];
-
 export const addImages = (program: Command, context: CliContext): void => {
   const images = program.command('images').description('the images of the runtimes that run in containers');
   images
     .command('build')
     .description('build the images that are missing, of all runtimes unless some are named')
-    .argument('[runtime...]', `of ${RUNTIMES.join(', ')}`, runtimes)
+    .argument('[runtime...]', `of ${CONTAINER_RUNTIMES.join(', ')}`, runtimes)
     .addOption(engineHost())
     .addOption(
       new Option(
@@ -40,7 +39,7 @@ export const addImages = (program: Command, context: CliContext): void => {
       keyValue,
     )
     .option('--force', 'build what is there already, too')
-    .action((named: readonly Runtime[], options: BuildOptions) => build(named, options, context));
+    .action((named: readonly ContainerRuntime[], options: BuildOptions) => build(named, options, context));
   images
     .command('list')
     .description('list the images: expected, present, outdated')
@@ -50,17 +49,24 @@ export const addImages = (program: Command, context: CliContext): void => {
 };
 
 const engineHost = (): Option =>
-  new Option('--engine-host <url>', 'where the Docker engine listens; DOCKER_HOST, else its usual socket');
+  new Option(
+    '--engine-host <url>',
+    'where the Docker engine listens; container.engineHost or DOCKER_HOST, else its usual socket',
+  );
 
 /** Collects the arguments; commander hands in those before. */
-const runtimes = (value: string, previous: readonly Runtime[] | undefined): readonly Runtime[] => {
-  const runtime = RUNTIMES.find((known) => known === value);
-  if (runtime === undefined) throw new InvalidArgumentError(`It must be one of ${RUNTIMES.join(', ')}.`);
+const runtimes = (
+  value: string,
+  previous: readonly ContainerRuntime[] | undefined,
+): readonly ContainerRuntime[] => {
+  const runtime = CONTAINER_RUNTIMES.find((known) => known === value);
+  if (runtime === undefined)
+    throw new InvalidArgumentError(`It must be one of ${CONTAINER_RUNTIMES.join(', ')}.`);
   return [...new Set([...(previous ?? []), runtime])];
 };
 
 const build = async (
-  named: readonly Runtime[],
+  named: readonly ContainerRuntime[],
   options: BuildOptions,
   context: CliContext,
 ): Promise<void> => {
@@ -70,7 +76,7 @@ const build = async (
   const { engine, clock } = await connect(options.engineHost, context);
   const { from, force = false, base: bases = {} } = options;
   const say = (line: string): void => printLine(context.stdout, oneLine(line));
-  const plan = { runtimes: named.length === 0 ? RUNTIMES : named, from, force, bases };
+  const plan = { runtimes: named.length === 0 ? CONTAINER_RUNTIMES : named, from, force, bases };
   await buildImages(plan, { engine, clock, commands, say });
 };
 
@@ -98,5 +104,6 @@ const size = (bytes: number | null): string => (bytes === null ? '-' : `${Math.r
 const connect = async (host: string | undefined, context: CliContext) => {
   const { connectEngineImages } = await import('../../sandbox/container/images/engine-images.ts');
   const { systemClock: clock } = await import('../../ports/clock.ts');
-  return { engine: connectEngineImages(host ?? context.env.DOCKER_HOST ?? '', clock), clock };
+  const engineHost = host ?? loadConfig({ env: context.env }).container.engineHost;
+  return { engine: connectEngineImages(engineHost, clock), clock };
 };

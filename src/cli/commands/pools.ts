@@ -26,15 +26,19 @@ export const addPools = (program: Command, context: CliContext): void => {
         printLine(context.stdout, JSON.stringify(view, null, 2));
         return;
       }
-      for (const [tier, pool] of Object.entries(view.tiers)) printLine(context.stdout, tierText(tier, pool));
+      for (const pool of Object.values(view.tiers)) printLine(context.stdout, tierText(pool));
       printLine(context.stdout, `${view.queued} queued`);
     });
 };
 
-const tierText = (
-  tier: string,
-  { confinement, slots, ready, sandboxes, otherSandboxes }: TenantTierView,
-): string => {
+const tierText = ({
+  runtime,
+  confinement,
+  slots,
+  ready,
+  sandboxes,
+  otherSandboxes,
+}: TenantTierView): string => {
   const counts = `${slots.free} free, ${slots.busy} busy, ${slots.starting} starting, ${slots.draining} draining`;
   const rows = [
     ['SANDBOX', 'LAYER', 'STATE', 'TENANT', 'MB', 'INSTANCES'],
@@ -48,7 +52,7 @@ const tierText = (
     ]),
   ];
   return [
-    `${tier} (${confinement}): ${counts}, ${slots.total} in all`,
+    `${runtime} (${confinement}): ${counts}, ${slots.total} in all`,
     `ready: ${ready.container} container, ${ready.runtime} runtime, ${ready.code} code`,
     table(rows),
     ...(otherSandboxes === 0 ? [] : [`and ${otherSandboxes} of other tenants`]),

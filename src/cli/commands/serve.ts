@@ -1,7 +1,7 @@
 /**
  * `strata serve`: the executor behind its HTTP API, until a signal ends it.
  *
- * People read stdout: where it listens, how code is confined, and a line to try. The log, one JSON object a line,
+ * People read stdout: where it listens, how code is confined, what is served, and a line to try. The log, one JSON object a line,
  * goes to stderr.
  */
 import { readFile } from 'node:fs/promises';
@@ -17,6 +17,7 @@ import type { Executor } from '../../invocation/api.ts';
 import { systemClock } from '../../ports/clock.ts';
 import { type CliContext, printLine } from '../context.ts';
 import { wholeNumber } from '../options.ts';
+import { welcomeLines } from '../welcome.ts';
 
 interface ServeOptions {
   readonly host?: string;
@@ -127,13 +128,7 @@ const printWelcome = (
   { stdout }: CliContext,
 ): void => {
   printLine(stdout, `Strata ${STRATA_VERSION} listens on ${url} (documentation: ${url}/docs)`);
-  for (const [tier, confinement] of Object.entries(executor.confinement())) {
-    printLine(stdout, `Confinement of ${tier}: ${confinement.summary}`);
-    for (const { missing, remedy } of confinement.gaps) {
-      printLine(stdout, `  not confined: ${missing}`);
-      printLine(stdout, `    to mend: ${remedy}`);
-    }
-  }
+  for (const line of welcomeLines(executor)) printLine(stdout, line);
   printLine(stdout, 'Try it:');
   if (options.examples) {
     printLine(stdout, `  curl -s -X POST ${url}/v1/functions/${EXAMPLE}/invocations -d '{"name":"Ada"}'`);

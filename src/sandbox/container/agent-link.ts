@@ -7,7 +7,7 @@
 import type { Socket } from 'node:net';
 import type { CodeFiles } from '../../core/spec.ts';
 import type { InvokeRequest, LoadRequest } from '../api.ts';
-import { FRAME, type Frame, FrameError, FrameReader, FrameWriter } from '../protocol/frames.ts';
+import { FILE, FRAME, type Frame, FrameError, FrameReader, FrameWriter } from '../protocol/frames.ts';
 import { codePath, lambdaEnvironment, loadPayload } from './lambda-environment.ts';
 
 export interface AgentEvents {
@@ -19,8 +19,6 @@ export interface AgentEvents {
 }
 
 const CHUNK_BYTES = 256 * 1024;
-/** Flags of `file`. */
-const FILE = { executable: 1, continues: 2 } as const;
 
 export class AgentLink {
   readonly #socket: Socket;
@@ -103,6 +101,11 @@ export class AgentLink {
 
   dispose(instance: number): void {
     this.#send(() => this.#writer.send(FRAME.dispose, instance));
+  }
+
+  /** Nothing will be booted soon: what the agent keeps for the next instance may go. */
+  rest(): void {
+    this.#send(() => this.#writer.send(FRAME.rest, 0));
   }
 
   close(): void {

@@ -6,11 +6,12 @@
  * memory limit, the machine's lack of memory, or the process's own exit. Invariants: every open call is settled once;
  * `exited` resolves when the container has been removed, or cannot be reached any more.
  */
-import type { Clock } from '../../ports/clock.ts';
+import type { Meter } from '../../core/receipt.ts';
+import type { Clock, Timer } from '../../ports/clock.ts';
 import type { ProcessUsage } from '../../ports/processes.ts';
 import type { InvokeRequest, LoadRequest } from '../api.ts';
 import type { BackendCarrier, BackendEvents, BackendExit, RawOutcome } from '../backend.ts';
-import { FRAME, type Frame, FrameError, OUTCOME } from '../protocol/frames.ts';
+import { FRAME, type Frame, FrameError, LOG, OUTCOME } from '../protocol/frames.ts';
 import { type HostFailure, type OutcomeTail, parseTail } from '../protocol/messages.ts';
 import type { AgentLink } from './agent-link.ts';
 import type { Cgroup, MemoryEvents } from './cgroup.ts';
@@ -56,12 +57,15 @@ const MB = 1024 * 1024;
 const NS_PER_MS = 1e6;
 const CPU_PERIOD_US = 100_000;
 const NO_BYTES = Buffer.alloc(0);
+/** A pool that wants another instance boots it long before. */
+const EMPTY_MS = 1_000;
 
 /** So many characters of a container's id are what the engine's own tools show. */
 const SHORT_ID_CHARS = 12;
 
 export class ContainerCarrier implements BackendCarrier {
   readonly id: string;
+  readonly meter: Meter;
   readonly exited: Promise<BackendExit>;
   readonly #parts: CarrierParts;
   readonly #calls: ContainerCalls;
@@ -73,6 +77,8 @@ export class ContainerCarrier implements BackendCarrier {
   #memoryBefore: MemoryEvents | null = null;
   /** Boots and disposals that the agent has not answered. */
   #orders = 0;
+  /** Runs while the container holds no instance. */
+  #emptied: Timer | null = null;
   #closing = false;
   /** The engine is asked for its figures; what the agent says meanwhile waits. */
   #refreshing = false;
@@ -80,6 +86,7 @@ export class ContainerCarrier implements BackendCarrier {
 
   constructor(parts: CarrierParts) {
     this.#parts = parts;
+    this.meter = parts.meter.kind;
     this.id = parts.containerId.slice(0, SHORT_ID_CHARS);
     this.#memoryMb = parts.memoryMb;
     this.#calls = new ContainerCalls(parts.meter, parts.clock, (call) => this.#overBudget(call));
@@ -101,6 +108,8 @@ export class ContainerCarrier implements BackendCarrier {
       return;
     }
     this.#held = { number: instance, exited: false, loading: false, behindLoad: [] };
+    this.#emptied?.cancel();
+    this.#emptied = null;
     this.#order();
     this.#resize(memoryMb);
     this.#parts.link.boot(instance, memoryMb);
@@ -204,6 +213,7 @@ export class ContainerCarrier implements BackendCarrier {
       case FRAME.disposed:
         this.#held = null;
         this.#orderDone();
+        this.#emptied = this.#parts.clock.setTimer(EMPTY_MS, () => this.#restEmpty());
         this.#parts.events.disposed(frame.instance);
         break;
       case FRAME.exited:
@@ -292,16 +302,18 @@ export class ContainerCarrier implements BackendCarrier {
     if (held === null || held.exited) return;
     held.exited = true;
     this.#refreshed(() => {
+      const unanswered = this.#calls.unanswered();
       const ending: Ending = {
         exitCode: frame.a < 0 ? null : frame.a,
         signal: frame.b > 0 ? frame.b : null,
         reason: frame.meta.slice(0, 200),
+        ordered: unanswered.some((call) => call.terminated || call.overNs !== null),
         memoryMb: this.#memoryMb,
         memoryBefore: this.#memoryBefore,
         memoryAfter: this.#parts.meter.memoryEvents(),
         lastWords: this.#output.lastWords(),
       };
-      for (const call of this.#calls.unanswered()) {
+      for (const call of unanswered) {
         const { code, detail, limit } = endingOf(call, ending);
         this.#settle(call.nonce, code, detail, limit);
       }
@@ -346,6 +358,15 @@ export class ContainerCarrier implements BackendCarrier {
     this.#restWhenIdle();
   }
 
+  /** At layer container nothing of the language stays: Python's zygote has sixteen megabytes. */
+  #restEmpty(): void {
+    this.#emptied = null;
+    if (this.#held !== null || this.#closing) return;
+    this.#freezer.wake();
+    this.#parts.link.rest();
+    this.#freezer.rest();
+  }
+
   #restWhenIdle(): void {
     if (this.#orders === 0 && this.#calls.size === 0) this.#freezer.rest();
   }
@@ -388,6 +409,7 @@ export class ContainerCarrier implements BackendCarrier {
     this.#closing = true;
     const { cgroup, engine, containerId, link, onFault, release } = this.#parts;
     this.#calls.stop();
+    this.#emptied?.cancel();
     const thawed = this.#freezer.stop();
     // The first two end it without the engine: the agent ends when its connection does.
     cgroup?.kill();
@@ -415,8 +437,5 @@ export class ContainerCarrier implements BackendCarrier {
       this.#parts.events.catastrophe(this.#held.number);
   }
 }
-
-/** Flags of `log`. */
-const LOG = { stdout: 1, stderr: 2, dropped: 4 } as const;
 
 const positive = (value: number): number => (Number.isFinite(value) && value > 0 ? value : 0);

@@ -14,7 +14,7 @@ export interface CgroupRoots {
   readonly proc: string;
   readonly cgroup: string;
 }
-export const KERNEL_ROOTS: CgroupRoots = { proc: '/proc', cgroup: '/sys/fs/cgroup' };
+const KERNEL_ROOTS: CgroupRoots = { proc: '/proc', cgroup: '/sys/fs/cgroup' };
 
 export interface MemoryEvents {
   /** Processes of the group that were killed because memory ran out, its own or the machine's. */
@@ -28,8 +28,8 @@ export interface MemoryEvents {
   readonly atLimit: boolean;
 }
 
-/** A group that is out of memory is not always full to the last page: allocations of many pages fail before. */
-const LIMIT_SLACK_BYTES = 1024 * 1024;
+/** A group that is out of memory is not full to the last page: a huge page of two megabytes fails before. */
+const LIMIT_SLACK_BYTES = 3 * 1024 * 1024;
 
 /** One container's group. Reads take some microseconds; nothing is cached. */
 export interface Cgroup {
@@ -185,10 +185,10 @@ class CgroupV1 implements Cgroup {
 
   memoryEvents(): MemoryEvents | null {
     const killed = this.#files.field(join(this.#memory, 'memory.oom_control'), 'oom_kill');
-    const hits = this.#files.number(join(this.#memory, 'memory.failcnt'));
+    const hits = this.#files.number(join(this.#memory, 'memory.failcnt')) ?? 0;
     // Where swap is accounted for, its limit is the same and is reached first.
     const hitsWithSwap = this.#files.number(join(this.#memory, 'memory.memsw.failcnt')) ?? 0;
-    if (killed === null || hits === null) return null;
+    if (killed === null) return null;
     const limitBytes = this.#files.number(join(this.#memory, 'memory.limit_in_bytes'));
     const atLimit = limitBytes !== null && (this.peakBytes() ?? 0) >= limitBytes - LIMIT_SLACK_BYTES;
     return { killed, limitHits: hits + hitsWithSwap, atLimit };

@@ -6,6 +6,7 @@ const before = { killed: 1, limitHits: 3, atLimit: false };
 const ending = (told: Partial<Ending>): Ending => ({
   ...{ exitCode: null, signal: null, reason: '', memoryMb: 128, memoryBefore: before, memoryAfter: before },
   lastWords: '',
+  ordered: false,
   ...told,
 });
 
@@ -57,6 +58,10 @@ describe('why the process of a function ended', () => {
       endingOf(terminated, ending({ signal: 9, memoryAfter: { killed: 2, limitHits: 9, atLimit: false } }))
         .code,
     ).toBe('terminated');
+  });
+
+  it('blames no call that shared the process with the one that had to be stopped', () => {
+    expect(endingOf(call, ending({ signal: 9, ordered: true })).code).toBe('sandbox_lost');
   });
 
   it('states the CPU budget and what was used', () => {

@@ -14,6 +14,8 @@ export interface Ending {
   readonly signal: number | null;
   /** The agent's words, where it had to end the process itself. */
   readonly reason: string;
+  /** The server had the process killed, on account of whichever call. */
+  readonly ordered: boolean;
   readonly memoryMb: number;
   /** Null where the kernel's counts cannot be read. */
   readonly memoryBefore: MemoryEvents | null;
@@ -39,6 +41,8 @@ export const endingOf = (
   }
   if (memory === 'machine')
     return lost('The machine ran out of memory and ended the function, which was within its limit. Retry.');
+  // It shared the process with the call that had to be stopped.
+  if (ending.ordered) return lost('The function was stopped on account of another invocation in it. Retry.');
   const how = howItEnded(ending);
   if (call.kind === 'load')
     return {

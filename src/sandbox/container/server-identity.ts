@@ -23,7 +23,7 @@ export const LABELS = {
   process: 'strata.process',
   runtime: 'strata.runtime',
 } as const;
-export const APP = 'strata';
+const APP = 'strata';
 
 /** @param dataDir where the owner's name is kept; null for servers that keep nothing, which share one name. */
 export const serverIdentity = async (dataDir: string | null, random: Random): Promise<ServerIdentity> => ({

@@ -8,6 +8,7 @@ import { chmod, mkdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { StrataError } from '../../core/errors.ts';
+import { CONTAINER_RUNTIMES, type ContainerRuntime } from '../../core/spec.ts';
 import type { Clock, Timer } from '../../ports/clock.ts';
 import type { Random } from '../../ports/random.ts';
 import type { SandboxTier } from '../api.ts';
@@ -15,8 +16,7 @@ import { guardTier } from '../guard.ts';
 import { containerBackend } from './backend.ts';
 import { confinementOf } from './confinement.ts';
 import { type ContainerEngine, dockerEngine, type EngineInfo } from './engine.ts';
-import { CONTAINER_RUNTIMES, type ContainerRuntime } from './images/catalogue.ts';
-import { expectedImageName } from './images/names.ts';
+import { expectedImage } from './images/state.ts';
 import { labelsOf, type ServerIdentity, serverIdentity } from './server-identity.ts';
 import { ContainerSweeper, runFolderName, type Swept, sweepRunFolders } from './sweep.ts';
 import { UserIds } from './user-ids.ts';
@@ -65,6 +65,8 @@ const SWEEP_INTERVAL_MS = 60_000;
 const MB = 1024 * 1024;
 /** JSON may escape each character of a log line to six, and a line costs some forty beside its text. */
 const TAIL_BYTES_PER_LOG_BYTE = 46;
+/** The agent takes no larger limit; only a log of many megabytes could come near it. */
+const FRAME_MAX_BYTES = 512 * MB;
 const FRAME_SLACK_BYTES = 512 * 1024;
 /** Folders and small files take more room than their bytes. */
 const CODE_ROOM = 1.25;
@@ -72,7 +74,7 @@ const CODE_ROOM = 1.25;
 /** @throws StrataError `runtime_unavailable` when containers are required and cannot be had. */
 export const createContainerTiers = async (options: ContainerTiersOptions): Promise<ContainerTiers> => {
   const { settings, random, onFault } = options;
-  if (settings.mode === 'off') return nothing('containers are switched off: container.mode is "off"');
+  if (settings.mode === 'off') return nothing('container.mode is off');
   const engine = dockerEngine(settings.engineHost);
   let info: EngineInfo;
   try {
@@ -93,7 +95,7 @@ export const createContainerTiers = async (options: ContainerTiersOptions): Prom
   const unavailable = new Map<ContainerRuntime, string>();
   const users = new UserIds(random.nonce());
   for (const runtime of CONTAINER_RUNTIMES) {
-    const name = await expectedImageName(runtime);
+    const name = await expectedImage(runtime);
     const image = await engine.image(name);
     if (image === null) {
       unavailable.set(
@@ -105,7 +107,7 @@ export const createContainerTiers = async (options: ContainerTiersOptions): Prom
     const shared = { engine, info, runFolder, users, live, identity };
     tiers.set(runtime, tierFor(runtime, image.id, options, shared));
   }
-  if (settings.mode === 'required' && unavailable.size > 0) {
+  if (settings.mode === 'required' && tiers.size === 0) {
     await rm(runFolder, { recursive: true, force: true });
     throw new StrataError(
       'runtime_unavailable',
@@ -168,9 +170,12 @@ const tierFor = (
 const SHARES_KERNEL: ReadonlySet<string> = new Set(['runc', 'crun', 'io.containerd.runc.v2']);
 
 const maxFrameBytes = (limits: ContainerTiersOptions['limits']): number =>
-  Math.max(limits.eventMaxBytes, limits.resultMaxBytes) +
-  limits.logMaxBytes * TAIL_BYTES_PER_LOG_BYTE +
-  FRAME_SLACK_BYTES;
+  Math.min(
+    FRAME_MAX_BYTES,
+    Math.max(limits.eventMaxBytes, limits.resultMaxBytes) +
+      limits.logMaxBytes * TAIL_BYTES_PER_LOG_BYTE +
+      FRAME_SLACK_BYTES,
+  );
 
 const refuseUnfit = (info: EngineInfo, { ociRuntime }: ContainerSettings): void => {
   const [major = 0, minor = 0] = info.apiVersion.split('.').map(Number);
@@ -198,7 +203,9 @@ const makeRunFolder = async (runDir: string, identity: ServerIdentity): Promise<
   const parent = runDir === '' ? tmpdir() : runDir;
   await sweepRunFolders(parent, identity);
   const folder = join(parent, runFolderName(identity));
-  await mkdir(folder, { recursive: true, mode: OWNER_ONLY });
+  await mkdir(parent, { recursive: true });
+  // Not if it is there already: somebody else could have made it.
+  await mkdir(folder, { mode: OWNER_ONLY });
   await chmod(folder, OWNER_ONLY);
   return folder;
 };

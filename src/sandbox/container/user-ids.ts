@@ -6,8 +6,8 @@
  */
 import { StrataError } from '../../core/errors.ts';
 
-export const FIRST_USER_ID = 20_000;
-export const USER_IDS = 1_000;
+const FIRST_USER_ID = 20_000;
+const USER_IDS = 1_000;
 
 export class UserIds {
   readonly #taken = new Set<number>();

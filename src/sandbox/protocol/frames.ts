@@ -61,6 +61,8 @@ export const FRAME = {
   exited: 17,
   /** Server to agent: remove the files of a digest. meta: the digest. */
   forget: 18,
+  /** Server to agent: no instance will be booted soon; what is kept for the next one may go. */
+  rest: 19,
 } as const;
 export type FrameType = (typeof FRAME)[keyof typeof FRAME];
 

@@ -6,7 +6,7 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { type Readable, Transform } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
+import { finished } from 'node:stream/promises';
 import { type Headers, type Pack, pack } from 'tar-stream';
 import type { Entry, FileContent, Rootfs } from './rootfs.ts';
 
@@ -31,8 +31,10 @@ export const archiveOf = (rootfs: Rootfs): Archive => {
     stream.destroy(error);
     throw error;
   };
-  // Whatever fails on one side ends the other: a reader that leaves stops the writing.
-  const whole = Promise.all([pipeline(archive, stream), writeAll(archive, rootfs).catch(failed)]);
+  archive.pipe(stream);
+  // A reader that leaves stops the writing.
+  stream.once('close', () => void archive.destroy());
+  const whole = Promise.all([finished(stream), writeAll(archive, rootfs).catch(failed)]);
   const digest = whole.then(() => `sha256:${hash.digest('hex')}`);
   // Who only reads the stream sees the failure there.
   digest.catch(() => undefined);

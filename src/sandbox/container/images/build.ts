@@ -7,10 +7,11 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { StrataError } from '../../../core/errors.ts';
+import type { ContainerRuntime } from '../../../core/spec.ts';
 import type { Clock } from '../../../ports/clock.ts';
 import type { Commands } from '../../../ports/commands.ts';
 import { archiveOf } from './archive.ts';
-import { APP, type BuiltFrom, type ContainerRuntime, imageName, LABELS } from './catalogue.ts';
+import { APP, type BuiltFrom, imageName, LABELS } from './catalogue.ts';
 import type { EngineImages, InspectedImage } from './engine-images.ts';
 import { composeFromMachine } from './machine-build.ts';
 import { basesOf, checkBases, contextOf, languageOfBases } from './registry-build.ts';
@@ -128,17 +129,21 @@ class Builder {
   }
 
   async #fromRegistry(sources: ImageSources, name: string, bases: readonly InspectedImage[]): Promise<void> {
-    const context = archiveOf(contextOf(sources));
+    const { stream: context } = archiveOf(contextOf(sources));
     const names = basesOf(sources.dockerfile, this.#plan.bases);
-    await this.#tools.engine.build({
-      ...{ context: context.stream, name, args: Object.fromEntries(names) },
-      labels: {
-        ...labelsOf(sources, 'registry', languageOfBases(bases)),
-        [LABELS.packages]: [...names.values()].join(','),
-      },
-      // Everything else is in the base images; the steps of the other two run without a network.
-      network: sources.runtime === 'provided',
-    });
+    try {
+      await this.#tools.engine.build({
+        ...{ context, name, args: Object.fromEntries(names) },
+        labels: {
+          ...labelsOf(sources, 'registry', languageOfBases(bases)),
+          [LABELS.packages]: [...names.values()].join(','),
+        },
+        // Only there a base may lack something; the steps of the other two run without a network.
+        network: sources.runtime === 'provided',
+      });
+    } finally {
+      context.destroy();
+    }
   }
 
   async #fromMachine(sources: ImageSources, name: string): Promise<void> {
@@ -154,7 +159,12 @@ class Builder {
       const changes = ['ENTRYPOINT ["/opt/strata/agent"]', ...Object.entries(labels).map(labelLine)];
       const at = name.lastIndexOf(':');
       const place = { repository: name.slice(0, at), tag: name.slice(at + 1) };
-      await engine.importArchive({ archive: archive.stream, ...place, changes });
+      try {
+        await engine.importArchive({ archive: archive.stream, ...place, changes });
+      } finally {
+        // An engine that refuses does not read to the end; then the files are closed here.
+        archive.stream.destroy();
+      }
       await this.#checkLayer(name, await archive.digest);
     } finally {
       await rm(folder, { recursive: true, force: true });

@@ -4,11 +4,7 @@
  * Owns the names and the version of the builder's own rules. Never touches an engine or a file.
  */
 import { StrataError } from '../../../core/errors.ts';
-import type { Runtime } from '../../../core/spec.ts';
-
-export type ContainerRuntime = Exclude<Runtime, 'isolate'>;
-
-export const CONTAINER_RUNTIMES: readonly ContainerRuntime[] = ['nodejs24', 'python3', 'provided'];
+import { CONTAINER_RUNTIMES, type ContainerRuntime } from '../../../core/spec.ts';
 
 /** Counts up when this folder builds other images from the same files. */
 export const RULES_VERSION = 1;

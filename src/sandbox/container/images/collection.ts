@@ -11,14 +11,30 @@ import type { Commands } from '../../../ports/commands.ts';
 import { BUILD_ENV } from './debian.ts';
 import type { Rootfs } from './rootfs.ts';
 
-/** Adds a file or a link of this machine at its own place; folders and what is not there are passed over. */
-export const takePath = (rootfs: Rootfs, path: string, depth = 0): void => {
+/**
+ * Adds a file or a link of this machine at its own place; folders and what is not there are passed over.
+ * @param mayTake says of a link's target whether it may come along; a link without its target is passed over too.
+ */
+export const takePath = (
+  rootfs: Rootfs,
+  path: string,
+  mayTake: (place: string) => boolean = () => true,
+  depth = 0,
+): void => {
   const place = placeOf(path);
   const stat = place === null ? undefined : lstatSync(place, { throwIfNoEntry: false });
   if (place === null || stat === undefined || rootfs.get(place) !== undefined) return;
-  if (stat.isSymbolicLink()) takeLink(rootfs, place, depth);
-  else if (stat.isFile()) takeFile(rootfs, place, place);
+  if (stat.isFile()) takeFile(rootfs, place, place);
+  if (!stat.isSymbolicLink() || depth >= LINKS_MAX) return;
+  const target = readlinkSync(place);
+  const end = placeOf(resolve(dirname(place), target));
+  if (end === null || !mayTake(end)) return;
+  takePath(rootfs, end, mayTake, depth + 1);
+  // A link to a folder, or to what is not there, would lead nowhere in the image.
+  if (rootfs.get(end) !== undefined) rootfs.add(place, { kind: 'link', target });
 };
+
+const LINKS_MAX = 16;
 
 /** Adds one file of this machine under a path of the image. */
 export const takeFile = (rootfs: Rootfs, path: string, source: string): void => {
@@ -31,18 +47,6 @@ export const takeFile = (rootfs: Rootfs, path: string, source: string): void => 
   }
   const content = { source, sizeBytes: size };
   rootfs.add(path, { kind: 'file', executable: (mode & 0o111) !== 0, content });
-};
-
-const LINKS_MAX = 16;
-
-const takeLink = (rootfs: Rootfs, place: string, depth: number): void => {
-  const target = readlinkSync(place);
-  const end = resolve(dirname(place), target);
-  const found = lstatSync(end, { throwIfNoEntry: false });
-  // A link to a folder, or to what is not there, leads nowhere in the image.
-  if (found === undefined || found.isDirectory() || depth >= LINKS_MAX) return;
-  takePath(rootfs, end, depth + 1);
-  rootfs.add(place, { kind: 'link', target });
 };
 
 /** The path with its folders' links resolved: /lib/x lies at /usr/lib/x. */
@@ -112,12 +116,16 @@ const linkedWith = async (file: string, loader: string, commands: Commands): Pro
 };
 
 const ELF_MAGIC = Buffer.from([0x7f, 0x45, 0x4c, 0x46]);
+/** Where an ELF file says what it is, and what programs and shared libraries say; the rest is not linked yet. */
+const ELF_TYPE_AT = 16;
+const ELF_LINKED = new Set([2, 3]);
 
 const isElf = (path: string): boolean => {
-  const start = Buffer.alloc(ELF_MAGIC.length);
+  const start = Buffer.alloc(ELF_TYPE_AT + 2);
   const file = openSync(path, 'r');
   try {
-    return readSync(file, start, 0, start.length, 0) === start.length && start.equals(ELF_MAGIC);
+    if (readSync(file, start, 0, start.length, 0) < start.length) return false;
+    return start.subarray(0, 4).equals(ELF_MAGIC) && ELF_LINKED.has(start.readUInt16LE(ELF_TYPE_AT));
   } finally {
     closeSync(file);
   }

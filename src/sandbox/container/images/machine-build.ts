@@ -54,7 +54,8 @@ const takePackages = async (rootfs: Rootfs, manifest: Manifest, files: readonly 
     globs.some((glob) => matchesGlob(path, glob));
   // A package may name /bin/cat what lies at /usr/bin/cat; manifests have the latter.
   const places = [...new Set(files.flatMap((path) => placeOf(path) ?? []))].sort();
-  for (const path of places) if (some(keep, path) && !some(drop, path)) takePath(rootfs, path);
+  const wanted = (path: string): boolean => some(keep, path) && !some(drop, path);
+  for (const path of places) if (wanted(path)) takePath(rootfs, path, wanted);
   for (const [path, glob] of Object.entries(manifest.join)) {
     const parts = places.filter((place) => matchesGlob(place, glob));
     if (parts.length === 0) throw new StrataError('runtime_unavailable', `No package brings ${glob}.`);

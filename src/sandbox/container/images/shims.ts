@@ -8,7 +8,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { StrataError } from '../../../core/errors.ts';
-import type { ContainerRuntime } from './catalogue.ts';
+import type { ContainerRuntime } from '../../../core/spec.ts';
 
 interface Shim {
   readonly files: RegExp;

@@ -11,7 +11,8 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { StrataError } from '../../../core/errors.ts';
-import { type ContainerRuntime, containerRuntime, RULES_VERSION } from './catalogue.ts';
+import type { ContainerRuntime } from '../../../core/spec.ts';
+import { containerRuntime, RULES_VERSION } from './catalogue.ts';
 import { joinManifests, type Manifest, parseManifest } from './manifest.ts';
 import { readShims } from './shims.ts';
 
@@ -112,10 +113,7 @@ const readPlain = async (runtime: ContainerRuntime, folder: string) => {
   throw new StrataError('internal_error', `${name} is used by another one and may not use a third.`);
 };
 
-export const readFolder = async (
-  folder: string,
-  wanted: RegExp,
-): Promise<ReadonlyMap<string, Uint8Array>> => {
+const readFolder = async (folder: string, wanted: RegExp): Promise<ReadonlyMap<string, Uint8Array>> => {
   const names = existsSync(folder) ? (await readdir(folder)).filter((name) => wanted.test(name)).sort() : [];
   if (names.length === 0) throw incomplete(folder);
   const files = names.map(async (name) => [name, await readFile(join(folder, name))] as const);

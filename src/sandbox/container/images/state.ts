@@ -3,14 +3,8 @@
  *
  * Owns the comparison. Only reads.
  */
-import {
-  type BuiltFrom,
-  CONTAINER_RUNTIMES,
-  type ContainerRuntime,
-  DEFAULT_PREFIX,
-  imageName,
-  LABELS,
-} from './catalogue.ts';
+import { CONTAINER_RUNTIMES, type ContainerRuntime } from '../../../core/spec.ts';
+import { type BuiltFrom, DEFAULT_PREFIX, imageName, LABELS } from './catalogue.ts';
 import type { EngineImages, StoredImage } from './engine-images.ts';
 import { readSources } from './sources.ts';
 

@@ -1,8 +1,0 @@
-/**
- * The image that this version of Strata runs a runtime from.
- */
-import { type ContainerRuntime, imageName } from './catalogue.ts';
-import { readSources } from './sources.ts';
-
-export const expectedImageName = async (runtime: ContainerRuntime): Promise<string> =>
-  imageName(runtime, (await readSources(runtime)).tag);
