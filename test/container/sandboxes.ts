@@ -47,6 +47,7 @@ export interface Served {
 }
 
 export interface SandboxesOptions extends Partial<ContainerBackendOptions> {
+  readonly startTimeoutMs?: number;
   readonly killGraceMs?: number;
   readonly memoryMb?: number;
 }
@@ -58,6 +59,7 @@ export const openSandboxes = async (
   options: SandboxesOptions = {},
 ): Promise<Sandboxes> => {
   const {
+    startTimeoutMs = TEST_SETTINGS.startTimeoutMs,
     killGraceMs = TEST_SETTINGS.killGraceMs,
     memoryMb = TEST_SETTINGS.memoryMb,
     ...overrides
@@ -82,7 +84,7 @@ export const openSandboxes = async (
     ...overrides,
   });
   const tier = guardTier(backend, {
-    ...{ clock: systemClock, random: systemRandom, startTimeoutMs: TEST_SETTINGS.startTimeoutMs },
+    ...{ clock: systemClock, random: systemRandom, startTimeoutMs },
     ...{ killGraceMs, watchdog: null, onFault },
   });
   return {
