@@ -41,12 +41,16 @@ const FILES: Readonly<Record<ContainerRuntime, string>> = {
   ...{ nodejs24: 'index.js', python3: 'index.py', provided: 'bootstrap' },
 };
 
-/** @param engineHost another engine than that of these tests. */
+/**
+ * @param engineHost another engine than that of these tests.
+ * @param home `:memory:` for an executor that keeps nothing and shares its owner's name with others like it.
+ */
 export const openContainers = async (
   container: ContainerOverrides = {},
   engineHost = ENGINE_HOST,
+  home: ':memory:' | null = null,
 ): Promise<Containers> => {
-  const dataDir = await mkdtemp(join(tmpdir(), 'strata-data-'));
+  const dataDir = home ?? (await mkdtemp(join(tmpdir(), 'strata-data-')));
   const runDir = await mkdtemp(join(tmpdir(), 'strata-run-'));
   const executor = await createExecutor({
     dataDir,
@@ -83,7 +87,7 @@ export const openContainers = async (
     },
     async close() {
       await executor.close();
-      await rm(dataDir, { recursive: true, force: true });
+      if (home === null) await rm(dataDir, { recursive: true, force: true });
       await rm(runDir, { recursive: true, force: true });
     },
   };

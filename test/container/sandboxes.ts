@@ -13,7 +13,14 @@ import { textFiles } from '../../src/core/spec.ts';
 import { systemClock } from '../../src/ports/clock.ts';
 import { systemRandom } from '../../src/ports/random.ts';
 import { entryFile } from '../../src/registry/entry.ts';
-import type { Carrier, Instance, InvokeOutcome, LoadRequest, SandboxTier } from '../../src/sandbox/api.ts';
+import type {
+  Carrier,
+  Instance,
+  InvokeOutcome,
+  LoadOutcome,
+  LoadRequest,
+  SandboxTier,
+} from '../../src/sandbox/api.ts';
 import { type ContainerBackendOptions, containerBackend } from '../../src/sandbox/container/backend.ts';
 import { confinementOf } from '../../src/sandbox/container/confinement.ts';
 import { type ContainerEngine, dockerEngine } from '../../src/sandbox/container/engine.ts';
@@ -33,6 +40,8 @@ export interface Sandboxes {
   containers(): Promise<readonly string[]>;
   /** A container with a function loaded in it. */
   serve(source: string, options?: Partial<LoadRequest>): Promise<Served>;
+  /** Loads a function into an instance that is booted. */
+  load(instance: Instance, source: string): Promise<{ readonly served: Served; readonly load: LoadOutcome }>;
   close(): Promise<void>;
 }
 
@@ -92,6 +101,11 @@ export const openSandboxes = async (
     containers: async () => (await dockerEngine(ENGINE_HOST).list({ [LABEL]: label })).map(({ id }) => id),
     async serve(source, load = {}) {
       return loaded(await tier.provision(), { ...loadRequest(runtime, source, memoryMb), ...load });
+    },
+    async load(instance, source) {
+      const request = loadRequest(runtime, source, memoryMb);
+      const load = await instance.load(request);
+      return { served: serving(instance.carrier, instance, request), load };
     },
     async close() {
       await tier.close();

@@ -188,7 +188,7 @@ class CgroupV1 implements Cgroup {
     const hits = this.#files.number(join(this.#memory, 'memory.failcnt')) ?? 0;
     // Where swap is accounted for, its limit is the same and is reached first.
     const hitsWithSwap = this.#files.number(join(this.#memory, 'memory.memsw.failcnt')) ?? 0;
-    if (killed === null || hits === null) return null;
+    if (killed === null) return null;
     const limitBytes = this.#files.number(join(this.#memory, 'memory.limit_in_bytes'));
     const atLimit = limitBytes !== null && (this.peakBytes() ?? 0) >= limitBytes - LIMIT_SLACK_BYTES;
     return { killed, limitHits: hits + hitsWithSwap, atLimit };

@@ -34,11 +34,23 @@ export class ContainerSweeper {
   }
 
   async sweep(): Promise<Swept> {
+    const unused = new Set<string>();
+    const found = await this.#engine.list(ownerLabels(this.#identity));
+    const swept = await this.#remove(found.filter((container) => this.#isLeftover(container, unused)));
+    this.#unused = unused;
+    return swept;
+  }
+
+  /** At the end of this start: what is still there could not be removed when its time came. */
+  async sweepOwn(): Promise<Swept> {
+    const own = { ...ownerLabels(this.#identity), [LABELS.boot]: this.#identity.boot };
+    return this.#remove(await this.#engine.list(own));
+  }
+
+  async #remove(containers: readonly ListedContainer[]): Promise<Swept> {
     let removed = 0;
     const failed: string[] = [];
-    const unused = new Set<string>();
-    for (const container of await this.#engine.list(ownerLabels(this.#identity))) {
-      if (!this.#isLeftover(container, unused)) continue;
+    for (const container of containers) {
       try {
         await thaw(this.#engine, container.id);
         await this.#engine.remove(container.id);
@@ -49,7 +61,6 @@ export class ContainerSweeper {
         );
       }
     }
-    this.#unused = unused;
     return { removed, failed };
   }
 

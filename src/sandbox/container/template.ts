@@ -56,6 +56,8 @@ export interface ContainerTemplate {
   readonly User: string;
   readonly WorkingDir: string;
   readonly NetworkDisabled: true;
+  /** An engine that shuts down would wait for containers which do not heed its first signal: none does. */
+  readonly StopSignal: 'SIGKILL';
   readonly Labels: Readonly<Record<string, string>>;
   readonly HostConfig: HostConfig;
 }
@@ -81,6 +83,7 @@ export const containerTemplate = (parameters: TemplateParameters): ContainerTemp
     User: '0:0',
     WorkingDir: '/',
     NetworkDisabled: true,
+    StopSignal: 'SIGKILL',
     Labels: { ...labels },
     HostConfig: {
       Privileged: false,
@@ -158,7 +161,7 @@ export const differences = (template: ContainerTemplate, seen: InspectedContaine
       found.push(`${name} is ${brief(actual)}, ${brief(wanted)} was asked for`);
   };
   expect('Image', template.Image, seen.Image);
-  for (const name of ['Entrypoint', 'Cmd', 'User', 'WorkingDir'] as const)
+  for (const name of ['Entrypoint', 'Cmd', 'User', 'WorkingDir', 'StopSignal'] as const)
     expect(name, template[name], seen.Config[name]);
   // The image's own labels come on top.
   const labels = (seen.Config.Labels ?? {}) as Readonly<Record<string, unknown>>;

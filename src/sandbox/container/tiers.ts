@@ -18,7 +18,7 @@ import { confinementOf } from './confinement.ts';
 import { type ContainerEngine, dockerEngine, type EngineInfo } from './engine.ts';
 import { expectedImage } from './images/state.ts';
 import { labelsOf, type ServerIdentity, serverIdentity } from './server-identity.ts';
-import { ContainerSweeper, runFolderName, sweepRunFolders } from './sweep.ts';
+import { ContainerSweeper, runFolderName, type Swept, sweepRunFolders } from './sweep.ts';
 import { UserIds } from './user-ids.ts';
 
 export interface ContainerTiersOptions {
@@ -90,7 +90,7 @@ export const createContainerTiers = async (options: ContainerTiersOptions): Prom
   const live = new Set<string>();
   const sweeper = new ContainerSweeper(engine, identity, live);
   const runFolder = await makeRunFolder(settings.runDir, identity);
-  await sweepNow(sweeper, onFault);
+  await report(sweeper.sweep(), onFault);
   const tiers = new Map<ContainerRuntime, SandboxTier>();
   const unavailable = new Map<ContainerRuntime, string>();
   const users = new UserIds(random.nonce());
@@ -120,6 +120,7 @@ export const createContainerTiers = async (options: ContainerTiersOptions): Prom
     unavailable,
     async close() {
       stopSweeping();
+      await report(sweeper.sweepOwn(), onFault);
       await rm(runFolder, { recursive: true, force: true });
     },
   };
@@ -209,12 +210,9 @@ const makeRunFolder = async (runDir: string, identity: ServerIdentity): Promise<
   return folder;
 };
 
-const sweepNow = async (
-  sweeper: ContainerSweeper,
-  onFault: ContainerTiersOptions['onFault'],
-): Promise<void> => {
+const report = async (sweeping: Promise<Swept>, onFault: ContainerTiersOptions['onFault']): Promise<void> => {
   try {
-    const { removed, failed } = await sweeper.sweep();
+    const { removed, failed } = await sweeping;
     if (removed > 0 || failed.length > 0) onFault('containers were left over', { removed, failed });
   } catch (thrown) {
     onFault('leftover containers could not be looked for', { detail: String(thrown) });
@@ -230,7 +228,7 @@ const sweepRegularly = (
   let stopped = false;
   const schedule = (): void => {
     if (stopped) return;
-    timer = clock.setTimer(SWEEP_INTERVAL_MS, () => void sweepNow(sweeper, onFault).finally(schedule));
+    timer = clock.setTimer(SWEEP_INTERVAL_MS, () => void report(sweeper.sweep(), onFault).finally(schedule));
   };
   schedule();
   return () => {
