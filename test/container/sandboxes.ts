@@ -56,6 +56,7 @@ export interface Served {
 }
 
 export interface SandboxesOptions extends Partial<ContainerBackendOptions> {
+  readonly startTimeoutMs?: number;
   readonly killGraceMs?: number;
   readonly memoryMb?: number;
 }
@@ -67,6 +68,7 @@ export const openSandboxes = async (
   options: SandboxesOptions = {},
 ): Promise<Sandboxes> => {
   const {
+    startTimeoutMs = TEST_SETTINGS.startTimeoutMs,
     killGraceMs = TEST_SETTINGS.killGraceMs,
     memoryMb = TEST_SETTINGS.memoryMb,
     ...overrides
@@ -91,7 +93,7 @@ export const openSandboxes = async (
     ...overrides,
   });
   const tier = guardTier(backend, {
-    ...{ clock: systemClock, random: systemRandom, startTimeoutMs: TEST_SETTINGS.startTimeoutMs },
+    ...{ clock: systemClock, random: systemRandom, startTimeoutMs },
     ...{ killGraceMs, watchdog: null, onFault },
   });
   return {

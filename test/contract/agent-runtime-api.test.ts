@@ -276,7 +276,7 @@ seen = [unknown, second_next, init, ok, answer(2)[:2]]`,
 
   it.each([
     ['exit 5', 'with exit status 5'],
-    ['kill -9 $$', 'by signal 9'],
+    ['kill -6 $$', 'by signal 6'],
   ])('fails the load when the bootstrap ends before it asks (%s)', async (end, how) => {
     const container = await bootstrapped(`#!/bin/sh\necho last words\n${end}\n`);
     const frames = await container.until(FRAME.exited);
@@ -285,6 +285,13 @@ seen = [unknown, second_next, init, ok, answer(2)[:2]]`,
       ...{ code: 'init_error', error: { type: 'Runtime.ExitError' } },
       detail: expect.stringContaining(how),
     });
+  });
+
+  it('leaves it to the server to say why a bootstrap was killed before it asked', async () => {
+    const container = await bootstrapped('#!/bin/sh\necho last words\nkill -9 $$\n');
+    const frames = await container.until(FRAME.exited);
+    expect(frames.map(({ type }) => type)).toEqual([FRAME.log, FRAME.exited]);
+    expect(frames.at(-1)).toMatchObject({ a: -1, b: 9 });
   });
 
   it.each([

@@ -26,6 +26,7 @@ export interface Ended {
 export interface ServerProcess {
   readonly url: string;
   readonly port: number;
+  readonly pid: number;
   readonly ended: Promise<Ended>;
   readonly stdout: () => string;
   signal(name: NodeJS.Signals): void;
@@ -34,10 +35,15 @@ export interface ServerProcess {
   stop(): Promise<void>;
 }
 
-/** Starts a server on a free port; more arguments of `serve` can follow. */
-export const startServer = async (args: readonly string[] = []): Promise<ServerProcess> => {
+type Environment = Readonly<Record<string, string>>;
+
+/** Starts a server on a free port; more arguments of `serve` can follow, and more of the environment. */
+export const startServer = async (
+  args: readonly string[] = [],
+  env: Environment = {},
+): Promise<ServerProcess> => {
   const dataDir = await mkdtemp(path.join(tmpdir(), 'strata-e2e-'));
-  const output = run([mainFile, 'serve', '--port', '0', '--data-dir', dataDir, ...args]);
+  const output = run([mainFile, 'serve', '--port', '0', '--data-dir', dataDir, ...args], env);
   const { child, ended } = output;
   const stop = async (): Promise<void> => {
     child.kill('SIGTERM');
@@ -54,6 +60,7 @@ export const startServer = async (args: readonly string[] = []): Promise<ServerP
     return {
       url,
       port: Number(new URL(url).port),
+      pid: child.pid ?? 0,
       ended,
       stdout: () => output.text.stdout,
       signal: (name) => void child.kill(name),
@@ -84,13 +91,14 @@ interface Run {
   seen(stream: 'stdout' | 'stderr', pattern: RegExp): Promise<RegExpExecArray>;
 }
 
-const run = (args: readonly string[]): Run => {
+const run = (args: readonly string[], more: Environment = {}): Run => {
   const { PATH, HOME } = process.env;
-  // Containers have suites of their own.
+  // Containers have suites of their own, which switch them on.
   const env = {
     ...(PATH === undefined ? {} : { PATH }),
     ...(HOME === undefined ? {} : { HOME }),
     STRATA_CONTAINER_MODE: 'off',
+    ...more,
   };
   const child = spawn(process.execPath, args, { cwd: ROOT, env, stdio: ['pipe', 'pipe', 'pipe'] });
   const kill = (): void => void child.kill('SIGKILL');

@@ -42,6 +42,7 @@ const request = (served: Served, method: string, url: string, body?: unknown) =>
   call(
     {
       ...served,
+      pid: served.child.pid ?? 0,
       stdout: () => '',
       signal: () => {},
       logged: async () => {},

@@ -81,7 +81,9 @@ class Provision {
   #containerId: string | null = null;
   #link: AgentLink | null = null;
   #carrier: ContainerCarrier | null = null;
-  #failEarly: (reason: Error) => void = () => undefined;
+  #rejectEarly: (reason: Error) => void = () => undefined;
+  /** Why the start has failed, from the moment that it is known. */
+  #failed: Error | null = null;
 
   constructor(options: ContainerBackendOptions, events: BackendEvents) {
     this.#options = options;
@@ -90,7 +92,7 @@ class Provision {
 
   run(abandoned: AbortSignal): Promise<BackendCarrier> {
     const early = new Promise<never>((_, reject) => {
-      this.#failEarly = reject;
+      this.#rejectEarly = reject;
     });
     early.catch(() => undefined);
     const abandon = (): void =>
@@ -118,6 +120,8 @@ class Provision {
       ready.catch(() => undefined);
       const { cgroup, meter } = await unlessEarly(this.#check(template, containerId));
       const link = await unlessEarly(ready);
+      // Until now nobody else would hear of it.
+      if (this.#failed !== null) throw this.#failed;
       this.#carrier = this.#assemble(containerId, cgroup, meter, link);
       return this.#carrier;
     } catch (thrown) {
@@ -126,6 +130,11 @@ class Provision {
       );
       throw thrown;
     }
+  }
+
+  #failEarly(reason: Error): void {
+    this.#failed ??= reason;
+    this.#rejectEarly(reason);
   }
 
   #template(socketFolder: string, uid: number): ContainerTemplate {
@@ -137,26 +146,33 @@ class Provision {
   async #connect(socket: AgentSocket): Promise<AgentLink> {
     const connection = await socket.connected;
     return await new Promise((resolve, reject) => {
+      let saidReady = false;
       const violated = (reason: string): void => {
-        reject(
-          new StrataError('start_failed', `The agent of a new container broke the protocol: ${reason}.`),
+        const broken = new StrataError(
+          'start_failed',
+          `The agent of a new container broke the protocol: ${reason}.`,
         );
+        reject(broken);
+        // The guard abandons the start because of it, which must not become the reason that is told.
+        this.#failEarly(broken);
         this.#events.violated(reason);
       };
       this.#link = new AgentLink(connection, this.#options.template.maxFrameBytes, {
         ready: (about) => {
-          const wrong =
-            this.#carrier === null ? refusal(about, this.#options.template.runtime) : 'it said ready twice';
+          const wrong = saidReady ? 'it said ready twice' : refusal(about, this.#options.template.runtime);
+          saidReady = true;
           if (wrong !== null) violated(wrong);
           else if (this.#link !== null) resolve(this.#link);
         },
         frame: (frame: Frame) => {
-          if (this.#carrier === null) violated(`a frame of type ${frame.type} before it was ready`);
+          if (this.#carrier === null) violated(`a frame of type ${frame.type} before it was asked`);
           else this.#carrier.accept(frame);
         },
         violated,
         closed: () => {
-          reject(new StrataError('start_failed', 'The agent of a new container hung up.'));
+          const hungUp = new StrataError('start_failed', 'The agent of a new container hung up.');
+          reject(hungUp);
+          this.#failEarly(hungUp);
           this.#carrier?.ended(null);
         },
       });

@@ -127,6 +127,7 @@ describe('the check of a container against its template', () => {
   ][] = [
     ['another image', { Image: 'sha256:bb' }],
     ['another entrypoint', { Config: { Entrypoint: ['/bin/sh'] } }],
+    ['a check of health', { Config: { Healthcheck: { Test: ['CMD', '/bin/x'] } } }],
     ['another user', { Config: { User: '1000' } }],
     ['privilege', { HostConfig: { Privileged: true } }],
     ['one more capability', { HostConfig: { CapAdd: ['KILL', 'SETGID', 'SETUID', 'SYS_ADMIN'] } }],

@@ -58,6 +58,8 @@ export interface ContainerTemplate {
   readonly NetworkDisabled: true;
   /** An engine that shuts down would wait for containers which do not heed its first signal: none does. */
   readonly StopSignal: 'SIGKILL';
+  /** An image's own check would run as root, beside the agent, at times that nobody chose. */
+  readonly Healthcheck: { readonly Test: readonly ['NONE'] };
   readonly Labels: Readonly<Record<string, string>>;
   readonly HostConfig: HostConfig;
 }
@@ -84,6 +86,7 @@ export const containerTemplate = (parameters: TemplateParameters): ContainerTemp
     WorkingDir: '/',
     NetworkDisabled: true,
     StopSignal: 'SIGKILL',
+    Healthcheck: { Test: ['NONE'] },
     Labels: { ...labels },
     HostConfig: {
       Privileged: false,
@@ -163,6 +166,7 @@ export const differences = (template: ContainerTemplate, seen: InspectedContaine
   expect('Image', template.Image, seen.Image);
   for (const name of ['Entrypoint', 'Cmd', 'User', 'WorkingDir', 'StopSignal'] as const)
     expect(name, template[name], seen.Config[name]);
+  expect('Healthcheck', template.Healthcheck.Test, healthcheckOf(seen.Config.Healthcheck));
   // The image's own labels come on top.
   const labels = (seen.Config.Labels ?? {}) as Readonly<Record<string, unknown>>;
   for (const [name, value] of Object.entries(template.Labels)) expect(`label ${name}`, value, labels[name]);
@@ -200,6 +204,9 @@ const asSet = (value: unknown): unknown =>
   Array.isArray(value)
     ? value.map((entry) => canonical(typeof entry === 'string' ? entry.replace(/^CAP_/, '') : entry)).sort()
     : value;
+
+/** No check at all is as good as one that was taken away. */
+const healthcheckOf = (check: unknown): unknown => (check as { Test?: unknown } | null)?.Test ?? ['NONE'];
 
 /** The engine reports the policy `no` as it was asked for, or by its name. */
 const restartOf = (policy: unknown): unknown => {
