@@ -30,6 +30,14 @@ await describeContainers('a Python function in a container', ['python3'], () => 
     carrier.kill('idle');
   });
 
+  it('may make pipes with names, and no other node', async () => {
+    const { result, carrier } = await python.serve(
+      'import os, stat\ndef handler(e, c):\n  os.mkfifo("/tmp/pipe")\n  return stat.S_ISFIFO(os.stat("/tmp/pipe").st_mode)\n',
+    );
+    expect(await result()).toBe(true);
+    carrier.kill('idle');
+  });
+
   it('reaches no file, socket, process or group that is not its own', async () => {
     const { result, carrier } = await python.serve(PYTHON_REACH);
     const reached = (await result()) as { found: Record<string, string> } & Record<string, unknown>;

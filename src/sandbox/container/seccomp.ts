@@ -195,6 +195,9 @@ const AF = { unix: 1, inet: 2, inet6: 10, netlink: 16 } as const;
 /** CLONE_NEWNS, CGROUP, UTS, IPC, USER, PID and NET: none of them may be in the flags of `clone`. */
 const NAMESPACE_FLAGS = 0x7e020000;
 const ENOSYS = 38;
+/** The bits of a mode that say what kind of node is made, and a pipe with a name: the one kind that is. */
+const NODE_KIND = 0xf000;
+const NAMED_PIPE = 0x1000;
 /** Linux's own personality, and the query of the present one. */
 const PERSONALITIES = [0x0, 0x8, 0xffffffff] as const;
 
@@ -219,6 +222,12 @@ export const SECCOMP_PROFILE = JSON.stringify({
     ...Object.values(AF).map((family) => allow(['socket'], [equals(0, family)])),
     ...PERSONALITIES.map((personality) => allow(['personality'], [equals(0, personality)])),
     allow(['clone'], [{ index: 0, value: NAMESPACE_FLAGS, valueTwo: 0, op: 'SCMP_CMP_MASKED_EQ' }]),
+    ...[
+      { name: 'mknod', modeAt: 1 },
+      { name: 'mknodat', modeAt: 2 },
+    ].map(({ name, modeAt }) =>
+      allow([name], [{ index: modeAt, value: NODE_KIND, valueTwo: NAMED_PIPE, op: 'SCMP_CMP_MASKED_EQ' }]),
+    ),
     // libc asks for clone3 first and falls back to clone, whose flags can be looked at, when it is not there.
     { names: ['clone3'], action: 'SCMP_ACT_ERRNO', errnoRet: ENOSYS, args: [], includes: {} },
   ],
