@@ -7,7 +7,7 @@ import { dockerEngine } from '../../src/sandbox/container/engine.ts';
 import { ENGINE_HOST } from './availability.ts';
 
 /** The first process of a container: its agent. */
-export const agentPid = async (containerId: string): Promise<number> =>
+const agentPid = async (containerId: string): Promise<number> =>
   (await dockerEngine(ENGINE_HOST).inspect(containerId)).State.Pid;
 
 /** Sends a signal from outside, which the container's own first process cannot refuse. */
