@@ -1,6 +1,6 @@
 /**
- * What a code process may say over its channel: `booted` once, then one answer to each call. Anything else is a
- * violation and costs it its life.
+ * What a code process may say over its channel: `booted` once, then for each call the lines of its log and one answer.
+ * Anything else is a violation and costs it its life.
  *
  * Never trusts a field but those that it has checked: the instance is set here, flags are masked, numbers made finite.
  * Texts and payloads are the server's to judge.
@@ -62,6 +62,28 @@ static bool relay_answer(struct instance *instance, const struct frame *frame, e
     return true;
 }
 
+/** A line goes out at once, so that it is there whatever becomes of its call. Beyond the limit they are dropped. */
+static void relay_line(struct instance *instance, const struct frame *frame) {
+    struct call *call = calls_find(&instance->calls, frame->nonce);
+    if (call == NULL) {
+        instance_violated(instance, "it wrote to the log of a call that is not open");
+        return;
+    }
+    if (call->log_bytes > instance->log_max_bytes) return;
+    call->log_bytes += (double)frame->payload_bytes + 1;
+    bool dropped = call->log_bytes > instance->log_max_bytes;
+    server_send(&(struct frame){
+        .type = FRAME_LOG,
+        .flags = LOG_OF_CALL | (dropped ? LOG_DROPPED : 0),
+        .instance = instance->id,
+        .nonce = frame->nonce,
+        .a = bounded(frame->a, 0),
+        .b = bounded(frame->b, 0),
+        .payload = dropped ? NULL : frame->payload,
+        .payload_bytes = dropped ? 0 : frame->payload_bytes,
+    });
+}
+
 static bool relay(struct instance *instance, const struct frame *frame) {
     switch (frame->type) {
     case FRAME_BOOTED:
@@ -71,6 +93,9 @@ static bool relay(struct instance *instance, const struct frame *frame) {
         return relay_answer(instance, frame, CALL_LOAD);
     case FRAME_OUTCOME:
         return relay_answer(instance, frame, CALL_INVOKE);
+    case FRAME_LOG:
+        relay_line(instance, frame);
+        return true;
     default:
         instance_violated(instance, "it sent a frame of a type that it must not send");
         return true;

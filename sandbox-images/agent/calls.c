@@ -19,6 +19,13 @@ bool calls_is_open(const struct calls *calls, enum call_kind kind, uint64_t nonc
     return false;
 }
 
+struct call *calls_find(struct calls *calls, uint64_t nonce) {
+    for (size_t i = 0; i < calls->count; i++) {
+        if (calls->open[i].nonce == nonce) return &calls->open[i];
+    }
+    return NULL;
+}
+
 void calls_close(struct calls *calls, uint64_t nonce) {
     for (size_t i = 0; i < calls->count; i++) {
         if (calls->open[i].nonce != nonce) continue;

@@ -16,6 +16,8 @@ struct calls {
     struct call {
         uint64_t nonce;
         enum call_kind kind;
+        /** Of the lines that the code process sent for it. */
+        double log_bytes;
     } open[OPEN_CALLS_MAX];
     size_t count;
 };
@@ -23,6 +25,8 @@ struct calls {
 /** False when the nonce is open already or too many are. */
 bool calls_open(struct calls *calls, enum call_kind kind, uint64_t nonce);
 bool calls_is_open(const struct calls *calls, enum call_kind kind, uint64_t nonce);
+/** Null when it is not open. */
+struct call *calls_find(struct calls *calls, uint64_t nonce);
 /** The call has its answer. */
 void calls_close(struct calls *calls, uint64_t nonce);
 /** Whether any call of this kind is open. */

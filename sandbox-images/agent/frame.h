@@ -37,6 +37,8 @@ enum frame_type {
 enum { OUTCOME_FAILED = 1, OUTCOME_HAS_TAIL = 2 };
 /** Flags of file. */
 enum { FILE_EXECUTABLE = 1, FILE_CONTINUES = 2 };
+/** A line is of one call: the code process sent it with the call's nonce, its level in b. */
+enum { LOG_OF_CALL = 8 };
 /** Flags of log. */
 enum { LOG_STDOUT = 1, LOG_STDERR = 2, LOG_DROPPED = 4 };
 

@@ -1,6 +1,7 @@
 """What a function prints and logs, as lines of the invocation that it belongs to.
 
-Owns the bounds of a call's log, the two output streams and the levels of `logging`. Invariants: the lines of a
+Owns the bounds of a call's log, the two output streams and the levels of `logging`. A line goes out when it is
+written, so that it is there whatever becomes of its call. Invariants: the lines of a
 call come to at most `log_max_bytes`, a line's end counted as one; what belongs to no call under way goes to the
 process's own output, where the agent takes it.
 """
@@ -28,13 +29,12 @@ _wall = time.time
 class Call:
     """The load, or one invocation."""
 
-    __slots__ = ("instance", "nonce", "ended", "lines", "bytes", "max_bytes", "truncated", "rest", "lock")
+    __slots__ = ("instance", "nonce", "ended", "bytes", "max_bytes", "truncated", "rest", "lock")
 
     def __init__(self, instance, nonce, log_max_bytes):
         self.instance = instance
         self.nonce = nonce
         self.ended = False
-        self.lines = []
         self.bytes = 0
         self.max_bytes = log_max_bytes
         self.truncated = False
@@ -50,7 +50,8 @@ class Call:
             self.truncated = True
             return
         self.bytes = size
-        self.lines.append([level, int(_wall() * 1000), message])
+        if not _send_line(self, level, int(_wall() * 1000), message):
+            write_out(ERR if level in ("warn", "error") else OUT, (message + "\n").encode())
 
     def write(self, output, text):
         with self.lock:
@@ -89,6 +90,16 @@ class Call:
 _open = set()
 
 
+def _send_line(call, level, time_ms, message):
+    return False
+
+
+def on_line(send):
+    """Says where the lines of calls go: a function that tells whether it could send one."""
+    global _send_line
+    _send_line = send
+
+
 def begin(call):
     _open.add(call)
 
@@ -113,14 +124,11 @@ def end(call):
     return True
 
 
-def write_unanswered():
-    """Writes the lines of calls that will have no answer to the process's own output."""
+def end_lines():
+    """Before the end of the process: what has no newline yet is a line, too."""
     for call in list(_open):
         with call.lock:
             call.flush()
-            for level, _, message in call.lines:
-                write_out(ERR if level in ("warn", "error") else OUT, (message + "\n").encode())
-            call.lines = []
 
 
 def write_out(output, data):

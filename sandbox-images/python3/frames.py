@@ -10,8 +10,9 @@ import struct
 import threading
 
 VERSION = 1
-BOOTED, LOAD, LOADED, INVOKE, OUTCOME = 3, 5, 6, 7, 8
+BOOTED, LOAD, LOADED, INVOKE, OUTCOME, LOG = 3, 5, 6, 7, 8, 15
 FAILED, HAS_TAIL = 1, 2
+OF_CALL = 8
 MAX_BYTES = 256 * 1024 * 1024
 """The agent has held every frame against its own, smaller bound."""
 
@@ -40,6 +41,8 @@ class Connection:
         self._recv_into = self._socket.recv_into
         self._sendall = self._socket.sendall
         self._lock = threading.Lock()
+        self._sender = None
+        self._get_ident = threading.get_ident
         self._pid = os.getpid()
         self._getpid = os.getpid
         self._exit = os._exit
@@ -67,7 +70,15 @@ class Connection:
             length, VERSION, type_, flags, instance, nonce & 0xFFFFFFFF, nonce >> 32, a, b, c, len(meta)
         )
         with self._lock:
-            self._sendall(head + meta + payload)
+            self._sender = self._get_ident()
+            try:
+                self._sendall(head + meta + payload)
+            finally:
+                self._sender = None
+
+    def may_send(self):
+        """Not in a copy of this process, and not in a signal's handler that came while this thread was sending."""
+        return self._getpid() == self._pid and self._sender != self._get_ident()
 
     def _read(self, count):
         buffer = bytearray(count)

@@ -21,6 +21,7 @@ import frames
 import function
 
 AGENT_FD = 3
+_LEVELS = {"debug": 0, "info": 1, "warn": 2, "error": 3}
 TOO_LARGE_REMEDY = "Return less, or store the data elsewhere."
 _monotonic = time.monotonic
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
@@ -63,6 +64,7 @@ class Context:
 class Shim:
     def __init__(self, connection, interpreter_modules):
         self._connection = connection
+        console.on_line(self._send_line)
         self._interpreter_modules = interpreter_modules
         self._main_box = SimpleQueue()
         self._box = SimpleQueue()
@@ -82,6 +84,16 @@ class Shim:
         self._load(self._main_box.get())
         while True:
             self._invoke(self._main_box.get(), True)
+
+    def _send_line(self, call, level, time_ms, message):
+        if not self._connection.may_send():
+            return False
+        payload = message.encode()
+        number = _LEVELS[level]
+        self._connection.send(
+            frames.LOG, call.instance, call.nonce, frames.OF_CALL, float(time_ms), float(number), 0.0, b"", payload
+        )
+        return True
 
     def _work(self):
         """The life of any other thread."""
@@ -243,8 +255,8 @@ class Shim:
         if not console.end(call):
             return
         flags, meta = 0, b""
-        if failed is not None or call.lines or call.truncated:
-            tail = {"failure": failed, "logs": call.lines, "logTruncated": call.truncated}
+        if failed is not None or call.truncated:
+            tail = {"failure": failed, "logs": [], "logTruncated": call.truncated}
             flags = frames.HAS_TAIL | (frames.FAILED if failed is not None else 0)
             meta = _encode(tail).encode()
         self._connection.send(type_, call.instance, call.nonce, flags, 0.0, b, c, meta, payload)
@@ -268,7 +280,7 @@ def _leave_if_told(error):
     if not isinstance(error, SystemExit):
         return
     code = error.code
-    console.write_unanswered()
+    console.end_lines()
     if code is not None and not isinstance(code, int):
         console.write_out(console.ERR, f"{failures.plain(str(code))}\n".encode())
         code = 1

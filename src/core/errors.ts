@@ -139,14 +139,14 @@ export const ERROR_CATALOGUE = {
     502,
     false,
     'The sandbox ended while it ran this invocation alone, without a result.',
-    'Look for code that crashes the engine; the same input will probably do it again.',
+    'Look for what ends or crashes the process; the same input will probably do it again.',
   ),
   protocol_error: row(
     'platform',
     502,
     false,
     'The sandbox broke the framed protocol and was killed.',
-    'Report it with the invocation id: a function must not be able to cause this.',
+    'In a container a function causes it by writing to descriptor 3; otherwise report it with the invocation id.',
   ),
   function_timeout: row(
     'function',

@@ -69,7 +69,7 @@ export interface BackendEvents {
 
 export interface RawOutcome {
   readonly cpuNs: number;
-  /** Handler milliseconds, or load milliseconds. */
+  /** Handler milliseconds, or load milliseconds; −1 when nobody measured. */
   readonly firstMs: number;
   /** Memory bytes or −1, or init milliseconds. */
   readonly second: number;

@@ -9,7 +9,15 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { Duplex, Readable } from 'node:stream';
 import { stripShim } from '../../sandbox-images/nodejs24/strip.ts';
-import { FRAME, type Frame, FrameReader, FrameWriter, OUTCOME } from '../../src/sandbox/protocol/frames.ts';
+import {
+  FRAME,
+  type Frame,
+  FrameReader,
+  FrameWriter,
+  LOG,
+  LOG_LEVELS,
+  OUTCOME,
+} from '../../src/sandbox/protocol/frames.ts';
 import { type HostFailure, parseTail } from '../../src/sandbox/protocol/messages.ts';
 
 export type Language = 'node' | 'python';
@@ -38,6 +46,8 @@ export interface Exit {
   readonly signal: string | null;
   readonly stdout: string;
   readonly stderr: string;
+  /** Lines of calls that had no answer. */
+  readonly unanswered: readonly Line[];
 }
 
 const LOG_MAX_BYTES = 64_000;
@@ -82,6 +92,8 @@ export class ShimProcess {
   readonly #child: ChildProcess;
   readonly #writer: FrameWriter;
   readonly #awaited = new Map<number, (frame: Frame) => void>();
+  /** Lines by the nonce of their call, until it is answered. */
+  readonly #lines = new Map<number, Line[]>();
   #nonce = 1;
 
   /** Resolves when the shim has said that it is ready. */
@@ -111,7 +123,10 @@ export class ShimProcess {
     const stdout = collect(child.stdout as Readable);
     const stderr = collect(child.stderr as Readable);
     this.exited = new Promise((resolve) => {
-      child.on('close', (code, signal) => resolve({ code, signal, stdout: stdout(), stderr: stderr() }));
+      child.on('close', (code, signal) => {
+        const unanswered = [...this.#lines.values()].flat();
+        resolve({ code, signal, stdout: stdout(), stderr: stderr(), unanswered });
+      });
     });
   }
 
@@ -167,7 +182,7 @@ export class ShimProcess {
     });
     this.post(type, fields);
     const answer = Promise.race([
-      answered.then(answerOf),
+      answered.then((frame) => answerOf(frame, this.#linesOf(nonce))),
       this.exited.then(({ code, stderr }): never => {
         throw new Error(`the process ended with ${code}: ${stderr}`);
       }),
@@ -177,7 +192,21 @@ export class ShimProcess {
     return answer;
   }
 
+  #linesOf(nonce: number): readonly Line[] {
+    const lines = this.#lines.get(nonce) ?? [];
+    this.#lines.delete(nonce);
+    return lines;
+  }
+
   #accept(frame: Frame): void {
+    if (frame.type === FRAME.log) {
+      if (frame.flags !== LOG.ofCall || !this.#awaited.has(frame.nonce))
+        throw new Error(`a line of call ${frame.nonce} with flags ${frame.flags}`);
+      const lines = this.#lines.get(frame.nonce) ?? [];
+      this.#lines.set(frame.nonce, lines);
+      lines.push([LOG_LEVELS[frame.b] ?? 'info', frame.payload.toString('utf8')]);
+      return;
+    }
     const answered = this.#awaited.get(frame.nonce);
     this.#awaited.delete(frame.nonce);
     if (answered === undefined) throw new Error(`a frame of type ${frame.type} that nobody waits for`);
@@ -207,7 +236,9 @@ const collect = (stream: Readable): (() => string) => {
   return () => text;
 };
 
-const answerOf = (frame: Frame): Answer => {
+type Line = Answer['logs'][number];
+
+const answerOf = (frame: Frame, lines: readonly Line[]): Answer => {
   const tail =
     (frame.flags & OUTCOME.hasTail) === 0
       ? { failure: null, logs: [], logTruncated: false }
@@ -216,7 +247,7 @@ const answerOf = (frame: Frame): Answer => {
   if (failed !== (tail.failure !== null)) throw new Error('the flags and the tail do not agree');
   return {
     ...{ failure: tail.failure, logTruncated: tail.logTruncated, b: frame.b, c: frame.c },
-    logs: tail.logs.map(([level, , message]) => [level, message] as const),
+    logs: lines,
     resultJson: failed || frame.type === FRAME.loaded ? null : frame.payload.toString('utf8'),
   };
 };

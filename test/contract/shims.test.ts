@@ -335,10 +335,13 @@ describe.each(LANGUAGES)('the shim of %s', (language) => {
     node: 'exports.handler = (e) => { console.log("last words"); process.exit(e.code); };',
     python: 'import sys\ndef handler(e, c):\n  print("last words")\n  sys.exit(e["code"])',
   };
-  it('lets the function end the process, and tells on its output what had no answer', async () => {
+  it('lets the function end the process, and has told every line before', async () => {
     await started(EXIT[language]);
     void shim.invoke({ code: 3 }).catch(() => undefined);
-    expect(await shim.exited).toMatchObject({ code: 3, signal: null, stdout: 'last words\n' });
+    expect(await shim.exited).toMatchObject({
+      ...{ code: 3, signal: null },
+      unanswered: [['info', 'last words']],
+    });
   });
 
   it('says what is wrong with an event that is not JSON', async () => {

@@ -1,8 +1,9 @@
 /**
  * The calls under way in this process: the load, and each invocation; whose turn it is, and the lines they wrote.
  *
- * Owns the log of a call and its bounds. Never writes frames. Invariants: the lines of a call come to at most
- * `logMaxBytes`, a line's end counted as one; what belongs to no call under way goes to the process's own output,
+ * Owns the bounds of a call's log; a line goes out when it is written, so that it is there whatever becomes of the
+ * call. Never writes frames itself. Invariants: the lines of a call come to at most `logMaxBytes`, a line's end
+ * counted as one; what belongs to no call under way goes to the process's own output,
  * where the agent takes it.
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
@@ -11,11 +12,9 @@ import { StringDecoder } from 'node:string_decoder';
 import {
   cut,
   DateNow,
-  JSONParse,
   MapDelete,
   MapForEach,
   MapSet,
-  quote,
   ReflectApply,
   SafeMap,
   StringIndexOf,
@@ -31,8 +30,6 @@ export interface Call {
   readonly nonce: number;
   readonly startedMs: number;
   ended: boolean;
-  /** Lines as JSON, separated by commas. */
-  lines: string;
   logBytes: number;
   truncated: boolean;
   /** What was written to each output since its last newline. */
@@ -61,6 +58,15 @@ const Decoder = StringDecoder;
 const decoderWrite = StringDecoder.prototype.write;
 const open = new SafeMap<Call, true>();
 let logMaxBytes = 0;
+let tell: TellLine = () => undefined;
+
+/** Sends a line of a call. */
+type TellLine = (call: Call, level: Level, timeMs: number, message: string) => void;
+
+/** Says where lines go from now on. */
+export const onLine = (send: TellLine): void => {
+  tell = send;
+};
 
 export const setLogMaxBytes = (bytes: number): void => {
   logMaxBytes = bytes;
@@ -68,7 +74,7 @@ export const setLogMaxBytes = (bytes: number): void => {
 
 export const openCall = (kind: Call['kind'], instance: number, nonce: number, startedMs: number): Call => {
   const call: Call = {
-    ...{ kind, instance, nonce, startedMs, ended: false, lines: '', logBytes: 0, truncated: false },
+    ...{ kind, instance, nonce, startedMs, ended: false, logBytes: 0, truncated: false },
     ...{ rest: [newRest(), newRest()], indent: '', counts: null, stopwatches: null },
   };
   MapSet(open, call, true);
@@ -149,19 +155,14 @@ const addLine = (call: Call, level: Level, text: string): void => {
     return;
   }
   call.logBytes = bytes;
-  const line = `["${level}",${DateNow()},${quote(message)}]`;
-  call.lines = call.lines === '' ? line : `${call.lines},${line}`;
+  tell(call, level, DateNow(), message);
 };
 
-/** Writes the lines of calls that will have no answer to the process's own output. */
-export const writeUnanswered = (): void => {
+/** Before the end of the process: what has no newline yet is a line, too. */
+export const endLines = (): void => {
   MapForEach(open, (_, call) => {
     endLine(call, 1);
     endLine(call, 2);
-    const lines = JSONParse(`[${call.lines}]`) as [Level, number, string][];
-    for (const [level, , message] of lines) {
-      writeOut(level === 'warn' || level === 'error' ? 2 : 1, `${message}\n`);
-    }
   });
 };
 

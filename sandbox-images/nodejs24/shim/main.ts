@@ -9,7 +9,7 @@ import { createRequire } from 'node:module';
 import { Socket } from 'node:net';
 import { join } from 'node:path';
 import { FRAME, type Frame, FrameReader, FrameWriter } from '../../../src/sandbox/protocol/frames.ts';
-import { writeUnanswered } from './calls.ts';
+import { endLines } from './calls.ts';
 import { enterSurroundings, type LoadMeta } from './code.ts';
 import { installConsole, tellAgent } from './console.ts';
 import { describe } from './failures.ts';
@@ -68,7 +68,8 @@ const warmUp = (file: string): Promise<void> =>
   new Promise((resolve, reject) => {
     const answers = new FrameReader(FRAME_MAX_BYTES, (frame) => {
       if (frame.type === FRAME.outcome) resolve();
-      else if (frame.flags !== 0) reject(new Error(`the warm-up failed: ${frame.meta}`));
+      else if (frame.type === FRAME.loaded && frame.flags !== 0)
+        reject(new Error(`the warm-up failed: ${frame.meta}`));
     });
     const warmed = new FunctionProcess(new FrameWriter(sinkOf(answers)), () => undefined);
     const frames = new FrameWriter(
@@ -110,5 +111,5 @@ const watch = (running: FunctionProcess): void => {
   process.on('unhandledRejection', (reason) => {
     if (listenerCount('unhandledRejection') === 1) take(reason, true);
   });
-  process.on('exit', writeUnanswered);
+  process.on('exit', endLines);
 };

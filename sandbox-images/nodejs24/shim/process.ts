@@ -11,8 +11,17 @@ import type { GuestFunction } from '../../../src/guest/exported.ts';
 import { JSONParse, MathFloor, ReflectApply } from '../../../src/guest/primordials.ts';
 import { resultText, tooManyCharacters } from '../../../src/guest/results.ts';
 import { describeError } from '../../../src/guest/thrown.ts';
-import { FRAME, type Frame, type FrameWriter, OUTCOME } from '../../../src/sandbox/protocol/frames.ts';
-import { type Call, endCall, openCall, presentCall, setLogMaxBytes, within } from './calls.ts';
+import { FRAME, type Frame, type FrameWriter, LOG, OUTCOME } from '../../../src/sandbox/protocol/frames.ts';
+import {
+  type Call,
+  endCall,
+  type Level,
+  onLine,
+  openCall,
+  presentCall,
+  setLogMaxBytes,
+  within,
+} from './calls.ts';
 import { type LoadMeta, loadFunction } from './code.ts';
 import { tellAgent } from './console.ts';
 import { describe, type FailureCode, failureJson, setCodePath, thrownJson } from './failures.ts';
@@ -23,6 +32,8 @@ const bufferToString = Buffer.prototype.toString;
 const Resource = AsyncResource;
 const runInScope = AsyncResource.prototype.runInAsyncScope;
 const NO_BYTES = Buffer.alloc(0);
+/** The places of `LOG_LEVELS`. */
+const LEVELS: Readonly<Record<Level, number>> = { debug: 0, info: 1, warn: 2, error: 3 };
 
 export class FunctionProcess {
   readonly #writer: FrameWriter;
@@ -36,6 +47,11 @@ export class FunctionProcess {
   constructor(writer: FrameWriter, enterSurroundings: (meta: LoadMeta) => void) {
     this.#writer = writer;
     this.#enterSurroundings = enterSurroundings;
+    onLine((call, level, timeMs, message) => {
+      const fields = { flags: LOG.ofCall, a: timeMs, b: LEVELS[level], payload: bufferFrom(message, 'utf8') };
+      writer.send(FRAME.log, call.instance, call.nonce, fields);
+      writer.flush();
+    });
   }
 
   /** @throws Error when the agent sends what makes no sense here; the process is of no use then. */
@@ -174,7 +190,7 @@ export class FunctionProcess {
   ): void {
     if (call.ended) return;
     endCall(call);
-    const plain = failure === null && call.lines === '' && !call.truncated;
+    const plain = failure === null && !call.truncated;
     const flags = failure === null ? 0 : OUTCOME.failed;
     this.#writer.send(type, call.instance, call.nonce, {
       a: 0,
@@ -182,7 +198,7 @@ export class FunctionProcess {
       c: fields.c,
       payload: fields.payload,
       flags: plain ? flags : flags | OUTCOME.hasTail,
-      meta: plain ? '' : `{"failure":${failure},"logs":[${call.lines}],"logTruncated":${call.truncated}}`,
+      meta: plain ? '' : `{"failure":${failure},"logs":[],"logTruncated":${call.truncated}}`,
     });
     this.#writer.flush();
   }

@@ -11,7 +11,7 @@ import type { Clock, Timer } from '../../ports/clock.ts';
 import type { ProcessUsage } from '../../ports/processes.ts';
 import type { InvokeRequest, LoadRequest } from '../api.ts';
 import type { BackendCarrier, BackendEvents, BackendExit, RawOutcome } from '../backend.ts';
-import { FRAME, type Frame, FrameError, LOG, OUTCOME } from '../protocol/frames.ts';
+import { FRAME, type Frame, FrameError, LOG, LOG_LEVELS, OUTCOME } from '../protocol/frames.ts';
 import { type HostFailure, type OutcomeTail, parseTail } from '../protocol/messages.ts';
 import type { AgentLink } from './agent-link.ts';
 import type { Cgroup, MemoryEvents } from './cgroup.ts';
@@ -242,7 +242,7 @@ export class ContainerCarrier implements BackendCarrier {
     const told = (frame.flags & OUTCOME.hasTail) === 0 ? null : parseTail(frame.meta, logMaxBytes);
     call.answered = true;
     this.#refreshed(() => {
-      const tail = this.#output.joinTo(told);
+      const tail = this.#output.joinTo(call.nonce, told);
       const failed = (frame.flags & OUTCOME.failed) !== 0;
       const [firstMs, initMs] = [positive(frame.b), positive(frame.c)];
       this.#settled(call, { failed, firstMs, initMs, tail, payload: frame.payload });
@@ -293,8 +293,8 @@ export class ContainerCarrier implements BackendCarrier {
     if (call === undefined || call.answered) return;
     call.answered = true;
     const failure: HostFailure = { code, detail, error: null, limit };
-    const tail = this.#output.joinTo({ failure, logs: [], logTruncated: false });
-    this.#settled(call, { failed: true, firstMs: 0, initMs: 0, tail, payload: NO_BYTES });
+    const tail = this.#output.joinTo(nonce, { failure, logs: [], logTruncated: false });
+    this.#settled(call, { failed: true, firstMs: -1, initMs: 0, tail, payload: NO_BYTES });
   }
 
   #processExited(frame: Frame): void {
@@ -327,10 +327,16 @@ export class ContainerCarrier implements BackendCarrier {
   }
 
   #logged(frame: Frame): void {
-    if ((frame.flags & LOG.dropped) !== 0) this.#output.dropped();
-    if ((frame.flags & (LOG.stdout | LOG.stderr)) === 0) return;
-    const level = (frame.flags & LOG.stderr) === 0 ? 'info' : 'error';
-    this.#output.add(level, positive(frame.a), frame.payload.toString('utf8'));
+    const { flags, nonce } = frame;
+    const call = (flags & LOG.ofCall) === 0 ? null : nonce;
+    if (call !== null && this.#calls.get(call) === undefined)
+      throw new FrameError(`a line of call ${call}, which is not open`);
+    if ((flags & LOG.dropped) !== 0) this.#output.dropped(call);
+    const [timeMs, text] = [positive(frame.a), frame.payload.toString('utf8')];
+    if (call !== null && (flags & LOG.dropped) === 0)
+      this.#output.addTo(call, LOG_LEVELS[frame.b] ?? 'info', timeMs, text);
+    else if ((flags & (LOG.stdout | LOG.stderr)) !== 0)
+      this.#output.add((flags & LOG.stderr) === 0 ? 'info' : 'error', timeMs, text);
   }
 
   /** The bounds of the container become those of the function. */

@@ -7,7 +7,7 @@
  */
 import Docker from 'dockerode';
 import { StrataError } from '../../core/errors.ts';
-import { dockerodeOptions } from './docker-host.ts';
+import { describeDockerHost, dockerodeOptions } from './docker-host.ts';
 import type { ContainerTemplate, InspectedContainer } from './template.ts';
 
 export interface EngineInfo {
@@ -78,7 +78,7 @@ export const dockerEngine = (engineHost: string): ContainerEngine => {
       } catch (thrown) {
         throw new StrataError(
           'runtime_unavailable',
-          `No container engine answers at ${engineHost === '' ? 'the usual socket' : engineHost}: ${reasonOf(thrown)}.`,
+          `No Docker engine answers at ${describeDockerHost(engineHost)}: ${reasonOf(thrown)}.`,
           { cause: thrown },
         );
       }

@@ -1,51 +1,70 @@
 /**
- * What the processes of a container wrote to their standard streams, until a call ends that it goes to.
+ * What a container's function has logged, until the call ends that it goes to.
  *
- * Owns the lines and their bound. The rule: they belong to the call that ends next, because a stream does not say who
- * wrote. Invariant: what is kept is within the log limit, whatever the container sends.
+ * Owns the lines and their bound. Lines that the function's shim sent are of their call. What processes wrote to the
+ * standard streams belongs to the call that ends next, because a stream does not say who wrote. Invariant: what is
+ * kept for a call is within the log limit, whatever the container sends.
  */
 import type { OutcomeTail } from '../protocol/messages.ts';
 
 export type LogEntry = OutcomeTail['logs'][number];
 
+/** Lines within a number of characters, a line's end counted as one. */
+interface Log {
+  readonly lines: LogEntry[];
+  chars: number;
+  truncated: boolean;
+}
+
 const LAST_LINES = 40;
+/** A line's share of what an answer may carry. */
+const LINE_MAX_CHARS = 32_000;
+
+const newLog = (): Log => ({ lines: [], chars: 0, truncated: false });
 
 export class ContainerOutput {
-  #lines: LogEntry[] = [];
-  #chars = 0;
+  #streams = newLog();
+  readonly #calls = new Map<number, Log>();
   #maxChars = 0;
-  #truncated = false;
 
   /** An instance starts: what came before is nobody's. */
   begin(maxChars: number): void {
     this.#maxChars = maxChars;
-    this.#take();
+    this.#streams = newLog();
+    this.#calls.clear();
   }
 
+  /** A line from a stream. */
   add(level: LogEntry[0], timeMs: number, text: string): void {
-    this.#chars += text.length + 1;
-    if (this.#chars > this.#maxChars) this.#truncated = true;
-    else this.#lines.push([level, timeMs, text]);
+    this.#keep(this.#streams, level, timeMs, text);
   }
 
-  /** Lines were dropped inside the container already. */
-  dropped(): void {
-    this.#truncated = true;
+  /** A line of a call. */
+  addTo(call: number, level: LogEntry[0], timeMs: number, text: string): void {
+    this.#keep(this.#logOf(call), level, timeMs, text);
   }
 
-  /** The newest lines as one text: evidence after a crash. */
+  /** Lines were dropped inside the container already: of a call, or of a stream. */
+  dropped(call: number | null): void {
+    (call === null ? this.#streams : this.#logOf(call)).truncated = true;
+  }
+
+  /** The newest lines of the streams as one text: evidence after a crash. */
   lastWords(): string {
-    return this.#lines
+    return this.#streams.lines
       .slice(-LAST_LINES)
       .map(([, , text]) => text)
       .join('\n');
   }
 
-  /** The lines of a finished call with those of the streams, in the order of their times, within the bound. */
-  joinTo(tail: OutcomeTail | null): OutcomeTail | null {
-    const { lines, truncated } = this.#take();
-    if (lines.length === 0 && !truncated) return tail;
-    const joined = [...lines, ...(tail?.logs ?? [])].sort((a, b) => a[1] - b[1]);
+  /** The tail of a finished call with its lines and those of the streams, in the order of their times. */
+  joinTo(call: number, tail: OutcomeTail | null): OutcomeTail | null {
+    const [own, streams] = [this.#calls.get(call) ?? newLog(), this.#streams];
+    this.#calls.delete(call);
+    this.#streams = newLog();
+    const truncated = own.truncated || streams.truncated;
+    if (own.lines.length + streams.lines.length === 0 && !truncated) return tail;
+    const joined = [...own.lines, ...streams.lines, ...(tail?.logs ?? [])].sort((a, b) => a[1] - b[1]);
     let chars = 0;
     const logs = joined.filter(([, , text]) => {
       chars += text.length + 1;
@@ -59,11 +78,19 @@ export class ContainerOutput {
     };
   }
 
-  #take(): { readonly lines: LogEntry[]; readonly truncated: boolean } {
-    const taken = { lines: this.#lines, truncated: this.#truncated };
-    this.#lines = [];
-    this.#chars = 0;
-    this.#truncated = false;
-    return taken;
+  #logOf(call: number): Log {
+    let log = this.#calls.get(call);
+    if (log === undefined) {
+      log = newLog();
+      this.#calls.set(call, log);
+    }
+    return log;
+  }
+
+  #keep(log: Log, level: LogEntry[0], timeMs: number, text: string): void {
+    const line = text.slice(0, LINE_MAX_CHARS);
+    log.chars += line.length + 1;
+    if (log.chars > this.#maxChars) log.truncated = true;
+    else log.lines.push([level, timeMs, line]);
   }
 }
