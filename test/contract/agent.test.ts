@@ -211,6 +211,7 @@ while True:
     ['an answer of another kind', 'send(LOADED, nonce)'],
     ['a second answer to the load', 'send(LOADED, 1)'],
     ['a report of being up', 'send(BOOTED)'],
+    ['a line of a call that is not open', 'send(15, 99)'],
     ['a type that is not its own', 'send(12)'],
     ['a type that does not exist', 'send(200)'],
     ['another version', 'raw(frame(OUTCOME, nonce, version=2))'],
