@@ -52,6 +52,8 @@ export interface ContainerBackendOptions {
 /** Code may take so much of the code folder; the rest is for what file systems need. */
 const CODE_SHARE = 0.9;
 const MB = 1024 * 1024;
+/** For all TCP and UDP sockets of a container: they reach nobody but each other, and what is more only waits. */
+const SOCKETS_MAX_BYTES = 16 * MB;
 
 export const containerBackend = (options: ContainerBackendOptions): Backend => {
   const pending = new Set<Promise<unknown>>();
@@ -186,6 +188,7 @@ class Provision {
         'start_failed',
         'The control group of a new container cannot be read, and container.metering is "cgroup".',
       );
+    cgroup?.boundSockets(SOCKETS_MAX_BYTES);
     const meter =
       cgroup === null || metering === 'stats' ? statsMeter(engine, containerId) : kernelMeter(cgroup);
     return { cgroup: metering === 'stats' ? null : cgroup, meter };
