@@ -19,6 +19,7 @@ import type { ContainerEngine } from './engine.ts';
 import { type ContainerMeter, kernelMeter, statsMeter } from './meter.ts';
 import { refuseUnconfined } from './process-check.ts';
 import {
+  CODE_INODES,
   type ContainerTemplate,
   containerTemplate,
   differences,
@@ -205,7 +206,10 @@ class Provision {
     return new ContainerCarrier({
       ...{ clock, engine, containerId, cgroup, meter, link, events: this.#events, onFault },
       ...{ memoryMb: template.memoryMb, cpusFor, freezeAfterMs, resultMaxBytes, logMaxBytes },
-      codeCache: new CodeCache(template.codeMb * MB * CODE_SHARE),
+      codeCache: new CodeCache({
+        bytes: template.codeMb * MB * CODE_SHARE,
+        entries: CODE_INODES * CODE_SHARE,
+      }),
       release: () => this.#giveBack(),
     });
   }

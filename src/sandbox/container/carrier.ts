@@ -74,6 +74,8 @@ export class ContainerCarrier implements BackendCarrier {
   #resolveExit: (exit: BackendExit) => void = () => undefined;
   #held: Held | null = null;
   #memoryMb: number;
+  /** What the kernel lets the container have: the function's memory, and the code that lies in it. */
+  #limitBytes: number;
   #memoryBefore: MemoryEvents | null = null;
   /** Boots and disposals that the agent has not answered. */
   #orders = 0;
@@ -89,6 +91,7 @@ export class ContainerCarrier implements BackendCarrier {
     this.meter = parts.meter.kind;
     this.id = parts.containerId.slice(0, SHORT_ID_CHARS);
     this.#memoryMb = parts.memoryMb;
+    this.#limitBytes = parts.memoryMb * MB;
     this.#calls = new ContainerCalls(parts.meter, parts.clock, (call) => this.#overBudget(call));
     this.#freezer = new Freezer({
       ...{ clock: parts.clock, graceMs: parts.freezeAfterMs },
@@ -119,7 +122,6 @@ export class ContainerCarrier implements BackendCarrier {
     const { link, codeCache, meter } = this.#parts;
     const held = this.#held;
     this.#freezer.wake();
-    this.#resize(request.memoryMb);
     this.#calls.begin(this.#parts.cpusFor(request.memoryMb));
     this.#output.begin(Math.min(request.logMaxBytes, this.#parts.logMaxBytes));
     this.#memoryBefore = meter.memoryEvents();
@@ -129,9 +131,11 @@ export class ContainerCarrier implements BackendCarrier {
       return;
     }
     held.loading = true;
-    if (!codeCache.use(request.codeDigest)) {
-      link.code(request.codeDigest, request.files, codeCache.add(request.codeDigest, request.files));
-    }
+    const dropped = codeCache.use(request.codeDigest)
+      ? null
+      : codeCache.add(request.codeDigest, request.files);
+    this.#resize(request.memoryMb);
+    if (dropped !== null) link.code(request.codeDigest, request.files, dropped);
     link.load(instance, nonce, request);
   }
 
@@ -260,12 +264,12 @@ export class ContainerCarrier implements BackendCarrier {
       payload: Uint8Array;
     },
   ): void {
-    const { events, meter } = this.#parts;
+    const { events } = this.#parts;
     const number = this.#held?.number ?? 0;
     const { failed, firstMs, tail, payload } = answer;
     const cpuNs = this.#calls.close(call.nonce);
     if (call.kind === 'load') this.#loadEnded(failed);
-    const second = call.kind === 'load' ? answer.initMs : (meter.peakBytes() ?? -1);
+    const second = call.kind === 'load' ? answer.initMs : (this.#peakBytes() ?? -1);
     const outcome: RawOutcome = { cpuNs, firstMs, second, failed, tail, payload };
     if (call.kind === 'load') events.loaded(number, call.nonce, outcome);
     else events.settled(number, call.nonce, outcome);
@@ -333,15 +337,23 @@ export class ContainerCarrier implements BackendCarrier {
     this.#output.add(level, positive(frame.a), frame.payload.toString('utf8'));
   }
 
-  /** The bounds of the container become those of the function. */
+  /** Without the code, which is not the function's doing, and may be another function's of its tenant. */
+  #peakBytes(): number | null {
+    const bytes = this.#parts.meter.peakBytes();
+    return bytes === null ? null : Math.max(0, bytes - this.#parts.codeCache.bytes);
+  }
+
+  /** The bounds of the container become those of the function; the code in it is on top. */
   #resize(memoryMb: number): void {
-    if (memoryMb === this.#memoryMb) return;
+    const { cgroup, engine, containerId, link, cpusFor, codeCache } = this.#parts;
+    const limitBytes = memoryMb * MB + codeCache.chargedBytes;
+    if (memoryMb === this.#memoryMb && limitBytes === this.#limitBytes) return;
     this.#memoryMb = memoryMb;
-    const { cgroup, engine, containerId, link, cpusFor } = this.#parts;
+    this.#limitBytes = limitBytes;
     const cpuQuotaUs = Math.round(cpusFor(memoryMb) * CPU_PERIOD_US);
-    if (cgroup?.resize(memoryMb * MB, cpuQuotaUs) === true) return;
+    if (cgroup?.resize(limitBytes, cpuQuotaUs) === true) return;
     link.holdUntil(
-      engine.resize(containerId, memoryMb * MB, cpuQuotaUs).catch((thrown: unknown) => {
+      engine.resize(containerId, limitBytes, cpuQuotaUs).catch((thrown: unknown) => {
         this.#parts.onFault('a container could not be resized', { detail: String(thrown) });
         this.kill();
       }),
