@@ -232,8 +232,12 @@ class Provision {
 
   async #release(): Promise<void> {
     this.#link?.close();
-    if (this.#containerId !== null) await this.#options.engine.remove(this.#containerId);
-    await this.#giveBack();
+    try {
+      if (this.#containerId !== null) await this.#options.engine.remove(this.#containerId);
+    } finally {
+      // What could not be removed is the sweep's from now on.
+      await this.#giveBack();
+    }
   }
 
   async #giveBack(): Promise<void> {
