@@ -12,8 +12,9 @@ import type { ProcessUsage } from '../../ports/processes.ts';
 import type { InvokeRequest, LoadRequest } from '../api.ts';
 import type { BackendCarrier, BackendEvents, BackendExit, RawOutcome } from '../backend.ts';
 import { FRAME, type Frame, FrameError, LOG, OUTCOME } from '../protocol/frames.ts';
-import { type HostFailure, type OutcomeTail, parseTail } from '../protocol/messages.ts';
+import type { HostFailure, OutcomeTail } from '../protocol/messages.ts';
 import type { AgentLink } from './agent-link.ts';
+import { parseOwnTail } from './answers.ts';
 import type { Cgroup, MemoryEvents } from './cgroup.ts';
 import type { CodeCache } from './code-cache.ts';
 import { ContainerCalls, type OpenCall } from './container-calls.ts';
@@ -187,6 +188,8 @@ export class ContainerCarrier implements BackendCarrier {
 
   /** The agent said something. @throws FrameError for what no agent says. */
   accept(frame: Frame): void {
+    // What was on its way when the end was decided must not decide it otherwise.
+    if (this.#closing) return;
     if (this.#refreshing) this.#waiting.push(frame);
     else this.#take(frame);
   }
@@ -243,7 +246,7 @@ export class ContainerCarrier implements BackendCarrier {
     const { resultMaxBytes, logMaxBytes } = this.#parts;
     if (frame.payload.length > resultMaxBytes)
       throw new FrameError(`a result of ${frame.payload.length} bytes; ${resultMaxBytes} are allowed`);
-    const told = (frame.flags & OUTCOME.hasTail) === 0 ? null : parseTail(frame.meta, logMaxBytes);
+    const told = (frame.flags & OUTCOME.hasTail) === 0 ? null : parseOwnTail(frame.meta, logMaxBytes);
     call.answered = true;
     this.#refreshed(() => {
       const tail = this.#output.joinTo(told);
