@@ -8,7 +8,7 @@ import { StrataError } from '../../core/errors.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Random } from '../../ports/random.ts';
 import type { Confinement } from '../api.ts';
-import type { Backend, BackendCarrier, BackendEvents } from '../backend.ts';
+import type { Backend, BackendEvents } from '../backend.ts';
 import type { Frame } from '../protocol/frames.ts';
 import { AgentLink } from './agent-link.ts';
 import { type AgentSocket, openAgentSocket } from './agent-socket.ts';
@@ -65,12 +65,13 @@ export const containerBackend = (options: ContainerBackendOptions): Backend => {
     capacity: 1,
     provision(events, abandoned) {
       const provision = new Provision(options, events).run(abandoned);
-      pending.add(provision);
-      const forget = (): void => void pending.delete(provision);
-      provision.then(forget, forget);
+      const removed = provision.then((carrier) => carrier.removed);
+      pending.add(removed);
+      const forget = (): void => void pending.delete(removed);
+      removed.then(forget, forget);
       return provision;
     },
-    // The guard may have given up waiting for what is still being taken down.
+    // What the guard no longer waits for may still have to be taken down.
     close: async () => void (await Promise.allSettled(pending)),
   };
 };
@@ -91,7 +92,7 @@ class Provision {
     this.#events = events;
   }
 
-  run(abandoned: AbortSignal): Promise<BackendCarrier> {
+  run(abandoned: AbortSignal): Promise<ContainerCarrier> {
     const early = new Promise<never>((_, reject) => {
       this.#failEarly = reject;
     });
@@ -103,7 +104,7 @@ class Provision {
     return this.#start(early);
   }
 
-  async #start(early: Promise<never>): Promise<BackendCarrier> {
+  async #start(early: Promise<never>): Promise<ContainerCarrier> {
     const { engine, runFolder, random, users, live } = this.#options;
     const unlessEarly = <Result>(step: Promise<Result>): Promise<Result> => Promise.race([step, early]);
     try {

@@ -4,7 +4,8 @@
  * Owns the container from the moment it is up until it is removed. Keeps no wall deadlines: the guard does. What ends
  * an invocation without an answer of its own is told apart here: the server's order, the CPU budget, the kernel's
  * memory limit, the machine's lack of memory, or the process's own exit. Invariants: every open call is settled once;
- * `exited` resolves when the container has been removed, or cannot be reached any more.
+ * `exited` resolves when nothing runs in the container any more, `removed` when the engine has let go of it as well, or
+ * cannot be reached: a slow engine must not make the end of a container look like a function that takes too long.
  */
 import type { Meter } from '../../core/receipt.ts';
 import type { Clock, Timer } from '../../ports/clock.ts';
@@ -72,6 +73,8 @@ export class ContainerCarrier implements BackendCarrier {
   readonly #calls: ContainerCalls;
   readonly #freezer: Freezer;
   readonly #output = new ContainerOutput();
+  readonly removed: Promise<void>;
+  #resolveRemoved: () => void = () => undefined;
   #resolveExit: (exit: BackendExit) => void = () => undefined;
   #held: Held | null = null;
   #memoryMb: number;
@@ -102,6 +105,9 @@ export class ContainerCarrier implements BackendCarrier {
     });
     this.exited = new Promise((resolve) => {
       this.#resolveExit = resolve;
+    });
+    this.removed = new Promise((resolve) => {
+      this.#resolveRemoved = resolve;
     });
     this.#freezer.rest();
   }
@@ -168,7 +174,7 @@ export class ContainerCarrier implements BackendCarrier {
   }
 
   kill(): void {
-    void this.#close(null);
+    void this.#close(null, false);
   }
 
   usage(): ProcessUsage | null {
@@ -236,7 +242,7 @@ export class ContainerCarrier implements BackendCarrier {
 
   /** The connection has ended, or the engine reports the end of the container. */
   ended(exitCode: number | null): void {
-    void this.#close(exitCode);
+    void this.#close(exitCode, true);
   }
 
   #answered(frame: Frame, kind: OpenCall['kind']): void {
@@ -418,10 +424,11 @@ export class ContainerCarrier implements BackendCarrier {
     }
   }
 
-  async #close(exitCode: number | null): Promise<void> {
+  /** @param dead nothing runs in it any more. */
+  async #close(exitCode: number | null, dead: boolean): Promise<void> {
     if (this.#closing) return;
-    this.#reportMemory();
     this.#closing = true;
+    this.#reportMemory();
     const { cgroup, engine, containerId, link, onFault, release } = this.#parts;
     this.#calls.stop();
     this.#emptied?.cancel();
@@ -429,6 +436,7 @@ export class ContainerCarrier implements BackendCarrier {
     // The first two end it without the engine: the agent ends when its connection does.
     cgroup?.kill();
     link.close();
+    if (dead) this.#resolveExit({ exitCode, signal: null, external: true });
     try {
       await thawed;
       await engine.remove(containerId);
@@ -443,6 +451,7 @@ export class ContainerCarrier implements BackendCarrier {
       onFault('a socket folder is left over', { detail: String(thrown) }),
     );
     this.#resolveExit({ exitCode, signal: null, external: true });
+    this.#resolveRemoved();
   }
 
   /** The agent itself was killed for lack of memory: the function used it up, when its own limit was reached. */
