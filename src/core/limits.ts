@@ -47,6 +47,8 @@ export const CODE_MAX_FOLDERS = 20_000;
 /** What `limits.containerCodeMaxBytes` may be raised to. */
 export const CONTAINER_CODE_MAX_BYTES = 262_144_000;
 export const CODE_PATH_MAX_LENGTH = 256;
+/** In UTF-8, of a file or folder: file systems hold no longer ones, and a container's agent takes none. */
+export const CODE_NAME_MAX_BYTES = 255;
 /** An archive may unpack to at most this many times its own size, and never past the code limit. */
 export const ZIP_MAX_RATIO = 100;
 export const ENV_MAX_ENTRIES = 100;

@@ -5,7 +5,7 @@
  * that passes is relative, in NFC, has no segment `.` or `..`, and means the same file on every file system.
  */
 import { StrataError } from '../core/errors.ts';
-import { CODE_MAX_FOLDERS, CODE_PATH_MAX_LENGTH } from '../core/limits.ts';
+import { CODE_MAX_FOLDERS, CODE_NAME_MAX_BYTES, CODE_PATH_MAX_LENGTH } from '../core/limits.ts';
 import { FORBIDDEN_KEYS, shown } from './spec-errors.ts';
 
 /**
@@ -26,6 +26,12 @@ export const normalPath = (path: string): string => {
     if (segment === '') refuse(path, 'has an empty segment; remove the extra "/"');
     if (segment === '.' || segment === '..')
       refuse(path, `has the segment "${segment}"; give it without going up or in place`);
+    const bytes = Buffer.byteLength(segment);
+    if (bytes > CODE_NAME_MAX_BYTES)
+      refuse(
+        path,
+        `has a name of ${bytes} bytes; at most ${CODE_NAME_MAX_BYTES} are allowed, as in any folder`,
+      );
   }
   if (FORBIDDEN_KEYS.some((key) => key === normal)) refuse(path, 'is not allowed as a name; rename the file');
   return normal;

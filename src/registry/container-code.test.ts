@@ -79,6 +79,15 @@ describe('an archive for a container', () => {
     );
   });
 
+  it('is refused when a name is longer than a folder holds', async () => {
+    for (const name of ['x'.repeat(256), '文'.repeat(86)])
+      expect(await refusal(read({ zip: zipped({ 'index.js': strToU8(''), [name]: strToU8('') }) }))).toMatch(
+        /has a name of 25[68] bytes; at most 255/,
+      );
+    const longest = zipped({ 'index.js': strToU8(''), [`lib/${'文'.repeat(85)}`]: strToU8('') });
+    expect((await read({ zip: longest })).files.size).toBe(2);
+  });
+
   it('says what to do about a symbolic link, as npm makes them', async () => {
     const files = { 'index.js': strToU8('1'), 'node_modules/.bin/tsc': unix('../x', 0o120777) };
     const message = await refusal(read({ zip: zipped(files) }));

@@ -8,7 +8,7 @@ import type { ContainerEngine } from '../../src/sandbox/container/engine.ts';
 import { dockerEngine } from '../../src/sandbox/container/engine.ts';
 import type { ContainerTemplate } from '../../src/sandbox/container/template.ts';
 import { describeContainers, ENGINE_HOST } from './availability.ts';
-import { NODE_REACH, PYTHON_REACH, PYTHON_SYSTEM_CALLS } from './probes.ts';
+import { NODE_REACH, PYTHON_REACH, PYTHON_SOCKETS, PYTHON_SYSTEM_CALLS } from './probes.ts';
 import { processesOf, statusOf } from './processes.ts';
 import { openSandboxes, type Sandboxes } from './sandboxes.ts';
 
@@ -35,6 +35,15 @@ await describeContainers('a Python function in a container', ['python3'], () => 
       'import os, stat\ndef handler(e, c):\n  os.mkfifo("/tmp/pipe")\n  return stat.S_ISFIFO(os.stat("/tmp/pipe").st_mode)\n',
     );
     expect(await result()).toBe(true);
+    carrier.kill('idle');
+  });
+
+  it('holds little of the machine in its sockets, whoever’s account that is on', async () => {
+    const { invoke, carrier } = await python.serve(PYTHON_SOCKETS);
+    const { failure, resultJson } = await invoke();
+    const heldBytes = failure === null ? Number(Buffer.from(resultJson).toString()) : 0;
+    expect(failure?.code ?? 'held').toMatch(/^(?:held|memory_limit)$/);
+    expect(heldBytes).toBeLessThan(20 * 1024 * 1024);
     carrier.kill('idle');
   });
 

@@ -5,6 +5,7 @@ import { expect, it } from 'vitest';
 import { eventually } from '../limits/bench.ts';
 import { describeContainers } from './availability.ts';
 import { openContainers } from './executors.ts';
+import { loadRequest, openSandboxes } from './sandboxes.ts';
 
 /** Answers when four calls are in the handler at once, and never before. */
 const TOGETHER = {
@@ -67,6 +68,24 @@ await describeContainers('instances in containers', ['nodejs24', 'python3', 'pro
     expect(seen.map(({ found }) => found)).toEqual([[], [], [], []]);
     expect(new Set(seen.map(({ where }) => where)).size).toBe(1);
     await containers.close();
+  });
+
+  it('have all of their memory to themselves, whatever code lies in the container', async () => {
+    const sandboxes = await openSandboxes('python3');
+    const blob = { bytes: new Uint8Array(12 * 1024 * 1024), executable: false };
+    const takes = 'def handler(event, context):\n  return len(bytearray(8 * 1024 * 1024))\n';
+    const plain = loadRequest('python3', takes, 32);
+    const large = {
+      ...{ codeDigest: 'a'.repeat(64), memoryMb: 32 },
+      files: new Map([...plain.files, ['blob', blob]]),
+    };
+    const first = await sandboxes.serve(takes, large);
+    expect(await first.result()).toBe(8 * 1024 * 1024);
+    const second = await first.again(takes, { memoryMb: 32 });
+    const { failure, maxMemoryBytes } = await second.invoke();
+    expect(failure).toBeNull();
+    expect(maxMemoryBytes).toBeLessThan(32 * 1024 * 1024);
+    await sandboxes.close();
   });
 
   it('whose process ends while idle make room for another, in the same container', async () => {

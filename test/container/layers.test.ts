@@ -78,9 +78,10 @@ await describeContainers('memory sizes of containers', ['nodejs24', 'python3', '
   });
   afterAll(() => containers.close());
 
+  /** The code in the container, a few pages of it, comes on top. */
   const limitMb = async (name: string, runtime: 'nodejs24' | 'python3'): Promise<number> => {
     const [sandbox] = containers.holding(name, runtime);
-    return (await openGroup(sandbox?.id ?? '')).memoryLimitBytes() / 2 ** 20;
+    return Math.floor((await openGroup(sandbox?.id ?? '')).memoryLimitBytes() / 2 ** 20);
   };
 
   it.each([64, 300])('a Python function of %i MB resizes the runtime that is ready', async (memoryMb) => {

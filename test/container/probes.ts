@@ -102,6 +102,8 @@ def handler(event, context):
     "connect outside by IPv6": attempt(connect(socket.AF_INET6, ("2606:4700:4700::1111", 80))),
     "raw socket": attempt(lambda: socket.socket(socket.AF_INET, socket.SOCK_RAW, 1)),
     "packet socket": attempt(lambda: socket.socket(socket.AF_PACKET, socket.SOCK_RAW)),
+    "netlink socket": attempt(lambda: socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 2)),
+    "pair of another family": attempt(lambda: socket.socketpair(socket.AF_TIPC, socket.SOCK_SEQPACKET)),
     "vsock": attempt(lambda: socket.socket(40, socket.SOCK_STREAM)),
     "crypto socket": attempt(lambda: socket.socket(38, socket.SOCK_SEQPACKET)),
   }
@@ -121,12 +123,33 @@ def handler(event, context):
       found[f"follow /proc/{pid}/{name}"] = attempt(lambda: os.readlink(f"/proc/{pid}/{name}"))
   return {
     "found": found,
-    "interfaces": sorted(name for _, name in socket.if_nameindex()),
+    "interfaces": sorted(os.listdir("/sys/class/net")),
     "shm": os.path.exists("/dev/shm"),
     "run": os.listdir("/run/strata"),
     "descriptors": {name: os.readlink("/proc/self/fd/" + name) for name in ("0", "1", "2", "3")},
     "others": len(others()),
   }
+`;
+
+/** Leaves as many bytes as it can unread in its own sockets; answers with how many stayed. */
+export const PYTHON_SOCKETS = `
+import socket
+def drained(receiver):
+  count = 0
+  try:
+    while True: count += len(receiver.recv(65536))
+  except BlockingIOError: return count
+def handler(event, context):
+  sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+  receivers = []
+  for _ in range(200):
+    receiver = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    receiver.setblocking(False)
+    receiver.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 24)
+    receiver.bind(("127.0.0.1", 0))
+    receivers.append(receiver)
+    for _ in range(20): sender.sendto(bytes(30_000), receiver.getsockname())
+  return sum(map(drained, receivers))
 `;
 
 /** What Node's own means show of the same walls. */

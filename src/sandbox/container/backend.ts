@@ -8,7 +8,7 @@ import { StrataError } from '../../core/errors.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Random } from '../../ports/random.ts';
 import type { Confinement } from '../api.ts';
-import type { Backend, BackendCarrier, BackendEvents } from '../backend.ts';
+import type { Backend, BackendEvents } from '../backend.ts';
 import type { Frame } from '../protocol/frames.ts';
 import { AgentLink } from './agent-link.ts';
 import { type AgentSocket, openAgentSocket } from './agent-socket.ts';
@@ -19,6 +19,7 @@ import type { ContainerEngine } from './engine.ts';
 import { type ContainerMeter, kernelMeter, statsMeter } from './meter.ts';
 import { refuseUnconfined } from './process-check.ts';
 import {
+  CODE_INODES,
   type ContainerTemplate,
   containerTemplate,
   differences,
@@ -52,6 +53,8 @@ export interface ContainerBackendOptions {
 /** Code may take so much of the code folder; the rest is for what file systems need. */
 const CODE_SHARE = 0.9;
 const MB = 1024 * 1024;
+/** For all TCP and UDP sockets of a container: they reach nobody but each other, and what is more only waits. */
+const SOCKETS_MAX_BYTES = 16 * MB;
 
 export const containerBackend = (options: ContainerBackendOptions): Backend => {
   const pending = new Set<Promise<unknown>>();
@@ -62,12 +65,13 @@ export const containerBackend = (options: ContainerBackendOptions): Backend => {
     capacity: 1,
     provision(events, abandoned) {
       const provision = new Provision(options, events).run(abandoned);
-      pending.add(provision);
-      const forget = (): void => void pending.delete(provision);
-      provision.then(forget, forget);
+      const removed = provision.then((carrier) => carrier.removed);
+      pending.add(removed);
+      const forget = (): void => void pending.delete(removed);
+      removed.then(forget, forget);
       return provision;
     },
-    // The guard may have given up waiting for what is still being taken down.
+    // What the guard no longer waits for may still have to be taken down.
     close: async () => void (await Promise.allSettled(pending)),
   };
 };
@@ -90,7 +94,7 @@ class Provision {
     this.#events = events;
   }
 
-  run(abandoned: AbortSignal): Promise<BackendCarrier> {
+  run(abandoned: AbortSignal): Promise<ContainerCarrier> {
     const early = new Promise<never>((_, reject) => {
       this.#rejectEarly = reject;
     });
@@ -102,7 +106,7 @@ class Provision {
     return this.#start(early);
   }
 
-  async #start(early: Promise<never>): Promise<BackendCarrier> {
+  async #start(early: Promise<never>): Promise<ContainerCarrier> {
     const { engine, runFolder, random, users, live } = this.#options;
     const unlessEarly = <Result>(step: Promise<Result>): Promise<Result> => Promise.race([step, early]);
     try {
@@ -202,6 +206,7 @@ class Provision {
         'start_failed',
         'The control group of a new container cannot be read, and container.metering is "cgroup".',
       );
+    cgroup?.boundSockets(SOCKETS_MAX_BYTES);
     const meter =
       cgroup === null || metering === 'stats' ? statsMeter(engine, containerId) : kernelMeter(cgroup);
     return { cgroup: metering === 'stats' ? null : cgroup, meter };
@@ -218,7 +223,10 @@ class Provision {
     return new ContainerCarrier({
       ...{ clock, engine, containerId, cgroup, meter, link, events: this.#events, onFault },
       ...{ memoryMb: template.memoryMb, cpusFor, freezeAfterMs, resultMaxBytes, logMaxBytes },
-      codeCache: new CodeCache(template.codeMb * MB * CODE_SHARE),
+      codeCache: new CodeCache({
+        bytes: template.codeMb * MB * CODE_SHARE,
+        entries: CODE_INODES * CODE_SHARE,
+      }),
       release: () => this.#giveBack(),
     });
   }
@@ -241,8 +249,12 @@ class Provision {
 
   async #release(): Promise<void> {
     this.#link?.close();
-    if (this.#containerId !== null) await this.#options.engine.remove(this.#containerId);
-    await this.#giveBack();
+    try {
+      if (this.#containerId !== null) await this.#options.engine.remove(this.#containerId);
+    } finally {
+      // What could not be removed is the sweep's from now on.
+      await this.#giveBack();
+    }
   }
 
   async #giveBack(): Promise<void> {

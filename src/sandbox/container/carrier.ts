@@ -4,7 +4,8 @@
  * Owns the container from the moment it is up until it is removed. Keeps no wall deadlines: the guard does. What ends
  * an invocation without an answer of its own is told apart here: the server's order, the CPU budget, the kernel's
  * memory limit, the machine's lack of memory, or the process's own exit. Invariants: every open call is settled once;
- * `exited` resolves when the container has been removed, or cannot be reached any more.
+ * `exited` resolves when nothing runs in the container any more, `removed` when the engine has let go of it as well, or
+ * cannot be reached: a slow engine must not make the end of a container look like a function that takes too long.
  */
 import type { Meter } from '../../core/receipt.ts';
 import type { Clock, Timer } from '../../ports/clock.ts';
@@ -12,8 +13,9 @@ import type { ProcessUsage } from '../../ports/processes.ts';
 import type { InvokeRequest, LoadRequest } from '../api.ts';
 import type { BackendCarrier, BackendEvents, BackendExit, RawOutcome } from '../backend.ts';
 import { FRAME, type Frame, FrameError, LOG, LOG_LEVELS, OUTCOME } from '../protocol/frames.ts';
-import { type HostFailure, type OutcomeTail, parseTail } from '../protocol/messages.ts';
+import type { HostFailure, OutcomeTail } from '../protocol/messages.ts';
 import type { AgentLink } from './agent-link.ts';
+import { parseOwnTail } from './answers.ts';
 import type { Cgroup, MemoryEvents } from './cgroup.ts';
 import type { CodeCache } from './code-cache.ts';
 import { ContainerCalls, type OpenCall } from './container-calls.ts';
@@ -71,9 +73,13 @@ export class ContainerCarrier implements BackendCarrier {
   readonly #calls: ContainerCalls;
   readonly #freezer: Freezer;
   readonly #output = new ContainerOutput();
+  readonly removed: Promise<void>;
+  #resolveRemoved: () => void = () => undefined;
   #resolveExit: (exit: BackendExit) => void = () => undefined;
   #held: Held | null = null;
   #memoryMb: number;
+  /** What the kernel lets the container have: the function's memory, and the code that lies in it. */
+  #limitBytes: number;
   #memoryBefore: MemoryEvents | null = null;
   /** Boots and disposals that the agent has not answered. */
   #orders = 0;
@@ -89,6 +95,7 @@ export class ContainerCarrier implements BackendCarrier {
     this.meter = parts.meter.kind;
     this.id = parts.containerId.slice(0, SHORT_ID_CHARS);
     this.#memoryMb = parts.memoryMb;
+    this.#limitBytes = parts.memoryMb * MB;
     this.#calls = new ContainerCalls(parts.meter, parts.clock, (call) => this.#overBudget(call));
     this.#freezer = new Freezer({
       ...{ clock: parts.clock, graceMs: parts.freezeAfterMs },
@@ -98,6 +105,9 @@ export class ContainerCarrier implements BackendCarrier {
     });
     this.exited = new Promise((resolve) => {
       this.#resolveExit = resolve;
+    });
+    this.removed = new Promise((resolve) => {
+      this.#resolveRemoved = resolve;
     });
     this.#freezer.rest();
   }
@@ -119,7 +129,6 @@ export class ContainerCarrier implements BackendCarrier {
     const { link, codeCache, meter } = this.#parts;
     const held = this.#held;
     this.#freezer.wake();
-    this.#resize(request.memoryMb);
     this.#calls.begin(this.#parts.cpusFor(request.memoryMb));
     this.#output.begin(Math.min(request.logMaxBytes, this.#parts.logMaxBytes));
     this.#memoryBefore = meter.memoryEvents();
@@ -129,9 +138,11 @@ export class ContainerCarrier implements BackendCarrier {
       return;
     }
     held.loading = true;
-    if (!codeCache.use(request.codeDigest)) {
-      link.code(request.codeDigest, request.files, codeCache.add(request.codeDigest, request.files));
-    }
+    const dropped = codeCache.use(request.codeDigest)
+      ? null
+      : codeCache.add(request.codeDigest, request.files);
+    this.#resize(request.memoryMb);
+    if (dropped !== null) link.code(request.codeDigest, request.files, dropped);
     link.load(instance, nonce, request);
   }
 
@@ -163,7 +174,7 @@ export class ContainerCarrier implements BackendCarrier {
   }
 
   kill(): void {
-    void this.#close(null);
+    void this.#close(null, false);
   }
 
   usage(): ProcessUsage | null {
@@ -183,6 +194,8 @@ export class ContainerCarrier implements BackendCarrier {
 
   /** The agent said something. @throws FrameError for what no agent says. */
   accept(frame: Frame): void {
+    // What was on its way when the end was decided must not decide it otherwise.
+    if (this.#closing) return;
     if (this.#refreshing) this.#waiting.push(frame);
     else this.#take(frame);
   }
@@ -229,7 +242,7 @@ export class ContainerCarrier implements BackendCarrier {
 
   /** The connection has ended, or the engine reports the end of the container. */
   ended(exitCode: number | null): void {
-    void this.#close(exitCode);
+    void this.#close(exitCode, true);
   }
 
   #answered(frame: Frame, kind: OpenCall['kind']): void {
@@ -239,7 +252,7 @@ export class ContainerCarrier implements BackendCarrier {
     const { resultMaxBytes, logMaxBytes } = this.#parts;
     if (frame.payload.length > resultMaxBytes)
       throw new FrameError(`a result of ${frame.payload.length} bytes; ${resultMaxBytes} are allowed`);
-    const told = (frame.flags & OUTCOME.hasTail) === 0 ? null : parseTail(frame.meta, logMaxBytes);
+    const told = (frame.flags & OUTCOME.hasTail) === 0 ? null : parseOwnTail(frame.meta, logMaxBytes);
     call.answered = true;
     this.#refreshed(() => {
       const tail = this.#output.joinTo(call.nonce, told);
@@ -260,12 +273,12 @@ export class ContainerCarrier implements BackendCarrier {
       payload: Uint8Array;
     },
   ): void {
-    const { events, meter } = this.#parts;
+    const { events } = this.#parts;
     const number = this.#held?.number ?? 0;
     const { failed, firstMs, tail, payload } = answer;
     const cpuNs = this.#calls.close(call.nonce);
     if (call.kind === 'load') this.#loadEnded(failed);
-    const second = call.kind === 'load' ? answer.initMs : (meter.peakBytes() ?? -1);
+    const second = call.kind === 'load' ? answer.initMs : (this.#peakBytes() ?? -1);
     const outcome: RawOutcome = { cpuNs, firstMs, second, failed, tail, payload };
     if (call.kind === 'load') events.loaded(number, call.nonce, outcome);
     else events.settled(number, call.nonce, outcome);
@@ -339,15 +352,23 @@ export class ContainerCarrier implements BackendCarrier {
       this.#output.add((flags & LOG.stderr) === 0 ? 'info' : 'error', timeMs, text);
   }
 
-  /** The bounds of the container become those of the function. */
+  /** Without the code, which is not the function's doing, and may be another function's of its tenant. */
+  #peakBytes(): number | null {
+    const bytes = this.#parts.meter.peakBytes();
+    return bytes === null ? null : Math.max(0, bytes - this.#parts.codeCache.bytes);
+  }
+
+  /** The bounds of the container become those of the function; the code in it is on top. */
   #resize(memoryMb: number): void {
-    if (memoryMb === this.#memoryMb) return;
+    const { cgroup, engine, containerId, link, cpusFor, codeCache } = this.#parts;
+    const limitBytes = memoryMb * MB + codeCache.chargedBytes;
+    if (memoryMb === this.#memoryMb && limitBytes === this.#limitBytes) return;
     this.#memoryMb = memoryMb;
-    const { cgroup, engine, containerId, link, cpusFor } = this.#parts;
+    this.#limitBytes = limitBytes;
     const cpuQuotaUs = Math.round(cpusFor(memoryMb) * CPU_PERIOD_US);
-    if (cgroup?.resize(memoryMb * MB, cpuQuotaUs) === true) return;
+    if (cgroup?.resize(limitBytes, cpuQuotaUs) === true) return;
     link.holdUntil(
-      engine.resize(containerId, memoryMb * MB, cpuQuotaUs).catch((thrown: unknown) => {
+      engine.resize(containerId, limitBytes, cpuQuotaUs).catch((thrown: unknown) => {
         this.#parts.onFault('a container could not be resized', { detail: String(thrown) });
         this.kill();
       }),
@@ -409,10 +430,11 @@ export class ContainerCarrier implements BackendCarrier {
     }
   }
 
-  async #close(exitCode: number | null): Promise<void> {
+  /** @param dead nothing runs in it any more. */
+  async #close(exitCode: number | null, dead: boolean): Promise<void> {
     if (this.#closing) return;
-    this.#reportMemory();
     this.#closing = true;
+    this.#reportMemory();
     const { cgroup, engine, containerId, link, onFault, release } = this.#parts;
     this.#calls.stop();
     this.#emptied?.cancel();
@@ -420,6 +442,7 @@ export class ContainerCarrier implements BackendCarrier {
     // The first two end it without the engine: the agent ends when its connection does.
     cgroup?.kill();
     link.close();
+    if (dead) this.#resolveExit({ exitCode, signal: null, external: true });
     try {
       await thawed;
       await engine.remove(containerId);
@@ -434,6 +457,7 @@ export class ContainerCarrier implements BackendCarrier {
       onFault('a socket folder is left over', { detail: String(thrown) }),
     );
     this.#resolveExit({ exitCode, signal: null, external: true });
+    this.#resolveRemoved();
   }
 
   /** The agent itself was killed for lack of memory: the function used it up, when its own limit was reached. */

@@ -46,6 +46,11 @@ export interface Cgroup {
   memoryEvents(): MemoryEvents | null;
   /** False when the files cannot be written: the engine has to do it then. */
   resize(memoryBytes: number, cpuQuotaUs: number): boolean;
+  /**
+   * Bounds what waits in TCP and UDP sockets, which version 1 has on an account of its own; with version 2 it counts
+   * as memory. False when that cannot be done here.
+   */
+  boundSockets(bytes: number): boolean;
   /** False when it cannot be done this way. */
   freeze(frozen: boolean): boolean;
   /** SIGKILL to every process in it, without asking the engine; false when that is not allowed here. */
@@ -207,6 +212,10 @@ class CgroupV1 implements Cgroup {
     );
   }
 
+  boundSockets(bytes: number): boolean {
+    return this.#files.write(join(this.#memory, 'memory.kmem.tcp.limit_in_bytes'), String(bytes));
+  }
+
   freeze(frozen: boolean): boolean {
     return this.#files.write(join(this.#freezer, 'freezer.state'), frozen ? 'FROZEN' : 'THAWED');
   }
@@ -274,6 +283,10 @@ class CgroupV2 implements Cgroup {
       this.#files.write(this.#path('memory.max'), String(memoryBytes)) &&
       this.#files.write(this.#path('cpu.max'), `${cpuQuotaUs} ${CPU_PERIOD_US}`)
     );
+  }
+
+  boundSockets(): boolean {
+    return true;
   }
 
   freeze(frozen: boolean): boolean {

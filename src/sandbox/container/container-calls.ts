@@ -84,7 +84,9 @@ export class ContainerCalls {
     return entry === null ? null : entry.usedNs + entry.carriedNs;
   }
 
+  /** The container ends: the last chance to ask what was used in it. */
   stop(): void {
+    this.#account.advance(this.#meter.cpuNs());
     this.#watch?.cancel();
     this.#watch = null;
   }

@@ -4,8 +4,8 @@
  * Owns the filter. It lets through what language runtimes and ordinary programs use, and leaves out what reaches
  * other processes (ptrace, process_vm_*, pidfd_getfd), what outlives them (System V and POSIX message objects and
  * shared memory), what changes the machine, and the interfaces of the kernel through which most escapes went
- * (namespaces, mounts, io_uring, bpf, keyrings, userfaultfd, perf). Sockets are of the families UNIX, INET, INET6 and
- * NETLINK (route lookups of libc) alone.
+ * (namespaces, mounts, io_uring, bpf, keyrings, userfaultfd, perf). Sockets are of the families UNIX, INET and INET6
+ * alone: what waits in a NETLINK socket is on nobody's account, so that a function could hold gigabytes of the machine.
  */
 
 const FILES = [
@@ -188,10 +188,10 @@ const NETWORK = [
     'listen',
     'recvfrom',
   ],
-  ...['recvmmsg', 'recvmsg', 'sendmmsg', 'sendmsg', 'sendto', 'setsockopt', 'shutdown', 'socketpair'],
+  ...['recvmmsg', 'recvmsg', 'sendmmsg', 'sendmsg', 'sendto', 'setsockopt', 'shutdown'],
 ] as const;
 
-const AF = { unix: 1, inet: 2, inet6: 10, netlink: 16 } as const;
+const AF = { unix: 1, inet: 2, inet6: 10 } as const;
 /** CLONE_NEWNS, CGROUP, UTS, IPC, USER, PID and NET: none of them may be in the flags of `clone`. */
 const NAMESPACE_FLAGS = 0x7e020000;
 const ENOSYS = 38;
@@ -220,6 +220,8 @@ export const SECCOMP_PROFILE = JSON.stringify({
   syscalls: [
     allow([...FILES, ...WAITING, ...MEMORY, ...PROCESSES, ...IDENTITY, ...NETWORK]),
     ...Object.values(AF).map((family) => allow(['socket'], [equals(0, family)])),
+    // A pair of another family would have the kernel load that family's module.
+    allow(['socketpair'], [equals(0, AF.unix)]),
     ...PERSONALITIES.map((personality) => allow(['personality'], [equals(0, personality)])),
     allow(['clone'], [{ index: 0, value: NAMESPACE_FLAGS, valueTwo: 0, op: 'SCMP_CMP_MASKED_EQ' }]),
     ...[

@@ -70,7 +70,7 @@ const MB = 1024 * 1024;
 const CPU_PERIOD_US = 100_000;
 /** Files and folders that may lie in /tmp, and in /code. */
 const TMP_INODES = 4_096;
-const CODE_INODES = 65_536;
+export const CODE_INODES = 65_536;
 const OPEN_FILES_MAX = 1_024;
 const FILE_MAX_BYTES = 512 * MB;
 /** What the agent needs: to become the function's user, and to end that user's processes. */

@@ -17,6 +17,30 @@ const TAIL: OutcomeTail = {
   logTruncated: false,
 };
 
+describe('a tail that is made to be slow to read', () => {
+  const tail = (more: string): string => `{"failure":null,"logs":[],"logTruncated":false,"x":${more}}`;
+
+  it.each([
+    ['many lists', tail(`[${'[],'.repeat(1_000)}0]`)],
+    ['many values', tail(`[${'0,'.repeat(1_000)}0]`)],
+    ['many names', tail(`{${'"a":0,'.repeat(1_000)}"a":0}`)],
+    ['deep nesting', tail('['.repeat(1_000) + ']'.repeat(1_000))],
+  ])('by %s is refused before anything is made of it', (_what, text) => {
+    expect(() => parseTail(text, 100)).toThrow(/more values/);
+  });
+
+  it('is not one with the same characters in its texts', () => {
+    const message = '[{:,"\\'.repeat(10);
+    const text = JSON.stringify({ ...TAIL, logs: [['info', 5, message]] });
+    expect(parseTail(text, 1_000).logs).toEqual([['info', 5, message]]);
+  });
+
+  it('is not one of as many empty lines as the limit allows', () => {
+    const logs = Array.from({ length: 100 }, () => ['info', 1, '']);
+    expect(parseTail(JSON.stringify({ ...TAIL, logs }), 100).logs).toHaveLength(100);
+  });
+});
+
 /** Whether a value is a tail, told by other means than those of the parser. */
 const isTail = (tail: OutcomeTail): boolean =>
   typeof tail.logTruncated === 'boolean' &&

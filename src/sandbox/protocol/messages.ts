@@ -83,6 +83,7 @@ export const parseTail = (text: string, logMaxBytes: number): OutcomeTail => {
   if (text.length > logMaxBytes * TAIL_CHARS_PER_LOG_BYTE + 8 * TEXT_MAX_CHARS) {
     throw new FrameError(`the tail of an outcome has ${text.length} characters`);
   }
+  refuseManyValues(text, logMaxBytes);
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -99,6 +100,45 @@ export const parseTail = (text: string, logMaxBytes: number): OutcomeTail => {
     logs,
     logTruncated: tail.logTruncated === true,
   };
+};
+
+/** All names that a tail with a failure has. */
+const TAIL_NAMES_MAX = 13;
+const VALUES_PER_LINE = 3;
+const QUOTE = 0x22;
+const COMMA = 0x2c;
+const COLON = 0x3a;
+const BACKSLASH = 0x5c;
+const OPEN_BRACKET = 0x5b;
+
+/**
+ * Making objects of a text takes many times longer than reading it: what has more names or values than a tail is
+ * refused before that.
+ */
+const refuseManyValues = (text: string, logMaxBytes: number): void => {
+  let names = 0;
+  let values = 0;
+  let lists = 0;
+  const valuesMax = VALUES_PER_LINE * logMaxBytes + TAIL_NAMES_MAX;
+  for (let at = 0; at < text.length; at += 1) {
+    const unit = text.charCodeAt(at);
+    if (unit === QUOTE) at = endOfString(text, at);
+    else if (unit === COLON) names += 1;
+    else if (unit === COMMA) values += 1;
+    else if (unit === OPEN_BRACKET) lists += 1;
+    if (names > TAIL_NAMES_MAX || values > valuesMax || lists > logMaxBytes + 1)
+      throw new FrameError('the tail of an outcome has more values than one may have');
+  }
+};
+
+/** Where the string that begins at `start` ends; the end of the text when it does not. */
+const endOfString = (text: string, start: number): number => {
+  for (let end = text.indexOf('"', start + 1); end >= 0; end = text.indexOf('"', end + 1)) {
+    let escapes = 0;
+    while (text.charCodeAt(end - 1 - escapes) === BACKSLASH) escapes += 1;
+    if (escapes % 2 === 0) return end;
+  }
+  return text.length;
 };
 
 export const toLogLines = (logs: OutcomeTail['logs']): LogLine[] =>
