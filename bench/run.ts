@@ -1,5 +1,5 @@
 /**
- * Runs every bench, one after the other, and writes `bench/results/<question>.json` and the tables of README.md.
+ * Runs every bench, one after the other, and writes `bench/results/<question>.json` and the tables of bench/README.md.
  *
  * `--only <question>` runs one. `--quick` proves that all of it runs and writes into a temporary folder instead:
  * its figures must not be committed. Fails when a figure could not be measured.

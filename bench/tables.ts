@@ -1,5 +1,5 @@
 /**
- * Writes the committed results into README.md, between `<!-- bench:NAME -->` and `<!-- /bench:NAME -->`.
+ * Writes the committed results into bench/README.md, between `<!-- bench:NAME -->` and `<!-- /bench:NAME -->`.
  *
  * `node bench/tables.ts` rewrites the tables; `--check` only says whether they are current, and fails when not.
  * The tables come from `bench/results/*.json` and from nowhere else.
@@ -10,7 +10,7 @@ import { REPOSITORY_ROOT } from './harness/machine.ts';
 import { type BenchResult, toMarkdown } from './harness/result.ts';
 
 export const RESULTS_FOLDER = `${REPOSITORY_ROOT}bench/results`;
-const README_PATH = `${REPOSITORY_ROOT}README.md`;
+const TABLES_PATH = `${REPOSITORY_ROOT}bench/README.md`;
 
 /** The text with every table replaced. @throws when a marker is not closed, or there is no result for one. */
 export const withTables = (text: string, resultOf: (question: string) => BenchResult): string => {
@@ -31,12 +31,12 @@ export const withTables = (text: string, resultOf: (question: string) => BenchRe
   return next;
 };
 
-/** Whether README.md is as its results say; rewrites it unless `check`. */
+/** Whether bench/README.md is as its results say; rewrites it unless `check`. */
 export const updateTables = ({ check }: { check: boolean }): boolean => {
-  if (!existsSync(README_PATH)) throw new Error('there is no README.md to hold the bench tables');
-  const text = readFileSync(README_PATH, 'utf8');
+  if (!existsSync(TABLES_PATH)) throw new Error('there is no bench/README.md to hold the bench tables');
+  const text = readFileSync(TABLES_PATH, 'utf8');
   const next = withTables(text, readResult);
-  if (!check && next !== text) writeFileSync(README_PATH, next);
+  if (!check && next !== text) writeFileSync(TABLES_PATH, next);
   return next === text;
 };
 
@@ -50,7 +50,7 @@ if (import.meta.main) {
   const { values } = parseArgs({ options: { check: { type: 'boolean', default: false } } });
   const current = updateTables({ check: values.check });
   if (values.check && !current) {
-    process.stderr.write('README.md differs from bench/results; run: node bench/tables.ts\n');
+    process.stderr.write('bench/README.md differs from bench/results; run: node bench/tables.ts\n');
     process.exitCode = 1;
   }
 }

@@ -39,7 +39,7 @@ const readCommit = (): string | null => {
   const head = git('rev-parse', '--short=12', 'HEAD');
   if (head === null) return null;
   // Results are committed after a run, so a change among them does not make the measured code another one.
-  const changes = git('status', '--porcelain', '--', ':/', ':!bench/results', ':!README.md');
+  const changes = git('status', '--porcelain', '--', ':/', ':!bench/results', ':!bench/README.md');
   return changes === '' ? head : `${head}-dirty`;
 };
 

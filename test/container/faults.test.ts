@@ -118,6 +118,8 @@ await describeContainers('a container below the pool', ['python3'], () => {
     for (const socket of own) socket.destroy();
     expect((await call).failure?.code).toBe('sandbox_lost');
     await carrier.exited;
+    // The end is known before the engine has removed what is left; closing waits for that.
+    await sandboxes.tier.close();
     expect(await sandboxes.containers()).toEqual([]);
     expect(readdirSync(sandboxes.runFolder)).toEqual([]);
     await sandboxes.close();
@@ -132,6 +134,7 @@ await describeContainers('a container below the pool', ['python3'], () => {
       expect((await call).failure).toMatchObject({ code: 'sandbox_lost' });
       expect(await carrier.exited).toMatchObject({ cause, suspects: [], proven: false });
     }
+    await sandboxes.tier.close();
     expect(await sandboxes.containers()).toEqual([]);
     expect(sandboxes.faults).toEqual([]);
     await sandboxes.close();

@@ -65,6 +65,9 @@ await describeContainers('an idle container', ['python3'], () => {
       carrier.kill('evicted');
       expect(await carrier.exited).toMatchObject({ cause: 'evicted' });
     }
+    // The end of a container is known before the engine has removed it.
+    const none = async (): Promise<boolean> => (await sandboxes.containers()).length === 0;
+    for (let looks = 0; looks < 100 && !(await none()); looks += 1);
     expect(await sandboxes.containers()).toEqual([]);
   });
 
@@ -112,6 +115,7 @@ await describeContainers('where the kernel’s files cannot be used', ['python3'
     expect(await eventually(LIMIT_MS, () => orders.at(-1) === true)).toBe(true);
     carrier.kill('idle');
     await carrier.exited;
+    await sandboxes.tier.close();
     expect(sandboxes.faults).toEqual([]);
     expect(await sandboxes.containers()).toEqual([]);
     await sandboxes.close();

@@ -118,7 +118,7 @@ const FILE: Readonly<Record<ContainerRuntime, string>> = {
   ...{ nodejs24: 'index.js', python3: 'index.py', provided: 'bootstrap' },
 };
 
-const loadRequest = (runtime: ContainerRuntime, source: string, memoryMb: number): LoadRequest => {
+export const loadRequest = (runtime: ContainerRuntime, source: string, memoryMb: number): LoadRequest => {
   const files = textFiles({ [FILE[runtime]]: source });
   return {
     ...{ runtime, files, memoryMb, functionName: 'f', functionVersion: '1', handler: 'index.handler' },
