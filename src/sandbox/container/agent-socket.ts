@@ -4,9 +4,10 @@
  * Owns the folder and the listening. Never reads what comes. Invariant: once somebody has connected, nobody can again
  * — the socket is gone before a function's first process exists, so that only the agent can ever have been it.
  */
-import { chmod, mkdir, rm } from 'node:fs/promises';
+import { chmod, lstat, mkdir, rm } from 'node:fs/promises';
 import { createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
+import { StrataError } from '../../core/errors.ts';
 
 export interface AgentSocket {
   /** To be mounted into the container. */
@@ -23,6 +24,7 @@ const SOCKET_MODE = 0o666;
 
 /** @param runFolder a folder that only this server's user can enter. */
 export const openAgentSocket = async (runFolder: string, name: string): Promise<AgentSocket> => {
+  await ensurePrivate(runFolder);
   const folder = join(runFolder, name);
   await mkdir(folder, { mode: FOLDER_MODE });
   await chmod(folder, FOLDER_MODE);
@@ -48,6 +50,21 @@ export const openAgentSocket = async (runFolder: string, name: string): Promise<
       await rm(folder, { recursive: true, force: true });
     },
   };
+};
+
+const OWNER_ONLY = 0o700;
+
+/** What lies among temporary files may have been cleaned away meanwhile, and made anew by somebody else. */
+const ensurePrivate = async (folder: string): Promise<void> => {
+  try {
+    await mkdir(folder, { mode: OWNER_ONLY });
+  } catch (thrown) {
+    if ((thrown as NodeJS.ErrnoException).code !== 'EEXIST') throw thrown;
+    const found = await lstat(folder);
+    const isOurs = found.isDirectory() && found.uid === process.geteuid?.() && (found.mode & 0o077) === 0;
+    if (!isOurs)
+      throw new StrataError('start_failed', `The folder ${folder} for sockets is not this server's alone.`);
+  }
 };
 
 const listen = (server: Server, path: string): Promise<void> =>
