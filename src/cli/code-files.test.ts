@@ -43,8 +43,11 @@ describe('collectCode', () => {
       await write(file);
     for (const file of ['node_modules/x/index.js', '.git/a.js', '.env.js', 'README.md'])
       await write(`shop/${file}`);
-    const { code, name } = await collectCode(path.join(root, 'shop'), 'isolate');
+    const { code, name, note } = await collectCode(path.join(root, 'shop'), 'isolate');
     expect(name).toBe('shop');
+    expect(note).toBe('node_modules is left out; --runtime nodejs24 takes it');
+    expect(await collectCode(path.join(root, 'shop'), 'nodejs24')).not.toHaveProperty('note');
+    expect(await collectCode(path.join(root, 'shop', 'lib'), 'isolate')).not.toHaveProperty('note');
     expect(code).toEqual({
       files: {
         'index.js': 'shop/index.js',
@@ -111,6 +114,13 @@ describe('collectCode for a container', () => {
     expect(await unzipped(await write('bin/worker', 'y'), 'provided')).toEqual({ bootstrap: 'x y' });
     expect((await collectCode(await write('job/bootstrap'), 'provided')).name).toBe('job');
     await expect(collectCode(await write('a.js'), 'python3')).rejects.toThrow(/a file of \.py/);
+  });
+
+  it('names the runtime that a Python file needs', async () => {
+    const python = await write('greet.py');
+    for (const runtime of ['isolate', 'nodejs24'] as const)
+      await expect(collectCode(python, runtime)).rejects.toThrow(/For a \.py file give --runtime python3\.$/);
+    await expect(collectCode(await write('notes.txt'), 'isolate')).rejects.toThrow(/\.cjs\.$/);
   });
 
   it('takes an archive as it is', async () => {

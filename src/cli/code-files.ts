@@ -5,7 +5,7 @@
  * as an archive that keeps who may be started. Leaves out names that begin with a dot; refuses symbolic links,
  * because they could carry files from outside the folder along unseen.
  */
-import type { Stats } from 'node:fs';
+import { existsSync, type Stats } from 'node:fs';
 import { lstat, readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { type Zippable, zipSync } from 'fflate';
@@ -17,6 +17,8 @@ export interface CollectedCode {
   readonly code: CodeUpload;
   /** From the file's or the folder's name; a name given on the command line wins. */
   readonly name: string;
+  /** What somebody may miss in it, and how to have it. */
+  readonly note?: string;
 }
 
 /** @throws StrataError `code_invalid` when there is nothing that can be deployed. */
@@ -24,7 +26,11 @@ export const collectCode = async (given: string, runtime: Runtime): Promise<Coll
   const target = path.resolve(given);
   const status = await statusOf(target, given);
   if (status.isSymbolicLink()) throw refusedLink(given);
-  if (status.isDirectory()) return { code: await codeUnder(target, runtime), name: path.basename(target) };
+  if (status.isDirectory()) {
+    const note =
+      tierOf(runtime) === 'isolate' && existsSync(path.join(target, PACKAGES)) ? { note: NO_PACKAGES } : {};
+    return { code: await codeUnder(target, runtime), name: path.basename(target), ...note };
+  }
   const { ext: ending, name: stem, dir } = path.parse(target);
   const name = stem === 'index' || stem === BOOTSTRAP ? path.basename(dir) : stem;
   if (status.isFile() && ending === '.zip') return { code: { zip: base64(await readFile(target)) }, name };
@@ -33,7 +39,7 @@ export const collectCode = async (given: string, runtime: Runtime): Promise<Coll
     throw new StrataError(
       'code_invalid',
       `${given} is neither a folder nor a .zip archive nor, for the runtime ${runtime}, ` +
-        `${endings === undefined ? 'a file' : `a file of ${endings}`}.`,
+        `${endings === undefined ? 'a file' : `a file of ${endings}`}.${hintFor(ending, runtime)}`,
     );
   }
   if (runtime === 'provided')
@@ -44,6 +50,9 @@ export const collectCode = async (given: string, runtime: Runtime): Promise<Coll
   return { code: usual ? { source: text } : { files: { [`index${ending}`]: text } }, name };
 };
 
+const PACKAGES = 'node_modules';
+const NO_PACKAGES = `${PACKAGES} is left out; --runtime nodejs24 takes it`;
+
 /** What one file alone may be; null for anything. */
 const FILE_ENDINGS: Readonly<Record<Runtime, readonly string[] | null>> = {
   isolate: ['.js', '.mjs', '.cjs'],
@@ -51,6 +60,12 @@ const FILE_ENDINGS: Readonly<Record<Runtime, readonly string[] | null>> = {
   python3: ['.py'],
   provided: null,
 };
+
+/** Who leaves out the runtime means an isolate without knowing. */
+const hintFor = (ending: string, runtime: Runtime): string =>
+  runtime !== 'python3' && FILE_ENDINGS.python3?.includes(ending)
+    ? ` For a ${ending} file give --runtime python3.`
+    : '';
 
 const TEXT_ENDINGS = new Set(['.js', '.mjs', '.cjs', '.json']);
 
@@ -70,7 +85,7 @@ const codeUnder = async (root: string, runtime: Runtime): Promise<CodeUpload> =>
 
 const textsUnder = async (root: string): Promise<Record<string, string>> => {
   const texts = new Map<string, string>();
-  for await (const relative of filesUnder(root, ['node_modules'])) {
+  for await (const relative of filesUnder(root, [PACKAGES])) {
     if (!TEXT_ENDINGS.has(path.extname(relative))) continue;
     if (texts.size === CODE_MAX_FILES) throw refusedCount(root, CODE_MAX_FILES);
     texts.set(relative, await readFile(path.join(root, relative), 'utf8'));

@@ -55,11 +55,14 @@ export const invocationRoutes: FastifyPluginAsync<InvocationRoutesOptions> = asy
         tags: ['invocations'],
         params: ID_PARAMS,
         headers: TENANT_HEADERS,
-        response: responses({ 200: described('The receipt: start, phases, usage, limits, cost.') }, [
-          'invalid_request',
-          'forbidden',
-          'not_found',
-        ]),
+        response: responses(
+          {
+            200: described(
+              'The receipt: start, phases, usage, limits, cost. `usage.cpuMs` includes `usage.initCpuMs`, the part of it that loading and the initializer used.',
+            ),
+          },
+          ['invalid_request', 'forbidden', 'not_found'],
+        ),
       },
     },
     async (request) => {

@@ -39,7 +39,8 @@ export const addDeploy = (program: Command, context: CliContext): void => {
 
   command.action(async (path: string, options: DeployOptions, self: Command) => {
     const { name: givenName, label, ...spec } = options;
-    const { code, name: nameOfPath } = await collectCode(path, options.runtime);
+    const { code, name: nameOfPath, note } = await collectCode(path, options.runtime);
+    if (note !== undefined) printLine(context.stderr, note);
     const name = givenName ?? nameOfPath;
     const body = JSON.stringify({ ...spec, ...(label === undefined ? {} : { labels: label }), code });
     const answer = await clientOf(self, context).call('PUT', functionPath(name), {

@@ -15,6 +15,7 @@ interface BuildOptions {
 
 interface ListOptions {
   readonly engineHost?: string;
+  readonly all?: true;
   readonly json?: true;
 }
 
@@ -42,8 +43,9 @@ export const addImages = (program: Command, context: CliContext): void => {
     .action((named: readonly ContainerRuntime[], options: BuildOptions) => build(named, options, context));
   images
     .command('list')
-    .description('list the images: expected, present, outdated')
+    .description('list the images that are needed, and whether they are present')
     .addOption(engineHost())
+    .option('--all', 'outdated images of other versions, too')
     .option('--json', 'as JSON')
     .action((options: ListOptions) => list(options, context));
 };
@@ -83,21 +85,43 @@ const build = async (
 const HEADING = ['RUNTIME', 'IMAGE', 'STATE', 'SIZE', 'BUILT FROM', 'LANGUAGE'];
 
 const list = async (options: ListOptions, context: CliContext): Promise<void> => {
-  const { imageStates } = await import('../../sandbox/container/images/state.ts');
+  const { expectedImage, imageStates } = await import('../../sandbox/container/images/state.ts');
   const { engine } = await connect(options.engineHost, context);
-  const states = await imageStates(engine);
+  const states = await imageStates(engine).catch(async (thrown: unknown) => {
+    if (!options.json) await listUnknown(expectedImage, context);
+    throw thrown;
+  });
   if (options.json) {
     printLine(context.stdout, JSON.stringify(states, null, 2));
     return;
   }
   const rows = states.flatMap(({ runtime, name, present, sizeBytes, builtFrom, language, outdated }) => [
     [runtime, name, present ? 'present' : 'missing', size(sizeBytes), builtFrom ?? '-', language ?? '-'],
-    ...outdated.map((image) => [runtime, image.name, 'outdated', size(image.sizeBytes), '-', '-']),
+    ...(options.all ? outdated : []).map((image) => [
+      ...[runtime, image.name, 'outdated', size(image.sizeBytes), '-', '-'],
+    ]),
   ]);
-  printLine(context.stdout, table([HEADING, ...rows.map((row) => row.map(oneLine))]));
+  printRows(rows, context);
+  const hidden = options.all ? 0 : states.reduce((sum, { outdated }) => sum + outdated.length, 0);
+  if (hidden > 0) printLine(context.stdout, `\nand ${hidden} outdated; --all shows them`);
   const absent = states.filter(({ present }) => !present).map(({ runtime }) => runtime);
   if (absent.length > 0) printLine(context.stdout, `\nTo build: strata images build ${absent.join(' ')}`);
 };
+
+/** What is needed is known without an engine; the error that follows says why no more is. */
+const listUnknown = async (
+  expectedImage: (runtime: ContainerRuntime) => Promise<string>,
+  context: CliContext,
+): Promise<void> => {
+  const names = await Promise.all(CONTAINER_RUNTIMES.map((runtime) => expectedImage(runtime)));
+  const rows = CONTAINER_RUNTIMES.map((runtime, at) => [
+    ...[runtime, names[at] ?? '-', 'unknown', '-', '-', '-'],
+  ]);
+  printRows(rows, context);
+};
+
+const printRows = (rows: readonly (readonly string[])[], context: CliContext): void =>
+  printLine(context.stdout, table([HEADING, ...rows.map((row) => row.map(oneLine))]));
 
 const size = (bytes: number | null): string => (bytes === null ? '-' : `${Math.round(bytes / 1e6)} MB`);
 
