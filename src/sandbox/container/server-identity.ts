@@ -4,7 +4,8 @@
  * Owns the labels. Invariant: a container of another owner, or of a server that is alive, is never taken for a
  * leftover — however it is called.
  */
-import { readFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { readFileSync, readlinkSync } from 'node:fs';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Random } from '../../ports/random.ts';
@@ -25,9 +26,12 @@ export const LABELS = {
 } as const;
 const APP = 'strata';
 
-/** @param dataDir where the owner's name is kept; null for servers that keep nothing, which share one name. */
+/**
+ * @param dataDir where the owner's name is kept; null for servers that keep nothing: those of one user that can see
+ *   each other's processes share one name.
+ */
 export const serverIdentity = async (dataDir: string | null, random: Random): Promise<ServerIdentity> => ({
-  owner: dataDir === null ? `memory-${process.getuid?.() ?? 0}` : await ownerOf(dataDir, random),
+  owner: dataDir === null ? memoryOwner() : await ownerOf(dataDir, random),
   boot: random.uuid(),
   process: `${process.pid}:${startTimeOf(process.pid) ?? 0}`,
 });
@@ -50,6 +54,15 @@ export const isAlive = (label: string | undefined): boolean => {
   if (pid === undefined || startTime === undefined || !Number.isInteger(pid)) return false;
   return startTimeOf(pid) === startTime;
 };
+
+/** Whether another server lives can only be told on the same machine, and in the same namespace of processes. */
+const memoryOwner = (): string => {
+  const namespace = createHash('sha256')
+    .update(readFileSync('/proc/sys/kernel/random/boot_id'))
+    .update(readlinkSync('/proc/self/ns/pid'));
+  return `${namespace.digest('hex').slice(0, NAMESPACE_CHARS)}-memory-${process.getuid?.() ?? 0}`;
+};
+const NAMESPACE_CHARS = 12;
 
 const OWNER_FILE = 'container-owner';
 
