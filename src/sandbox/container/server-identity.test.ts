@@ -18,6 +18,7 @@ const elsewhere = (): string | null => {
 };
 
 describe('the owner of containers', () => {
+  // Not every machine lets a process have namespaces of its own.
   it.skipIf(elsewhere() === null)(
     'of a server that keeps nothing is another one where its process cannot be seen',
     async () => {
