@@ -1,6 +1,7 @@
 /** `strata doctor`: what this machine can do, what is missing, and the command that mends it. */
 import type { Command } from 'commander';
 import { loadConfig } from '../../config/config.ts';
+import type { Finding } from '../../sandbox/isolate/machine.ts';
 import { type CliContext, printLine } from '../context.ts';
 import { table } from '../text.ts';
 
@@ -23,10 +24,24 @@ export const addDoctor = (program: Command, context: CliContext): void => {
         printLine(context.stdout, JSON.stringify(findings, null, 2));
         return;
       }
-      const rows = findings.map(({ name, ok, detail }) => [ok ? 'ok' : 'missing', name, detail]);
+      const rows = findings.map((finding) => [verdict(finding), finding.name, finding.detail]);
       printLine(context.stdout, table(rows));
-      const remedies = findings.filter(({ ok, remedy }) => !ok && remedy !== null);
-      if (remedies.length > 0) printLine(context.stdout, '\nTo mend:');
-      for (const { name, remedy } of remedies) printLine(context.stdout, `  ${name}: ${remedy}`);
+      printRemedies('To mend:', 'missing', findings, context);
+      printRemedies('Optional, to confine more tightly:', 'optional', findings, context);
     });
+};
+
+const verdict = ({ ok, optional }: Finding): 'ok' | 'missing' | 'optional' =>
+  ok ? 'ok' : optional ? 'optional' : 'missing';
+
+const printRemedies = (
+  heading: string,
+  wanted: 'missing' | 'optional',
+  findings: readonly Finding[],
+  context: CliContext,
+): void => {
+  const lines = findings
+    .filter((finding) => verdict(finding) === wanted && finding.remedy !== null)
+    .map(({ name, remedy }) => `  ${name}: ${remedy}`);
+  if (lines.length > 0) printLine(context.stdout, `\n${heading}\n${lines.join('\n')}`);
 };

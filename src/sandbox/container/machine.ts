@@ -38,10 +38,16 @@ const missing = (name: string, detail: string, remedy: string): Finding => ({
   ...{ name, ok: false, detail, remedy },
 });
 
+const tighter = (name: string, detail: string, remedy: string): Finding => ({
+  ...missing(name, detail, remedy),
+  optional: true,
+});
+
 const engineRemedy = ({ code }: StrataError): string => {
   if (code === 'invalid_request') return 'unset DOCKER_HOST, or set it to unix:///var/run/docker.sock';
   const installed = ['/usr/bin/dockerd', '/usr/sbin/dockerd', '/usr/local/bin/dockerd'].some(existsSync);
-  return installed ? 'systemctl start docker' : 'apt-get install docker.io';
+  const start = 'systemctl start docker, or start dockerd by hand (README, Containers)';
+  return installed ? start : `apt-get install docker.io, then ${start}`;
 };
 
 const isRuntime =
@@ -62,7 +68,7 @@ const ociRuntimes = ({ ociRuntimes: offered }: EngineFacts): Finding[] => {
       : missing('oci runtimes', shown, 'apt-get install runc && systemctl restart docker'),
     strong.length > 0
       ? found('oci runtime with a kernel of its own', strong.join(', '))
-      : missing(
+      : tighter(
           'oci runtime with a kernel of its own',
           "neither runsc (gVisor) nor kata: functions in containers reach this machine's kernel",
           'install runsc (https://gvisor.dev/docs/user_guide/install), then: runsc install && systemctl restart docker',
@@ -122,7 +128,7 @@ const seccomp = (facts: EngineFacts): Finding => {
 
 const apparmor = (facts: EngineFacts): Finding =>
   option(facts, 'apparmor') === undefined
-    ? missing(
+    ? tighter(
         'container apparmor',
         'the engine does not use it; namespaces, capabilities and seccomp hold without it',
         'apt-get install apparmor && systemctl restart docker (the kernel needs CONFIG_SECURITY_APPARMOR)',
@@ -139,7 +145,7 @@ const images = async (engine: EngineImages): Promise<Finding[]> => {
 };
 
 const imageOf = ({ runtime, name, present, sizeBytes, builtFrom, outdated }: ImageState): Finding => {
-  const old = outdated.length === 0 ? '' : `; outdated: ${outdated.map((image) => image.name).join(', ')}`;
+  const old = outdated.length === 0 ? '' : `; ${outdated.length} outdated`;
   const title = `image: ${runtime}`;
   if (!present) return missing(title, `${name} is not there${old}`, `strata images build ${runtime}`);
   const megabytes = Math.round((sizeBytes ?? 0) / 1e6);

@@ -65,8 +65,8 @@ const bubblewrapJail = (assets: Assets, command: string, user: 'nobody' | 'self'
     confinement: {
       kind: 'bubblewrap',
       summary:
-        'bubblewrap: own user, PID, network, IPC, mount and cgroup namespaces, no writable file, ' +
-        `empty environment${user === 'nobody' ? ', as nobody' : ''}`,
+        `bubblewrap as ${user === 'self' ? 'this user' : user}: own user, PID, network, IPC, mount and cgroup ` +
+        'namespaces, no writable file, empty environment',
       gaps,
     },
     guestPath: `${INSIDE}/guest.js`,
@@ -102,9 +102,14 @@ const unshareJails = (assets: Assets, command: string, asNobody: boolean): Jail[
   if (asNobody && setpriv !== null) {
     const drop = ['--reuid', String(NOBODY), '--regid', String(NOBODY), '--clear-groups'];
     const strip = ['--no-new-privs', '--bounding-set=-all', '--inh-caps=-all'];
-    jails.push(jail([...namespaces, setpriv, ...drop, ...strip], `unshare: as nobody, ${common}`));
+    jails.push(jail([...namespaces, setpriv, ...drop, ...strip], `unshare as nobody: ${common}`));
   }
-  jails.push(jail(['--user', '--map-current-user', ...namespaces], `unshare: own user namespace, ${common}`));
+  jails.push(
+    jail(
+      ['--user', '--map-current-user', ...namespaces],
+      `unshare as this user: own user namespace, ${common}`,
+    ),
+  );
   return jails;
 };
 

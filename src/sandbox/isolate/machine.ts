@@ -14,6 +14,8 @@ export interface Finding {
   readonly detail: string;
   /** The command or step that mends it; null when nothing has to be done. */
   readonly remedy: string | null;
+  /** Everything is served without it, and more tightly confined with it. */
+  readonly optional?: true;
 }
 
 const NODE_MAJOR = 24;
