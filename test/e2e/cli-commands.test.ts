@@ -100,7 +100,7 @@ describe('the CLI against a server', () => {
   }, 60_000);
 
   it('says of images that no engine answers, and exits 1', async () => {
-    for (const command of ['build', 'list']) {
+    for (const command of ['build', 'list', 'prune']) {
       const args = ['images', command, '--engine-host', 'unix:///nonexistent/docker.sock'];
       const { code, stderr, stdout } = await runStrata(args);
       expect(code).toBe(1);

@@ -13,6 +13,10 @@ interface BuildOptions {
   readonly base?: Readonly<Record<string, string>>;
 }
 
+interface PruneOptions {
+  readonly engineHost?: string;
+}
+
 interface ListOptions {
   readonly engineHost?: string;
   readonly all?: true;
@@ -41,6 +45,12 @@ export const addImages = (program: Command, context: CliContext): void => {
     )
     .option('--force', 'build what is there already, too')
     .action((named: readonly ContainerRuntime[], options: BuildOptions) => build(named, options, context));
+  images
+    .command('prune')
+    .description('remove the outdated images that no container uses, of all runtimes unless some are named')
+    .argument('[runtime...]', `of ${CONTAINER_RUNTIMES.join(', ')}`, runtimes)
+    .addOption(engineHost())
+    .action((named: readonly ContainerRuntime[], options: PruneOptions) => prune(named, options, context));
   images
     .command('list')
     .description('list the images that are needed, and whether they are present')
@@ -80,6 +90,24 @@ const build = async (
   const say = (line: string): void => printLine(context.stdout, oneLine(line));
   const plan = { runtimes: named.length === 0 ? CONTAINER_RUNTIMES : named, from, force, bases };
   await buildImages(plan, { engine, clock, commands, say });
+};
+
+const prune = async (
+  named: readonly ContainerRuntime[],
+  options: PruneOptions,
+  context: CliContext,
+): Promise<void> => {
+  const { pruneImages } = await import('../../sandbox/container/images/prune.ts');
+  const { engine } = await connect(options.engineHost, context);
+  let count = 0;
+  await pruneImages(named.length === 0 ? CONTAINER_RUNTIMES : named, engine, ({ runtime, name, removed }) => {
+    count += 1;
+    printLine(
+      context.stdout,
+      oneLine(`${runtime}: ${name} ${removed ? 'removed' : 'kept, a container uses it'}`),
+    );
+  });
+  if (count === 0) printLine(context.stdout, 'There are no outdated images.');
 };
 
 const HEADING = ['RUNTIME', 'IMAGE', 'STATE', 'SIZE', 'BUILT FROM', 'LANGUAGE'];

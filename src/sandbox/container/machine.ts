@@ -145,7 +145,7 @@ const images = async (engine: EngineImages): Promise<Finding[]> => {
 };
 
 const imageOf = ({ runtime, name, present, sizeBytes, builtFrom, outdated }: ImageState): Finding => {
-  const old = outdated.length === 0 ? '' : `; ${outdated.length} outdated`;
+  const old = outdated.length === 0 ? '' : `; ${outdated.length} outdated: strata images prune removes them`;
   const title = `image: ${runtime}`;
   if (!present) return missing(title, `${name} is not there${old}`, `strata images build ${runtime}`);
   const megabytes = Math.round((sizeBytes ?? 0) / 1e6);

@@ -30,6 +30,20 @@ const engineThat = async (answers: RequestListener, clock = new ManualClock()): 
 const request = () => ({ archive: Readable.from(['x']), repository: 'r', tag: 't', changes: [] });
 
 describe('connectEngineImages', () => {
+  it.each([
+    [200, true],
+    [404, true],
+    [409, false],
+  ])('takes %i for an image that is gone: %s', async (status, gone) => {
+    const asked: string[] = [];
+    const engine = await engineThat((request, answer) => {
+      asked.push(`${request.method} ${request.url}`);
+      answer.writeHead(status, { 'Content-Type': 'application/json' }).end('[]');
+    });
+    expect(await engine.remove('strata-python3:old')).toBe(gone);
+    expect(asked).toEqual([expect.stringMatching(/^DELETE .*\/images\/strata-python3:old\?force=false$/)]);
+  });
+
   it('gives up on a registry that says nothing', async () => {
     const clock = new ManualClock();
     const asked = Promise.withResolvers<void>();

@@ -1,8 +1,8 @@
 /**
- * The engine as far as images are concerned: what it has, importing, building, pulling.
+ * The engine as far as images are concerned: what it has, importing, building, pulling, removing.
  *
- * Owns every use of dockerode for images; nothing of dockerode's types leaves this file. Never removes an image, and
- * never makes a container. Every call has a bound in time.
+ * Owns every use of dockerode for images; nothing of dockerode's types leaves this file. Never removes an image that a
+ * container uses, and never makes a container. Every call has a bound in time.
  */
 import type { Readable } from 'node:stream';
 import Docker from 'dockerode';
@@ -65,6 +65,8 @@ export interface EngineImages {
   importArchive(request: ImportRequest): Promise<void>;
   build(request: BuildRequest): Promise<void>;
   pull(name: string): Promise<void>;
+  /** False when a container uses it, which keeps it; true also when somebody else removed it meanwhile. */
+  remove(name: string): Promise<boolean>;
 }
 
 const ASK_TIMEOUT_MS = 15_000;
@@ -107,6 +109,12 @@ export const connectEngineImages = (dockerHost: string, clock: Clock): EngineIma
           ...{ networkmode: network ? 'default' : 'none', abortSignal },
         };
         await followed(await docker.buildImage(context, options), () => undefined);
+      }),
+    remove: (name) =>
+      ask(`removing ${name}`, ASK_TIMEOUT_MS, async (abortSignal) => {
+        // Not by force: the engine refuses to remove what a container uses.
+        const removed = docker.getImage(name).remove({ force: false, abortSignal });
+        return removed.then(() => true, goneAnyway);
       }),
     pull: (name) =>
       ask(`pulling ${name}`, PULL_TIMEOUT_MS, (abortSignal) => pullHeard(docker, clock, name, abortSignal)),
@@ -216,9 +224,18 @@ const inspectedOf = (image: Docker.ImageInspectInfo): InspectedImage => ({
 });
 
 const absent = (thrown: unknown): null => {
-  if ((thrown as { statusCode?: unknown }).statusCode === 404) return null;
+  if (statusOf(thrown) === 404) return null;
   throw thrown;
 };
+
+/** Whether an image is gone, by how its removal failed. */
+const goneAnyway = (thrown: unknown): boolean => {
+  const status = statusOf(thrown);
+  if (status !== 404 && status !== 409) throw thrown;
+  return status === 404;
+};
+
+const statusOf = (thrown: unknown): unknown => (thrown as { statusCode?: unknown }).statusCode;
 
 const UNREACHED = new Set([
   'ENOENT',

@@ -34,7 +34,7 @@ export const expectedImage = async (
 ): Promise<string> => imageName(runtime, (await readSources(runtime, folder)).tag, prefix);
 
 export const imageStates = async (
-  engine: EngineImages,
+  engine: Pick<EngineImages, 'list'>,
   naming: ImageNaming = {},
 ): Promise<readonly ImageState[]> => {
   const stored = await engine.list(naming.prefix ?? DEFAULT_PREFIX);
