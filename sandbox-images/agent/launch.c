@@ -66,11 +66,12 @@ static int launch(struct instance *instance, const struct spawn *program) {
     struct streams streams = NO_STREAMS;
     bool has_channel = instance->runtime->model != MODEL_BOOTSTRAP;
     int error = 0;
-    if (!open_pipe(streams.out) || !open_pipe(streams.err) || (has_channel && !open_channel(streams.channel))) {
-        error = errno;
-    } else {
-        error = start(instance, &streams, program);
-    }
+    // A pipe is its maker's: only the function's own can be opened anew, as programs do with /dev/stdout.
+    process_act_as(instance->uid);
+    bool made = open_pipe(streams.out) && open_pipe(streams.err) && (!has_channel || open_channel(streams.channel));
+    if (!made) error = errno;
+    process_act_as_root();
+    if (made) error = start(instance, &streams, program);
     if (error != 0) {
         close_pair(streams.out);
         close_pair(streams.err);

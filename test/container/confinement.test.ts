@@ -30,6 +30,14 @@ await describeContainers('a Python function in a container', ['python3'], () => 
     carrier.kill('idle');
   });
 
+  it('may open its own outputs by their names', async () => {
+    const { result, carrier } = await python.serve(
+      'def handler(e, c):\n  with open("/dev/stdout", "w") as out: out.write("by name\\n")\n  return True\n',
+    );
+    expect(await result()).toBe(true);
+    carrier.kill('idle');
+  });
+
   it('may make pipes with names, and no other node', async () => {
     const { result, carrier } = await python.serve(
       'import os, stat\ndef handler(e, c):\n  os.mkfifo("/tmp/pipe")\n  return stat.S_ISFIFO(os.stat("/tmp/pipe").st_mode)\n',

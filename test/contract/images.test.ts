@@ -32,6 +32,9 @@ const plan: BuildPlan = {
 const SHELLS = /^(?:a|ba|da|z|fi|k|tc|c)?sh$|^busybox$|^toybox$/;
 const IMPORTS =
   'import asyncio, bz2, csv, ctypes, hashlib, json, lzma, sqlite3, ssl, subprocess, zipfile, zoneinfo';
+/** What the compiled parts of packages are commonly linked with. */
+const LIBRARIES =
+  '[ctypes.CDLL(f"lib{name}") for name in ("pthread.so.0", "dl.so.2", "rt.so.1", "util.so.1", "stdc++.so.6", "gcc_s.so.1")]';
 
 /** What holds for an image whichever way it was built. */
 const holds = (nameOf: (runtime: ContainerRuntime) => string): void => {
@@ -44,6 +47,7 @@ const holds = (nameOf: (runtime: ContainerRuntime) => string): void => {
   it('runs Python with its standard library, compiled beforehand', async () => {
     const script = [
       `${IMPORTS}, locale, os, pwd`,
+      LIBRARIES,
       'locale.setlocale(locale.LC_ALL, "")',
       'assert os.path.exists(json.__cached__) and not os.path.exists(os.path.expanduser("~/.cache"))',
       'assert sqlite3.connect(":memory:").execute("select 40 + 2").fetchone() == (42,)',

@@ -37,7 +37,17 @@ const fromPackages = async (
 
 /** As the official image has it: Python and its library below /usr/local. */
 const pythonBase = async (): Promise<Rootfs> => {
-  const names = [...TOOLS, 'libc-bin', 'libpython3-stdlib', 'netbase', 'python3-minimal', 'tzdata'];
+  const names = [
+    ...TOOLS,
+    'libc-bin',
+    'libc6',
+    'libgcc-s1',
+    'libstdc++6',
+    'libpython3-stdlib',
+    'netbase',
+    'python3-minimal',
+    'tzdata',
+  ];
   const rootfs = await fromPackages(names, PYTHON, '/{usr/share/zoneinfo/**,etc/protocols,etc/services}');
   const moved = new Rootfs();
   for (const [path, entry] of rootfs.sorted()) {
@@ -49,7 +59,19 @@ const pythonBase = async (): Promise<Rootfs> => {
 
 /** With dpkg and what it knows of these packages. */
 const debianBase = async (): Promise<Rootfs> => {
-  const names = [...TOOLS, 'curl', 'dpkg', 'gzip', 'libc-bin', 'libpython3-stdlib', 'mawk', 'netbase'];
+  const names = [
+    ...TOOLS,
+    'curl',
+    'dpkg',
+    'gzip',
+    'libc-bin',
+    'libc6',
+    'libgcc-s1',
+    'libstdc++6',
+    'libpython3-stdlib',
+    'mawk',
+    'netbase',
+  ];
   const all = [...names, 'perl-base', 'python3-minimal', 'tar', 'tzdata'];
   const rootfs = await fromPackages(all, PYTHON, '/{usr/share/zoneinfo/**,etc/protocols,etc/services}');
   addCertificates(rootfs);
