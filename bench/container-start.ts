@@ -96,8 +96,8 @@ const NOTES = [
   'Strata: over HTTP, from handing the request to the client until the last byte of the answer, one kept-alive connection. `docker run`, `runc run`: from spawn to exit of the command, no HTTP in it.',
   'Strata, unless back to back: the pool starts nothing, and the container that will serve the call is frozen, as one is by default that was idle for 50 ms; isolates are never frozen. Before `start code` there is a pause of 100 ms or more, for isolates, too. Back to back: each call comes before the container is frozen.',
   'From `runtime`: in the container that the tenant has. A new tenant: in one that nobody has used, so the code goes into it, too; its refill is waited for outside of what is timed.',
-  'From `container`: in the container that the tenant has, from which the runtime was dropped; in Python the zygote is still up in it.',
-  'Settings: by default one container is kept ready for each runtime. So that a layer can be asked for, one server keeps what is idle for an hour, one drops runtimes after 100 ms, and one removes containers after 100 ms.',
+  'From `container`: in the container that the tenant has, from which the runtime was dropped; in Python the zygote is still up in it, unless it has been empty for a second.',
+  'Settings: by default two containers are kept ready for each runtime, one of them with the runtime booted. So that a layer can be asked for, one server keeps what is idle for an hour, one drops runtimes after 100 ms, and one removes containers after 100 ms.',
   'runc: the configuration that `runc spec` proposes, the filesystem unpacked on disk, no images and no engine.',
   'Retries: calls refused with 412 because the layer was not ready; waited for and not counted.',
 ];
