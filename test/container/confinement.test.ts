@@ -13,6 +13,13 @@ import { processesOf, statusOf } from './processes.ts';
 import { openSandboxes, type Sandboxes } from './sandboxes.ts';
 
 const ECHO = { nodejs24: 'exports.handler = (event) => event;', python3: 'def handler(e, c): return e\n' };
+const LOCALHOST = `exports.handler = async () => {
+  const server = require('http').createServer((_, answer) => answer.end('hello')).listen(0, 'localhost');
+  await require('events').once(server, 'listening');
+  const own = await (await fetch('http://localhost:' + server.address().port)).text();
+  server.close();
+  return { own, other: await require('dns/promises').lookup('example.com').catch(({ code }) => code) };
+};`;
 const REFUSED = /^(?:EPERM|EACCES|EROFS|ENOENT|ENOSYS|ESRCH|ENETUNREACH|EAFNOSUPPORT|ECONNREFUSED|ENXIO)$/;
 
 await describeContainers('a Python function in a container', ['python3'], () => {
@@ -67,6 +74,13 @@ await describeContainers('a Python function in a container', ['python3'], () => 
 });
 
 await describeContainers('a Node function in a container', ['nodejs24'], () => {
+  it('reaches itself by the name localhost, and nobody else by any', async () => {
+    const node = await openSandboxes('nodejs24');
+    const { result } = await node.serve(LOCALHOST);
+    expect(await result()).toMatchObject({ own: 'hello', other: expect.stringMatching(/^E/) });
+    await node.close();
+  });
+
   it('reaches nothing that is not its own', async () => {
     const node = await openSandboxes('nodejs24');
     const { result } = await node.serve(NODE_REACH);

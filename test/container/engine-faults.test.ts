@@ -21,7 +21,7 @@ describe('without an engine', () => {
     for (const runtime of ['nodejs24', 'python3', 'provided'] as const) {
       await expect(containers.deploy('echo', runtime, '')).rejects.toMatchObject({
         code: 'runtime_unavailable',
-        message: expect.stringMatching(/No container engine answers at .*nonexistent.*DOCKER_HOST/s),
+        message: expect.stringMatching(/No Docker engine answers at .*nonexistent.*DOCKER_HOST/s),
       });
     }
     const views = containers.executor.runtimes().filter(({ available }) => !available);

@@ -4,14 +4,16 @@
  * Owns the folder and the listening. Never reads what comes. Invariant: once somebody has connected, nobody can again
  * — the socket is gone before a function's first process exists, so that only the agent can ever have been it.
  */
-import { chmod, lstat, mkdir, rm } from 'node:fs/promises';
+import { chmod, lstat, mkdir, rm, writeFile } from 'node:fs/promises';
 import { createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { StrataError } from '../../core/errors.ts';
 
 export interface AgentSocket {
-  /** To be mounted into the container. */
+  /** The folder of the socket, to be mounted into the container. */
   readonly folder: string;
+  /** A file with the one host name that a container knows; the engine leaves the image's own empty. */
+  readonly hostsFile: string;
   /** The agent's connection; paused. Rejects when the socket is closed before. */
   readonly connected: Promise<Socket>;
   /** Stops listening and removes the folder. Idempotent; the connection stays. */
@@ -21,13 +23,20 @@ export interface AgentSocket {
 /** The agent is the container's root without any capability over files: it has to be let in by the modes. */
 const FOLDER_MODE = 0o755;
 const SOCKET_MODE = 0o666;
+const HOSTS_MODE = 0o644;
+const HOSTS = '127.0.0.1 localhost\n::1 localhost\n';
 
 /** @param runFolder a folder that only this server's user can enter. */
 export const openAgentSocket = async (runFolder: string, name: string): Promise<AgentSocket> => {
   await ensurePrivate(runFolder);
-  const folder = join(runFolder, name);
-  await mkdir(folder, { mode: FOLDER_MODE });
-  await chmod(folder, FOLDER_MODE);
+  const own = join(runFolder, name);
+  const folder = join(own, 'io');
+  for (const made of [own, folder]) {
+    await mkdir(made, { mode: FOLDER_MODE });
+    await chmod(made, FOLDER_MODE);
+  }
+  const hostsFile = join(own, 'hosts');
+  await writeFile(hostsFile, HOSTS, { mode: HOSTS_MODE });
   const server = createServer({ pauseOnConnect: true });
   server.maxConnections = 1;
   const path = join(folder, 'agent.sock');
@@ -44,10 +53,11 @@ export const openAgentSocket = async (runFolder: string, name: string): Promise<
   await chmod(path, SOCKET_MODE);
   return {
     folder,
+    hostsFile,
     connected,
     async close() {
       server.close();
-      await rm(folder, { recursive: true, force: true });
+      await rm(own, { recursive: true, force: true });
     },
   };
 };

@@ -33,7 +33,7 @@ export interface ContainerBackendOptions {
   readonly engine: ContainerEngine;
   readonly confinement: Confinement;
   /** Everything of the template that is the same for all containers of this runtime. */
-  readonly template: Omit<TemplateParameters, 'socketFolder' | 'uid' | 'cpus'>;
+  readonly template: Omit<TemplateParameters, 'socketFolder' | 'hostsFile' | 'uid' | 'cpus'>;
   readonly cpusFor: (memoryMb: number) => number;
   readonly runFolder: string;
   readonly users: UserIds;
@@ -113,7 +113,7 @@ class Provision {
       this.#uid = users.take();
       const socket = await openAgentSocket(runFolder, random.uuid().slice(0, 8));
       this.#socket = socket;
-      const template = this.#template(socket.folder, this.#uid);
+      const template = this.#template(socket, this.#uid);
       this.#containerId = await engine.create(template);
       const containerId = this.#containerId;
       live.add(containerId);
@@ -141,9 +141,9 @@ class Provision {
     this.#rejectEarly(reason);
   }
 
-  #template(socketFolder: string, uid: number): ContainerTemplate {
+  #template({ folder: socketFolder, hostsFile }: AgentSocket, uid: number): ContainerTemplate {
     const { template, cpusFor } = this.#options;
-    return containerTemplate({ ...template, socketFolder, uid, cpus: cpusFor(template.memoryMb) });
+    return containerTemplate({ ...template, socketFolder, hostsFile, uid, cpus: cpusFor(template.memoryMb) });
   }
 
   /** Resolves when the agent has said that it is ready, and that it is the one for this runtime. */

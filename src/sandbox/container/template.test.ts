@@ -7,7 +7,14 @@ import {
 } from './template.ts';
 
 const template = containerTemplate({
-  ...{ runtime: 'python3', imageId: 'sha256:aa', ociRuntime: '', socketFolder: '/run/x', uid: 20_007 },
+  ...{
+    runtime: 'python3',
+    imageId: 'sha256:aa',
+    ociRuntime: '',
+    socketFolder: '/run/x',
+    hostsFile: '/run/h',
+    uid: 20_007,
+  },
   ...{
     memoryMb: 128,
     cpus: 1.5,
@@ -21,6 +28,7 @@ const template = containerTemplate({
 });
 
 type Loose = Record<string, unknown>;
+const HOSTS = { Type: 'bind', Source: '/run/h', Destination: '/etc/hosts', RW: false };
 const SOCKET = { Type: 'bind', Source: '/run/x', Destination: '/run/strata', RW: false };
 
 /** What an engine reports when it did as it was told. */
@@ -42,7 +50,7 @@ const faithful = (): {
       MaskedPaths: ['/proc/acpi', '/proc/kcore', '/proc/keys', '/proc/timer_list', '/sys/firmware'],
       ReadonlyPaths: ['/proc/bus', '/proc/fs', '/proc/irq', '/proc/sys', '/proc/sysrq-trigger'],
     },
-    Mounts: [SOCKET],
+    Mounts: [SOCKET, HOSTS],
     State: { Pid: 1, Running: true },
   };
 };
@@ -149,8 +157,11 @@ describe('the check of a container against its template', () => {
     ['an unmasked path', { HostConfig: { MaskedPaths: [] } }],
     ['a writable /proc/sys', { HostConfig: { ReadonlyPaths: null } }],
     ['an executable /tmp', { HostConfig: { Tmpfs: { '/tmp': 'rw' } } }],
-    ['a writable socket folder', { Mounts: [{ ...SOCKET, RW: true }] }],
-    ['one more mount', { Mounts: [SOCKET, { Type: 'bind', Source: '/', Destination: '/host', RW: false }] }],
+    ['a writable socket folder', { Mounts: [{ ...SOCKET, RW: true }, HOSTS] }],
+    [
+      'one more mount',
+      { Mounts: [SOCKET, HOSTS, { Type: 'bind', Source: '/', Destination: '/host', RW: false }] },
+    ],
     ['a log on disk', { HostConfig: { LogConfig: { Type: 'json-file' } } }],
     ['a restart policy', { HostConfig: { RestartPolicy: { Name: 'always' } } }],
   ];

@@ -16,6 +16,8 @@ export interface TemplateParameters {
   readonly ociRuntime: string;
   /** The folder on this machine that holds the agent's socket. */
   readonly socketFolder: string;
+  /** The file on this machine that becomes the container's /etc/hosts. */
+  readonly hostsFile: string;
   /** User and group of the function's processes, no other container's. */
   readonly uid: number;
   readonly memoryMb: number;
@@ -98,15 +100,7 @@ export const containerTemplate = (parameters: TemplateParameters): ContainerTemp
         ...(parameters.appArmor ? ['apparmor=docker-default'] : []),
       ],
       ReadonlyRootfs: true,
-      Mounts: [
-        {
-          Type: 'bind',
-          Source: parameters.socketFolder,
-          Target: SOCKET_MOUNT,
-          ReadOnly: true,
-          BindOptions: { Propagation: 'rprivate' },
-        },
-      ],
+      Mounts: [bind(parameters.socketFolder, SOCKET_MOUNT), bind(parameters.hostsFile, '/etc/hosts')],
       Tmpfs: {
         '/tmp': `rw,noexec,nosuid,nodev,size=${parameters.tmpMb}m,nr_inodes=${TMP_INODES},mode=1777`,
         '/code': `rw,exec,nosuid,nodev,size=${parameters.codeMb}m,nr_inodes=${CODE_INODES},mode=755`,
@@ -137,6 +131,11 @@ export const containerTemplate = (parameters: TemplateParameters): ContainerTemp
     },
   });
 };
+
+const bind = (Source: string, Target: string): HostConfig['Mounts'][number] => ({
+  ...{ Type: 'bind', Source, Target, ReadOnly: true },
+  BindOptions: { Propagation: 'rprivate' },
+});
 
 /** What the engine reports of a container, as far as the check reads it. */
 export interface InspectedContainer {
@@ -187,12 +186,14 @@ export const differences = (template: ContainerTemplate, seen: InspectedContaine
   );
   expect(
     'Mounts',
-    wanted.Mounts.map(({ Source, Target }) => [Source, Target, false]),
-    seen.Mounts.filter(({ Type }) => Type !== 'tmpfs').map(({ Source, Destination, RW }) => [
-      Source,
-      Destination,
-      RW,
-    ]),
+    asSet(wanted.Mounts.map(({ Source, Target }) => [Source, Target, false])),
+    asSet(
+      seen.Mounts.filter(({ Type }) => Type !== 'tmpfs').map(({ Source, Destination, RW }) => [
+        Source,
+        Destination,
+        RW,
+      ]),
+    ),
   );
   return found;
 };
