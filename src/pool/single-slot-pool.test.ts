@@ -46,6 +46,16 @@ describe('a pool of sandboxes with one slot', () => {
     expect(bench.faults).toEqual([]);
   });
 
+  it('boots the runtime in as many pristine sandboxes as it is told to, and leaves the others empty', async () => {
+    const { pool, clock } = await createBench({
+      capacity: 1,
+      settings: { pristine: 3, warmPristine: 1, runtimesPerPristine: 1 },
+    });
+    await clock.advance(1_000);
+    expect(pool.view().ready).toMatchObject({ container: 2, runtime: 1 });
+    expect(pool.filled).toBe(true);
+  });
+
   it('without being resizable boots anew for another size', async () => {
     const bench = await createBench({ ...ONE_SLOT, resizable: false });
     expect((await run(bench, 'large', 'echo', 256)).start).toBe('none');
@@ -191,15 +201,5 @@ describe('a pace', () => {
           expect(began.filter((at) => at >= from && at < from + 1_000).length).toBeLessThanOrEqual(perSecond);
       }),
     );
-  });
-
-  it('boots the runtime in as many pristine sandboxes as it is told to, and leaves the others empty', async () => {
-    const { pool, clock } = await createBench({
-      capacity: 1,
-      settings: { pristine: 3, warmPristine: 1, runtimesPerPristine: 1 },
-    });
-    await clock.advance(1_000);
-    expect(pool.view().ready).toMatchObject({ container: 2, runtime: 1 });
-    expect(pool.filled).toBe(true);
   });
 });

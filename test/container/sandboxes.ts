@@ -88,7 +88,7 @@ export const openSandboxes = async (
       ...{ tmpMb: 16, codeMb: 16, maxFrameBytes: 4e6, appArmor: false, labels: { [LABEL]: label } },
     },
     ...{ cpusFor: () => 1, users: new UserIds(systemRandom.nonce()), kernelChecked: true },
-    ...{ metering: 'auto', meter: overrides.metering === 'stats' ? 'stats' : 'cgroup' },
+    metering: 'auto',
     ...{ freezeAfterMs: TEST_SETTINGS.freezeAfterMs, resultMaxBytes: 1e6, logMaxBytes: 10_000 },
     ...overrides,
   });

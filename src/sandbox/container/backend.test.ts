@@ -29,7 +29,7 @@ describe('a container that does not come up', () => {
         ...{ runtime: 'python3', imageId: 'sha256:aa', ociRuntime: '', memoryMb: 64, pidsMax: 64, tmpMb: 1 },
         ...{ codeMb: 1, maxFrameBytes: 1e6, appArmor: false, labels: {} },
       },
-      ...{ cpusFor: () => 1, kernelChecked: false, metering: 'auto', meter: 'cgroup', freezeAfterMs: 0 },
+      ...{ cpusFor: () => 1, kernelChecked: false, metering: 'auto', freezeAfterMs: 0 },
       ...{ resultMaxBytes: 1e6, logMaxBytes: 1e4, onFault: (message) => void faults.push(message) },
     });
     const start = backend.provision({} as BackendEvents, new AbortController().signal);

@@ -41,7 +41,6 @@ export interface ContainerBackendOptions {
   readonly kernelChecked: boolean;
   /** `auto` reads the kernel's files where it can. */
   readonly metering: 'auto' | 'cgroup' | 'stats';
-  readonly meter: 'cgroup' | 'stats';
   readonly freezeAfterMs: number;
   readonly resultMaxBytes: number;
   readonly logMaxBytes: number;
@@ -60,7 +59,8 @@ export const containerBackend = (options: ContainerBackendOptions): Backend => {
   const pending = new Set<Promise<unknown>>();
   return {
     tier: 'container',
-    meter: options.meter,
+    // Each carrier says its own once it is up: `auto` is decided by what the kernel shows of it.
+    meter: options.metering === 'stats' ? 'stats' : 'cgroup',
     confinement: options.confinement,
     capacity: 1,
     provision(events, abandoned) {

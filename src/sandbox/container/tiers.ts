@@ -157,7 +157,6 @@ const tierFor = (
     cpusFor: (functionMb) => Math.min(info.cpus, Math.max(1, functionMb / settings.fullCpuMb)),
     kernelChecked: SHARES_KERNEL.has(ociName),
     metering: settings.metering,
-    meter: settings.metering === 'stats' ? 'stats' : 'cgroup',
     freezeAfterMs: settings.freezeAfterMs,
     resultMaxBytes: limits.resultMaxBytes,
     logMaxBytes: limits.logMaxBytes,
