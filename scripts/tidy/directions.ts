@@ -22,7 +22,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   pool: [CORE, CLOCK, 'sandbox/api.ts'],
   scheduler: [CORE, CLOCK, 'pool/layered-pool.ts', 'pool/lease.ts', 'pool/slot.ts'],
   billing: [CORE],
-  simulator: [CORE, 'ports/random.ts'],
+  simulator: [CORE, 'ports/random.ts', 'pool/policy/api.ts'],
   invocation: [
     ...[
       CORE,
