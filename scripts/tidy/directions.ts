@@ -13,7 +13,7 @@ const CLOCK = 'ports/clock.ts';
 
 const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   core: [],
-  ports: [],
+  ports: ['core/heap.ts'],
   config: [CORE],
   registry: [CORE, 'ports/'],
   // Only what makes the bundle runs in the server and may fail with an error of the catalogue.
@@ -22,6 +22,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   pool: [CORE, CLOCK, 'sandbox/api.ts'],
   scheduler: [CORE, CLOCK, 'pool/layered-pool.ts', 'pool/lease.ts', 'pool/slot.ts'],
   billing: [CORE],
+  simulator: [CORE, 'ports/random.ts', 'pool/policy/api.ts'],
   invocation: [
     ...[
       CORE,
