@@ -38,7 +38,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   api: [CORE, CLOCK, 'invocation/api.ts', 'registry/spec-schema.ts'],
   cli: [
     ...[CORE, CLOCK, 'config/config.ts', 'invocation/api.ts', 'pool/api.ts'],
-    ...['api/lifecycle.ts', 'api/loopback.ts', 'api/server.ts', 'api/version.ts'],
+    ...['api/lifecycle.ts', 'api/loopback.ts', 'api/server.ts', 'core/version.ts'],
     // `serve` starts the library and `doctor` surveys the machine, each loaded only when asked for.
     ...['index.ts', 'sandbox/isolate/machine.ts', 'sandbox/container/machine.ts'],
     // `images` builds what containers are made from.

@@ -4,7 +4,7 @@
  * Exit codes: 0 done, 1 refused or failed (one line `code: detail` on stderr), 2 wrong usage.
  */
 import { Command, CommanderError } from 'commander';
-import { STRATA_VERSION } from '../api/version.ts';
+import { STRATA_VERSION } from '../core/version.ts';
 import { StrataError } from '../core/errors.ts';
 import { ProblemError } from './client.ts';
 import { addDelete } from './commands/delete.ts';

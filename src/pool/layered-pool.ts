@@ -172,6 +172,8 @@ export class LayeredPool {
     };
     const room = from === 'none' ? null : lifecycle.sandboxes.roomFor(placement, alone);
     if (room !== null) {
+      // More at once would take as long all together, and most would come when their waiters have been served.
+      if (room.starting >= Math.max(1, this.#options.settings.bootParallelism)) return false;
       if (!budget.makeRoom(placement.tenant, codeMb, ahead) || room.state !== 'ready') return false;
       this.#claim(room, placement);
       void lifecycle.boot(room, lifecycle.bootMb(placement.memoryMb), asked);
@@ -339,6 +341,8 @@ export class LayeredPool {
     const { maxSandboxes, reservePercent } = this.#options.settings;
     const { sandboxes } = this.#lifecycle;
     const { tenant } = placement;
+    // The next one is started when one of these is up, for whoever still waits then.
+    if (this.#lifecycle.awaitedSandboxes >= this.#options.settings.startParallelism) return false;
     const { cpuHigh } = this.#options.budget.pressure;
     // More instances would not compute any faster: what a tenant has is used better.
     if (cpuHigh && this.instancesOf(placement.key) > 0 && !sandboxes.isPoor(tenant, maxSandboxes)) return false;

@@ -58,8 +58,9 @@ export class Lifecycle {
   readonly instances = new Tally();
   /** Of those, the ones that are being disposed. */
   readonly leaving = new Tally();
-  /** Sandboxes that are being started. */
+  /** Sandboxes that are being started, and those of them for which somebody waits. */
   provisioning = 0;
+  awaitedSandboxes = 0;
   readonly #options: LifecycleOptions;
   readonly #clock: Clock;
   #nextNumber = 1;
@@ -103,6 +104,7 @@ export class Lifecycle {
     };
     this.#nextNumber += 1;
     this.provisioning += 1;
+    if (placement !== null) this.awaitedSandboxes += 1;
     this.sandboxes.add(sandbox);
     this.slots.open(sandbox, this.#options.costs.containerMb);
     if (placement !== null) this.claim(sandbox, placement);
@@ -161,6 +163,8 @@ export class Lifecycle {
       asked.callbacks.ready(slot, { start: asked.start, provisionMs, bootMs });
     }
     if (isFree(slot)) this.#becomeSpare(slot);
+    // Whoever waits may boot the next one.
+    if (!this.#closed) this.#options.events.room();
   }
 
   /** Ends an instance. One that broke a limit keeps its sandbox from taking more until it has let go. */
@@ -229,6 +233,7 @@ export class Lifecycle {
       sandbox.state = 'gone';
     }
     this.provisioning -= 1;
+    if (wanted) this.awaitedSandboxes -= 1;
     const up = sandbox.state === 'ready';
     for (const asked of sandbox.awaited.splice(0)) {
       this.instances.add(asked.placement.key, -1);
@@ -237,6 +242,8 @@ export class Lifecycle {
       else asked.callbacks.failed(failed ?? new StrataError('start_failed', 'The sandbox ended while it started.'));
     }
     if (up) this.#reportEmpty(sandbox);
+    // Whoever waits may start the next one.
+    if (!this.#closed) this.#options.events.room();
     this.#changed(sandbox);
   }
 

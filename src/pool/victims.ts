@@ -92,6 +92,7 @@ export class Victims implements Evictable {
     this.#freedThen = lifecycle.slots.freed;
     const candidates: Candidate[] = [];
     for (const state of functions.all()) {
+      if (state.slots.size === 0) continue;
       const costs = this.#options.costs.of(state.costs);
       // The one used last waits for the lowest level that is not needed.
       let level = state.demand.needed;

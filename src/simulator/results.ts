@@ -52,8 +52,10 @@ export class RunResults {
     this.#latency.record(latencyMs);
   }
 
-  refused(code: ErrorCode): void {
+  /** What was refused counts with what it waited: refusing must not look quick. */
+  refused(code: ErrorCode, waitedMs: number): void {
     this.#refused += 1;
+    this.#latency.record(waitedMs);
     this.#refusals[code] = (this.#refusals[code] ?? 0) + 1;
   }
 

@@ -4,7 +4,7 @@
 import swagger from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
 import type { FastifyInstance, FastifyPluginAsync } from 'fastify';
-import { STRATA_VERSION } from '../version.ts';
+import { STRATA_VERSION } from '../../core/version.ts';
 import { described } from './schemas.ts';
 
 /** Registers the generator; routes registered later are in the document. */

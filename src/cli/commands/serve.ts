@@ -10,7 +10,7 @@ import { type Logger, pino } from 'pino';
 import { drainOnSignals, listen } from '../../api/lifecycle.ts';
 import { assertLoopback } from '../../api/loopback.ts';
 import { createServer } from '../../api/server.ts';
-import { STRATA_VERSION } from '../../api/version.ts';
+import { STRATA_VERSION } from '../../core/version.ts';
 import { type Config, describeConfig, loadConfig } from '../../config/config.ts';
 import { StrataError } from '../../core/errors.ts';
 import type { Executor } from '../../invocation/api.ts';
