@@ -19,6 +19,7 @@ export const SPEC_BOUNDS = {
   initTimeoutMs: { min: 1, max: 60_000, default: 10_000 },
   minInstances: { min: 0, max: 100, default: 0 },
   maxInstances: { min: 1, max: 1_000, default: 50 },
+  reservedConcurrency: { min: 0, max: 1_000, default: 0 },
   idleTimeoutMs: { min: 100, max: 3_600_000, default: 600_000 },
 } as const satisfies Record<string, Bound>;
 

@@ -179,7 +179,9 @@ export const placementOf = (record: FunctionRecord): Placement => {
       concurrency: record.processModel === 'ephemeral' ? 1 : record.concurrency,
       minInstances: record.minInstances,
       maxInstances: record.maxInstances,
+      reservedConcurrency: record.reservedConcurrency,
       idleTimeoutMs: record.idleTimeoutMs,
+      ephemeral: record.processModel === 'ephemeral',
     };
     PLACEMENTS.set(record, placement);
   }

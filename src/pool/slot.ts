@@ -39,7 +39,10 @@ export interface Placement {
   readonly concurrency: number;
   readonly minInstances: number;
   readonly maxInstances: number;
+  readonly reservedConcurrency?: number;
   readonly idleTimeoutMs: number;
+  /** An instance serves once: none of them is ever idle. */
+  readonly ephemeral?: boolean;
 }
 
 /** One place for one instance. Fields are changed by the pool alone, `state` by `move` alone. */
