@@ -31,6 +31,9 @@ export const MEMORY_BOUNDS: Readonly<Record<Runtime, Bound>> = {
   provided: { min: 16, max: 10_240, default: 128 },
 };
 
+/** The longest that a caller may ask to wait for an instance; without it the configuration's bound alone holds. */
+export const MAX_WAIT_MS = { min: 0, max: 900_000 } as const;
+
 /** Names of functions: a letter or digit, then letters, digits, `-` and `_`; 64 at most. */
 export const FUNCTION_NAME_PATTERN = '^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$';
 /** Names of tenants: the same alphabet. */

@@ -6,7 +6,7 @@
  */
 import type { Finished } from '../billing/receipts.ts';
 import { type Failure, failure } from '../core/errors.ts';
-import type { LogLine, Start } from '../core/receipt.ts';
+import type { LogLine } from '../core/receipt.ts';
 import { type CodeFiles, type FunctionRecord, tierOf } from '../core/spec.ts';
 import type { Lease } from '../pool/lease.ts';
 import type { Placement } from '../pool/slot.ts';
@@ -15,6 +15,7 @@ import { entryFile } from '../registry/entry.ts';
 import type { InvokeOutcome, LoadOutcome, LoadRequest } from '../sandbox/api.ts';
 import type { Scheduler } from '../scheduler/scheduler.ts';
 import { isJson } from './json-check.ts';
+import { acquire, type Waiting } from './waiting.ts';
 
 export interface WalkContext {
   readonly clock: Clock;
@@ -23,14 +24,13 @@ export interface WalkContext {
   readonly logMaxBytes: number;
 }
 
-export interface Walk {
+export interface Walk extends Waiting {
   readonly invocationId: string;
   readonly record: FunctionRecord;
   /** That of the record's runtime. */
   readonly scheduler: Scheduler;
   readonly eventJson: Uint8Array;
   readonly dryRun: boolean;
-  readonly requireStart: Start | undefined;
 }
 
 export interface Walked {
@@ -43,7 +43,7 @@ export const walk = async (context: WalkContext, request: Walk): Promise<Walked>
   const { clock } = context;
   const startedAtMs = clock.wallMs();
   const arrivedMs = clock.nowMs();
-  const admitted = request.scheduler.acquire(placementOf(request.record), request.requireStart);
+  const admitted = acquire(clock, request.scheduler, placementOf(request.record), request);
   let lease: Lease;
   let queueMs = 0;
   if (admitted instanceof Promise) {
