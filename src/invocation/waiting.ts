@@ -33,7 +33,7 @@ export const refuseMaxWait = (maxWaitMs: number | undefined): void => {
   );
 };
 
-export const cancelled = (): StrataError =>
+const cancelled = (): StrataError =>
   new StrataError('cancelled', 'The caller went away before the invocation began; nothing has run.');
 
 /** Runs something that may have to wait, and ends its wait when the signal says so. */
