@@ -127,7 +127,9 @@ describe('the command line', () => {
 
   it('shows the sandboxes it is given, and counts those of others', async () => {
     const slots = { free: 3, busy: 0, starting: 0, draining: 0, total: 3 };
-    const sandbox = { id: 'h1', tier: 'isolate', layer: 'runtime', state: 'ready', tenant: null };
+    const sandbox = {
+      ...{ id: 'h1', tier: 'container', runtime: 'python3', layer: 'runtime', state: 'ready', tenant: null },
+    };
     const tier = {
       ...{
         ...{ tier: 'container', runtime: 'python3', confinement: 'docker' },

@@ -242,7 +242,6 @@ export type LimitKind =
   | 'bodyBytesInFlight'
   | 'queueLength'
   | 'queueTimeoutMs'
-  | 'maxWaitMs'
   | 'maxInstances';
 
 /** An error as guest code threw it, already reduced to strings inside the sandbox. */

@@ -88,5 +88,5 @@ const waitedOut = (maxWaitMs: number): StrataError =>
   new StrataError(
     'queue_timeout',
     `No instance became free within the ${maxWaitMs} ms that the caller allows. Retry later, or allow more.`,
-    { limit: { kind: 'maxWaitMs', configured: maxWaitMs, observed: maxWaitMs } },
+    { limit: { kind: 'queueTimeoutMs', configured: maxWaitMs, observed: maxWaitMs } },
   );
