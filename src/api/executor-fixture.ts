@@ -59,6 +59,7 @@ export const FUNCTION_RECORD: FunctionRecord = {
   initTimeoutMs: 10_000,
   minInstances: 0,
   maxInstances: 50,
+  reservedConcurrency: 0,
   idleTimeoutMs: 600_000,
   env: { MODE: 'test' },
   labels: { team: 'a' },

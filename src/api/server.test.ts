@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { type AddressInfo, connect } from 'node:net';
+import { type AddressInfo, connect, type Socket } from 'node:net';
 import type { FastifyInstance } from 'fastify';
 import { pino } from 'pino';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -59,7 +59,10 @@ describe('invocations', () => {
     const response = await app.inject({
       method: 'POST',
       url: '/v1/functions/hello/invocations?qualifier=3',
-      headers: { 'strata-tenant': 'acme', 'strata-require-start': 'runtime', 'content-type': 'text/plain' },
+      headers: {
+        ...{ 'strata-tenant': 'acme', 'strata-require-start': 'runtime', 'strata-max-wait-ms': '250' },
+        'content-type': 'text/plain',
+      },
       payload: '{ "name" : "Ada" }',
     });
     expect(seen).toEqual({
@@ -67,6 +70,8 @@ describe('invocations', () => {
       tenant: 'acme',
       qualifier: '3',
       requireStart: 'runtime',
+      maxWaitMs: 250,
+      onWait: expect.any(Function),
       eventJson: '{ "name" : "Ada" }',
     });
     expect(response.statusCode).toBe(200);
@@ -182,6 +187,113 @@ describe('invocations', () => {
     expect(response.headers['content-type']).toBe('application/problem+json');
     expect(response.json()).toMatchObject({ code: 'invalid_request' });
     expect(response.json<{ detail: string }>().detail).toMatch(detail);
+  });
+});
+
+describe('Strata-Max-Wait-Ms', () => {
+  const url = '/v1/functions/hello/invocations';
+
+  it.each(['0', '900000'])('may be %s', async (value) => {
+    const seen: unknown[] = [];
+    const app = serve({
+      invokeJson: async ({ maxWaitMs }) => {
+        seen.push(maxWaitMs);
+        return ANSWER;
+      },
+    });
+    const headers = { 'strata-max-wait-ms': value };
+    expect((await app.inject({ method: 'POST', url, headers })).statusCode).toBe(200);
+    expect(seen).toEqual([Number(value)]);
+  });
+
+  it.each(['', 'soon', '-1', '900001', '1.5', '1e3', '0x1', '1, 2', '9'.repeat(400)])(
+    'may not be %j',
+    async (value) => {
+      const headers = { 'strata-max-wait-ms': value };
+      const response = await serve().inject({ method: 'POST', url, headers });
+      expect(response.json()).toMatchObject({ code: 'invalid_request', status: 400 });
+      expect(response.json<{ detail: string }>().detail).toMatch(/^Strata-Max-Wait-Ms.* 0 to 900000/);
+    },
+  );
+});
+
+describe('a client that goes away', () => {
+  const REQUEST =
+    'POST /v1/functions/hello/invocations HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{}';
+
+  /** An executor of which every invocation waits until it is cancelled or served. */
+  const waitingServer = async () => {
+    const waits: { cancel: () => void; serve: () => void }[] = [];
+    let cancelled = 0;
+    let arrived = (): void => {};
+    const app = serve({
+      invokeJson: ({ onWait }) =>
+        new Promise((resolve, reject) => {
+          const cancel = (): void => {
+            cancelled += 1;
+            reject(new StrataError('cancelled', 'The caller went away.'));
+            arrived();
+          };
+          onWait?.(cancel);
+          waits.push({ cancel, serve: () => resolve(ANSWER) });
+          arrived();
+        }),
+    });
+    await app.listen({ host: '127.0.0.1', port: 0 });
+    const sockets: Socket[] = [];
+    app.server.on('connection', (socket) => sockets.push(socket));
+    const client = connect((app.server.address() as AddressInfo).port, '127.0.0.1');
+    client.on('error', () => {});
+    const until = async (done: () => boolean): Promise<void> => {
+      while (!done()) {
+        await new Promise<void>((resolve) => {
+          arrived = resolve;
+        });
+      }
+    };
+    return { waits, sockets, client, until, cancelled: () => cancelled };
+  };
+
+  it('cancels each of its invocations that waits, pipelined ones too', async () => {
+    const { waits, client, until, cancelled } = await waitingServer();
+    client.write(REQUEST.repeat(20));
+    await until(() => waits.length === 20);
+    expect(cancelled()).toBe(0);
+    client.destroy();
+    await until(() => cancelled() === 20);
+    expect(cancelled()).toBe(20);
+  });
+
+  it('cancels nothing once it has its answer, and nothing is left on its connection', async () => {
+    const { waits, client, sockets, until, cancelled } = await waitingServer();
+    client.write(REQUEST);
+    await until(() => waits.length === 1);
+    const whileItWaits = sockets[0]?.listenerCount('close') ?? 0;
+    waits[0]?.serve();
+    await once(client, 'data');
+    expect(sockets[0]?.listenerCount('close')).toBeLessThan(whileItWaits);
+    client.destroy();
+    await once(sockets[0] as Socket, 'close');
+    expect(cancelled()).toBe(0);
+  });
+
+  it('is not looked for by an invocation that is served at once', async () => {
+    let seen: Socket | undefined;
+    const counts: number[] = [];
+    const app = serve({
+      invokeJson: async () => {
+        counts.push(seen?.listenerCount('close') ?? -1);
+        return ANSWER;
+      },
+    });
+    app.addHook('onRequest', (request, _reply, done) => {
+      seen = request.raw.socket;
+      counts.push(seen.listenerCount('close'));
+      done();
+    });
+    await exchange(app, REQUEST.replace('Content-Length', 'Connection: close\r\nContent-Length'));
+    expect(counts).toHaveLength(2);
+    expect(counts[1]).toBe(counts[0]);
   });
 });
 
@@ -371,6 +483,14 @@ describe('everything else', () => {
       $ref: '#/components/schemas/Problem',
     });
     expect(JSON.stringify(document)).not.toContain('Problem#');
+    expect(invoke.responses['429'].headers).toHaveProperty('Retry-After');
+    expect(invoke.responses).not.toHaveProperty('499');
+    expect(invoke.parameters).toContainEqual(
+      expect.objectContaining({
+        ...{ in: 'header', name: 'Strata-Max-Wait-Ms', required: false },
+        schema: { type: 'integer', minimum: 0, maximum: 900_000 },
+      }),
+    );
   });
 
   it('serves the documentation page without letting browsers guess its type', async () => {

@@ -7,6 +7,7 @@ const FUNCTION: FunctionRecord = {
   ...{ id: 'f1', tenant: 'acme', name: 'hello', version: '$LATEST', revision: 'r1', runtime: 'isolate' },
   ...{ handler: 'index.handler', memoryMb: 128, timeoutMs: 3_000, cpuMs: 1_000, processModel: 'resident' },
   ...{ concurrency: 1, initializer: null, initTimeoutMs: 10_000, minInstances: 0, maxInstances: 50 },
+  reservedConcurrency: 0,
   ...{
     idleTimeoutMs: 600_000,
     env: { SECRET: 'hidden' },

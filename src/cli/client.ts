@@ -11,12 +11,21 @@ export class ProblemError extends Error {
   readonly code: string;
   /** What the function threw, when it was the function; already safe for a terminal. */
   readonly stackText: string | null;
+  /** When a retry may succeed, where the server says so. */
+  readonly retryAfterMs: number | null;
 
-  constructor(code: string, detail: string, stackText: string | null = null, cause?: unknown) {
-    super(detail, cause === undefined ? undefined : { cause });
+  constructor(code: string, detail: string, more: ProblemDetails = {}) {
+    super(detail, more.cause === undefined ? undefined : { cause: more.cause });
     this.code = code;
-    this.stackText = stackText;
+    this.stackText = more.stackText ?? null;
+    this.retryAfterMs = more.retryAfterMs ?? null;
   }
+}
+
+interface ProblemDetails {
+  readonly stackText?: string | null;
+  readonly retryAfterMs?: number | null;
+  readonly cause?: unknown;
 }
 
 interface CallOptions {
@@ -90,13 +99,14 @@ const send = async (options: ClientOptions, url: URL, init: RequestInit): Promis
     const { cause } = error as { cause?: { code?: string; message?: string } };
     const reason = cause?.code ?? cause?.message ?? (error instanceof Error ? error.message : String(error));
     const detail = `No answer from ${url.origin} (${reason}); is \`strata serve\` running there?`;
-    throw new ProblemError('unreachable', detail, null, error);
+    throw new ProblemError('unreachable', detail, { cause: error });
   }
 };
 
 interface ProblemBody {
   readonly code?: unknown;
   readonly detail?: unknown;
+  readonly retryAfterMs?: unknown;
   readonly error?: { readonly stack?: unknown };
 }
 
@@ -108,12 +118,12 @@ const problemIn = (answer: Answer): ProblemError => {
       `The server answered ${answer.status} without a problem document.`,
     );
   }
+  const { retryAfterMs } = body;
   const stack = body.error?.stack;
-  return new ProblemError(
-    oneLine(body.code),
-    printable(body.detail),
-    typeof stack === 'string' ? printable(stack) : null,
-  );
+  return new ProblemError(oneLine(body.code), printable(body.detail), {
+    stackText: typeof stack === 'string' ? printable(stack) : null,
+    retryAfterMs: typeof retryAfterMs === 'number' ? retryAfterMs : null,
+  });
 };
 
 const parseProblem = (text: string): ProblemBody | null => {

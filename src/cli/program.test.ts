@@ -45,7 +45,9 @@ describe('the command line', () => {
     [['fly'], 2],
     [['invoke', 'hello', '--fast'], 2],
     [['invoke', 'hello', '--require-start', 'hot'], 2],
+    [['invoke', 'hello', '--max-wait-ms', 'long'], 2],
     [['deploy', 'x.js', '--memory-mb', 'many'], 2],
+    [['deploy', 'x.js', '--reserved-concurrency', '-1'], 2],
     [['deploy', 'x.js', '--env', 'NOVALUE'], 2],
     [['serve', '--port', '70000'], 2],
     [['logs', 'hello', '-n', '-1'], 2],
@@ -66,6 +68,14 @@ describe('the command line', () => {
     expect(code).toBe(1);
     expect(stdout).toBe('');
     expect(stderr).toBe('function_error: It threw \\u001b[2J.\nError\n at \\u001b[1m\n');
+  });
+
+  it('says when to retry, where the server does', async () => {
+    const problem = { code: 'overloaded', detail: 'Full.', retryAfterMs: 1_250 };
+    const answer = new Response(JSON.stringify(problem), { status: 429 });
+    expect((await run(['invoke', 'hello'], { answer })).stderr).toBe('overloaded: Full.\nretry in 1250 ms\n');
+    const odd = new Response(JSON.stringify({ ...problem, retryAfterMs: '\u001b[2J' }), { status: 429 });
+    expect((await run(['invoke', 'hello'], { answer: odd })).stderr).toBe('overloaded: Full.\n');
   });
 
   it('says so when an answer is not of Strata', async () => {
@@ -96,12 +106,15 @@ describe('the command line', () => {
     expect(sent[0]?.body).toBe(body);
   });
 
-  it('asks for qualifier, dry run and layer, and keeps a strange name inside the path', async () => {
-    const argv = ['invoke', '../a b', '--qualifier', '3', '--dry-run', '--require-start', 'runtime'];
+  it('asks for qualifier, dry run, layer and longest wait, and keeps a strange name inside the path', async () => {
+    const argv = [
+      ...['invoke', '../a b', '--qualifier', '3', '--dry-run', '--require-start', 'runtime'],
+      ...['--max-wait-ms', '250'],
+    ];
     const { sent } = await run(argv);
     expect(sent[0]).toMatchObject({
       url: 'http://127.0.0.1:7070/v1/functions/..%2Fa%20b/invocations?qualifier=3&mode=dry-run',
-      headers: { 'strata-require-start': 'runtime' },
+      headers: { 'strata-require-start': 'runtime', 'strata-max-wait-ms': '250' },
     });
   });
 
@@ -114,7 +127,9 @@ describe('the command line', () => {
 
   it('shows the sandboxes it is given, and counts those of others', async () => {
     const slots = { free: 3, busy: 0, starting: 0, draining: 0, total: 3 };
-    const sandbox = { id: 'h1', tier: 'isolate', layer: 'runtime', state: 'ready', tenant: null };
+    const sandbox = {
+      ...{ id: 'h1', tier: 'container', runtime: 'python3', layer: 'runtime', state: 'ready', tenant: null },
+    };
     const tier = {
       ...{
         ...{ tier: 'container', runtime: 'python3', confinement: 'docker' },

@@ -1,7 +1,8 @@
 /**
  * The command line: the commands, the global options, and what every error becomes.
  *
- * Exit codes: 0 done, 1 refused or failed (one line `code: detail` on stderr), 2 wrong usage.
+ * Exit codes: 0 done, 1 refused or failed (`code: detail` on stderr, then when to retry or what the function threw), 2
+ * wrong usage.
  */
 import { Command, CommanderError } from 'commander';
 import { STRATA_VERSION } from '../core/version.ts';
@@ -60,7 +61,9 @@ const report = (error: unknown, context: CliContext): number => {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
   if (error instanceof StrataError || error instanceof ProblemError) {
     printLine(context.stderr, `${error.code}: ${error.message}`);
-    if (error instanceof ProblemError && error.stackText !== null) printLine(context.stderr, error.stackText);
+    if (!(error instanceof ProblemError)) return 1;
+    if (error.retryAfterMs !== null) printLine(context.stderr, `retry in ${error.retryAfterMs} ms`);
+    if (error.stackText !== null) printLine(context.stderr, error.stackText);
     return 1;
   }
   const text = error instanceof Error ? (error.stack ?? error.message) : String(error);

@@ -1,7 +1,8 @@
 import { Type } from 'typebox';
 import { describe, expect, it } from 'vitest';
 import { StrataError } from '../core/errors.ts';
-import { describeConfig, loadConfig } from './config.ts';
+import { POLICY_NAMES } from '../pool/policy/api.ts';
+import { type Config, describeConfig, loadConfig } from './config.ts';
 import { CONFIG_KEYS, type ConfigKey, keysOf } from './schema.ts';
 
 const refusal = (run: () => unknown): string => {
@@ -17,6 +18,12 @@ const refusal = (run: () => unknown): string => {
 
 const nested = (key: ConfigKey, value: unknown): object =>
   key.segments.reduceRight<unknown>((inner, name) => ({ [name]: inner }), value) as object;
+
+/** What leaves the other key of a pair room for any value. */
+const WIDEST = {
+  admission: { maxInFlight: 1_000_000, maxInFlightPerTenant: 1 },
+  machine: { memoryLowPercent: 1, memoryHighPercent: 100 },
+};
 
 const file = (content: unknown) => ({ file: '/etc/strata.json', readText: () => JSON.stringify(content) });
 
@@ -135,13 +142,40 @@ describe('loadConfig', () => {
     expect(message).toContain('isolate.maxHosts');
   });
 
+  it.each([
+    [
+      { machine: { memoryLowPercent: 90 } },
+      'machine.memoryLowPercent must be below machine.memoryHighPercent',
+    ],
+    [{ machine: { memoryHighPercent: 79 } }, 'seen 80 from the default and 79 from the options given'],
+    [
+      { admission: { maxInFlight: 1_999 } },
+      'admission.maxInFlightPerTenant must be at most admission.maxInFlight',
+    ],
+  ])('refuses %j, which contradicts itself or a default', (overrides, part) => {
+    expect(refusal(() => loadConfig({ overrides }))).toContain(part);
+  });
+
+  it('takes pairs that just agree', () => {
+    const machine = { memoryLowPercent: 89 };
+    const admission = { maxInFlight: 2_000, maxInFlightPerTenant: 2_000 };
+    expect(() => loadConfig({ overrides: { machine, admission } })).not.toThrow();
+  });
+
+  it('chooses among the policies that there are, strata unless told', () => {
+    expect(loadConfig().policy.name).toBe('strata');
+    for (const name of POLICY_NAMES)
+      expect(loadConfig({ overrides: { policy: { name } } }).policy.name).toBe(name);
+    expect(refusal(() => loadConfig({ env: { STRATA_POLICY_NAME: 'lru' } }))).toContain('fixed, histogram');
+  });
+
   const numbers = CONFIG_KEYS.filter((key) => key.kind === 'integer');
   it.each(numbers)('takes $path at its bounds and refuses one past them', (key) => {
     const { min, max } = key.bounds ?? { min: 0, max: 0 };
     const wide = { maxHosts: 10_000, maxInstancesPerHost: 10_000 };
     const none = { pristineHosts: 0, runtimesPerHost: 0, spareRuntimes: 0 };
     const load = (value: number) => {
-      const given = nested(key, value) as { isolate?: object; container?: object };
+      const given = nested(key, value) as Partial<Record<Exclude<keyof Config, 'dataDir'>, object>>;
       const room = key.path.includes('max') ? none : wide;
       const containers = key.path.includes('max') ? { pristine: 0 } : { maxContainers: 1_000 };
       return loadConfig({
@@ -149,6 +183,8 @@ describe('loadConfig', () => {
           ...given,
           isolate: { ...room, ...given.isolate },
           container: { ...containers, ...given.container },
+          admission: { ...WIDEST.admission, ...given.admission },
+          machine: { ...WIDEST.machine, ...given.machine },
         },
       });
     };

@@ -74,6 +74,12 @@ const AT_MOST: readonly (readonly [string, string])[] = [
   ['isolate.runtimesPerHost', 'isolate.maxInstancesPerHost'],
   ['isolate.spareRuntimes', 'isolate.maxInstancesPerHost'],
   ['container.pristine', 'container.maxContainers'],
+  ['admission.maxInFlightPerTenant', 'admission.maxInFlight'],
+];
+
+/** Pairs that must be apart: the same value for both would switch to and fro. */
+const BELOW: readonly (readonly [string, string])[] = [
+  ['machine.memoryLowPercent', 'machine.memoryHighPercent'],
 ];
 
 const readUtf8 = (path: string): string => readFileSync(path, 'utf8');
@@ -160,14 +166,17 @@ export const allowed = (key: ConfigKey): string => {
 };
 
 const refuseContradictions = (values: ReadonlyMap<string, Setting>): void => {
-  for (const [lower, upper] of AT_MOST) {
-    const low = values.get(lower);
-    const high = values.get(upper);
-    if (low !== undefined && high !== undefined && Number(low.value) > Number(high.value))
-      refuse(
-        `${lower} must be at most ${upper}; seen ${low.value} from ${low.source} and ${high.value} from ${high.source}.`,
-      );
-  }
+  const numberOf = (path: string): number => Number(values.get(path)?.value);
+  const refusePair = (lower: string, rule: string, upper: string): never => {
+    const seen = [lower, upper].map((path) => `${numberOf(path)} from ${values.get(path)?.source}`);
+    return refuse(
+      `${lower} must be ${rule} ${upper}; seen ${seen.join(' and ')}. Lower one or raise the other.`,
+    );
+  };
+  for (const [lower, upper] of AT_MOST)
+    if (numberOf(lower) > numberOf(upper)) refusePair(lower, 'at most', upper);
+  for (const [lower, upper] of BELOW)
+    if (numberOf(lower) >= numberOf(upper)) refusePair(lower, 'below', upper);
 };
 
 const build = (values: ReadonlyMap<string, Setting>): Config => {

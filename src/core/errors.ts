@@ -96,8 +96,16 @@ export const ERROR_CATALOGUE = {
     'platform',
     429,
     true,
-    'The invocation waited for an instance longer than the queue allows.',
+    'The invocation waited for an instance longer than the queue, or its caller, allows.',
     'Retry after the Retry-After time.',
+  ),
+  cancelled: row(
+    'caller',
+    // No standard status fits, because nobody is there to read it; proxies log this case under this number.
+    499,
+    true,
+    'The caller went away while the invocation waited for an instance; it left the queue and nothing ran.',
+    'Nothing: over HTTP nobody reads this. Invoke again if the result is wanted.',
   ),
   function_error: row(
     'function',

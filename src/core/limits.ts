@@ -19,6 +19,7 @@ export const SPEC_BOUNDS = {
   initTimeoutMs: { min: 1, max: 60_000, default: 10_000 },
   minInstances: { min: 0, max: 100, default: 0 },
   maxInstances: { min: 1, max: 1_000, default: 50 },
+  reservedConcurrency: { min: 0, max: 1_000, default: 0 },
   idleTimeoutMs: { min: 100, max: 3_600_000, default: 600_000 },
 } as const satisfies Record<string, Bound>;
 
@@ -29,6 +30,9 @@ export const MEMORY_BOUNDS: Readonly<Record<Runtime, Bound>> = {
   python3: { min: 32, max: 10_240, default: 128 },
   provided: { min: 16, max: 10_240, default: 128 },
 };
+
+/** The longest that a caller may ask to wait for an instance; without it the configuration's bound alone holds. */
+export const MAX_WAIT_MS = { min: 0, max: 900_000 } as const;
 
 /** Names of functions: a letter or digit, then letters, digits, `-` and `_`; 64 at most. */
 export const FUNCTION_NAME_PATTERN = '^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$';

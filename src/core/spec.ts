@@ -29,6 +29,7 @@ export interface FunctionSpecInput {
   readonly initTimeoutMs?: number;
   readonly minInstances?: number;
   readonly maxInstances?: number;
+  readonly reservedConcurrency?: number;
   readonly idleTimeoutMs?: number;
   readonly env?: Readonly<Record<string, string>>;
   readonly labels?: Readonly<Record<string, string>>;
@@ -49,6 +50,7 @@ export interface FunctionSpec {
   readonly initTimeoutMs: number;
   readonly minInstances: number;
   readonly maxInstances: number;
+  readonly reservedConcurrency: number;
   readonly idleTimeoutMs: number;
   readonly env: Readonly<Record<string, string>>;
   readonly labels: Readonly<Record<string, string>>;

@@ -22,6 +22,13 @@ export interface InvokeRequest {
   readonly mode?: 'sync' | 'dry-run';
   /** Start exactly from this layer, or refuse with `start_unavailable`. */
   readonly requireStart?: Start;
+  /**
+   * The longest wait for an instance, 0 to 900,000 milliseconds: an invocation that cannot begin by then is refused
+   * with `queue_timeout`. `queue.timeoutMs` holds as well; the shorter one counts.
+   */
+  readonly maxWaitMs?: number;
+  /** Aborted while the invocation waits, it leaves the queue and is refused with `cancelled`; what runs goes on. */
+  readonly signal?: AbortSignal;
 }
 
 export type InvokeAnswer =
@@ -34,9 +41,14 @@ export type InvokeAnswer =
     };
 
 /** `invoke` for callers who have the event as JSON text and want the result so: nothing is parsed on the way. */
-export interface InvokeJsonRequest extends Omit<InvokeRequest, 'event'> {
+export interface InvokeJsonRequest extends Omit<InvokeRequest, 'event' | 'signal'> {
   /** UTF-8 JSON text; empty means `{}`. */
   readonly eventJson: Uint8Array;
+  /**
+   * Called when the invocation has to wait, and only then. `cancel` takes it out of the queue and refuses it with
+   * `cancelled`; it may be called at any time, more than once, and does nothing once the wait is over.
+   */
+  readonly onWait?: (cancel: () => void) => void;
 }
 
 export interface InvokeJsonAnswer {

@@ -1,6 +1,10 @@
+import { getEventListeners } from 'node:events';
 import { pino } from 'pino';
 import { describe, expect, it } from 'vitest';
 import type { Runtime } from '../core/spec.ts';
+import { Budget } from '../pool/budget.ts';
+import { DEFAULT_COSTS } from '../pool/costs.ts';
+import { patient } from '../pool/fixture.ts';
 import { LayeredPool } from '../pool/layered-pool.ts';
 import { ManualClock } from '../ports/manual-clock.ts';
 import { seededRandom } from '../ports/random.ts';
@@ -51,6 +55,12 @@ const open = async (
   const pool = new LayeredPool({
     ...{ clock, tier, capacity: 4, sweepIntervalMs: 1_000 },
     ...{ runtime, resizable: false, refillPerSecond: null },
+    ...{
+      budget: new Budget({ clock, memoryMb: 1e9, reservePercent: 0 }),
+      policy: patient,
+      defaultCosts: DEFAULT_COSTS.isolate,
+    },
+    prepare: () => {},
     settings: {
       ...{
         pristine: 1,
@@ -60,13 +70,21 @@ const open = async (
         maxSandboxes: 2,
         startParallelism: 1,
       },
-      ...{ bootParallelism: 1, runtimeIdleMs: 60_000, sandboxIdleMs: 60_000, runtimeMemoryMb: 128 },
+      ...{
+        bootParallelism: 1,
+        runtimeIdleMs: 60_000,
+        sandboxIdleMs: 60_000,
+        runtimeMemoryMb: 128,
+        maxPristine: 100,
+        reservePercent: 0,
+      },
     },
     events: {
       ready: scheduler.ready,
       room: scheduler.retry,
       sandboxEnded: () => scheduler.retry(),
       fault: () => {},
+      repaired: () => {},
     },
   });
   scheduler.attach(pool);
@@ -186,6 +204,104 @@ describe('a queue of no length', () => {
       expect(await settled(clock, runs)).toMatchObject({ status: 'succeeded' });
     },
   );
+});
+
+describe('a caller that does not wait for ever', () => {
+  const waiting = async () => {
+    const opened = await open();
+    await opened.executor.deploy({ ...SPEC, maxInstances: 1 });
+    const first = opened.executor.invoke({ function: 'f' });
+    return { ...opened, first };
+  };
+
+  it('is refused with queue_timeout after maxWaitMs, and holds nothing', async () => {
+    const { clock, executor, first } = await waiting();
+    const refused = executor.invoke({ function: 'f', maxWaitMs: 1 });
+    const served = executor.invoke({ function: 'f', maxWaitMs: 900_000 });
+    refused.catch(() => {});
+    await clock.advance(1);
+    await expect(refused).rejects.toMatchObject({
+      ...{ code: 'queue_timeout', status: 429 },
+      limit: { kind: 'queueTimeoutMs', configured: 1 },
+    });
+    expect(await settled(clock, first)).toMatchObject({ status: 'succeeded' });
+    expect(await settled(clock, served)).toMatchObject({ status: 'succeeded' });
+    expect(executor.inFlight).toBe(0);
+    expect(executor.pools().tiers.isolate?.slots.busy).toBe(0);
+  });
+
+  it('with a maxWaitMs of 0 takes what is ready and nothing else', async () => {
+    const { clock, executor, first } = await waiting();
+    const refused = executor.invoke({ function: 'f', maxWaitMs: 0 });
+    await expect(settled(clock, refused)).rejects.toMatchObject({ code: 'queue_timeout' });
+    await settled(clock, first);
+    expect(await settled(clock, executor.invoke({ function: 'f', maxWaitMs: 0 }))).toMatchObject({
+      status: 'succeeded',
+    });
+  });
+
+  it.each([-1, 900_001, 1.5, Number.NaN, Number.POSITIVE_INFINITY, '5', null])(
+    'may not ask for a maxWaitMs of %j',
+    async (maxWaitMs) => {
+      const { executor } = await open();
+      await executor.deploy(SPEC);
+      const request = { function: 'f', maxWaitMs: maxWaitMs as number };
+      await expect(executor.invoke(request)).rejects.toMatchObject({
+        code: 'invalid_request',
+        message: expect.stringContaining('0 to 900000'),
+      });
+    },
+  );
+
+  it('leaves when its signal says so while it waits, and the next one is served', async () => {
+    const { clock, executor, first } = await waiting();
+    const caller = new AbortController();
+    const left = executor.invoke({ function: 'f', signal: caller.signal });
+    const next = executor.invoke({ function: 'f' });
+    left.catch(() => {});
+    await clock.advance(1);
+    expect(executor.pools().queued).toBe(2);
+    caller.abort();
+    expect(executor.pools().queued).toBe(1);
+    await expect(left).rejects.toMatchObject({ code: 'cancelled', retryable: true });
+    expect(await settled(clock, first)).toMatchObject({ status: 'succeeded' });
+    expect(await settled(clock, next)).toMatchObject({ status: 'succeeded' });
+    expect(executor.inFlight).toBe(0);
+    expect(executor.pools().tiers.isolate?.slots.busy).toBe(0);
+    expect((await executor.metrics()).body).toMatch(/^strata_refusals_total\{code="cancelled"\} 1$/m);
+  });
+
+  it('gets what runs already, and its record is kept', async () => {
+    const { clock, executor } = await open();
+    await executor.deploy(SPEC);
+    const caller = new AbortController();
+    const runs = executor.invoke({ function: 'f', signal: caller.signal });
+    await clock.advance(1);
+    caller.abort();
+    const { receipt } = await settled(clock, runs);
+    expect(executor.invocation(receipt.invocationId).receipt.status).toBe('succeeded');
+  });
+
+  it('is not served when it had gone before it came', async () => {
+    const { executor } = await open();
+    await executor.deploy(SPEC);
+    const request = { function: 'f', signal: AbortSignal.abort() };
+    await expect(executor.invoke(request)).rejects.toMatchObject({ code: 'cancelled' });
+    expect(executor.inFlight).toBe(0);
+  });
+
+  it('leaves no listener on a signal that lives on, whether it waited or not', async () => {
+    const { clock, executor, first } = await waiting();
+    const { signal } = new AbortController();
+    const waited = executor.invoke({ function: 'f', signal });
+    expect(getEventListeners(signal, 'abort')).toHaveLength(1);
+    await settled(clock, first);
+    await settled(clock, waited);
+    expect(getEventListeners(signal, 'abort')).toHaveLength(0);
+    const warm = executor.invoke({ function: 'f', signal });
+    expect(getEventListeners(signal, 'abort')).toHaveLength(0);
+    await settled(clock, warm);
+  });
 });
 
 describe('draining', () => {

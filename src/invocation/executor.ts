@@ -5,14 +5,15 @@
  * about placement and nothing about HTTP. Invariant: what is in flight is counted once in and once out.
  */
 import type { Logger } from 'pino';
-import { cuSecondsOf, type Finished, toReceipt } from '../billing/receipts.ts';
-import { type ErrorCode, failure, StrataError } from '../core/errors.ts';
+import { type Finished, toReceipt } from '../billing/receipts.ts';
+import { type ErrorCode, StrataError } from '../core/errors.ts';
 import { type FunctionRecord, type FunctionSpecInput, RUNTIMES } from '../core/spec.ts';
 import type { PoolsView } from '../pool/api.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Random } from '../ports/random.ts';
 import type { Deployment, FunctionPage, ListQuery, Registry } from '../registry/api.ts';
 import type { Confinement } from '../sandbox/api.ts';
+import { answerOf, jsonAnswerOf } from './answers.ts';
 import type {
   Executor,
   FunctionLogLine,
@@ -24,10 +25,11 @@ import type {
   ReadyState,
   RuntimeView,
 } from './api.ts';
-import { EMPTY_EVENT, encodeEvent, parseResult, refuseEvent } from './json.ts';
+import { EMPTY_EVENT, encodeEvent, refuseEvent } from './json.ts';
 import type { Lanes } from './lanes.ts';
 import type { Metrics } from './metrics.ts';
 import type { Records } from './records.ts';
+import { refuseMaxWait, untilAborted } from './waiting.ts';
 import { placementOf, type WalkContext, type Walked, walk } from './walk.ts';
 
 const DEFAULT_TENANT = 'default';
@@ -95,36 +97,14 @@ export class LocalExecutor implements Executor {
   }
 
   async invoke(request: InvokeRequest): Promise<InvokeAnswer> {
-    const { event, ...rest } = request;
-    const { finished, resultJson } = await this.#run({ ...rest, eventJson: encodeEvent(event) });
-    const receipt = toReceipt(finished);
-    if (finished.failure !== null || resultJson === null) {
-      const failed = finished.failure ?? failure('internal_error', 'The invocation ended without a result.');
-      return { status: 'failed', result: undefined, failure: failed, receipt };
-    }
-    const parsed = parseResult(resultJson);
-    if (parsed !== null) return { status: 'succeeded', result: parsed.result, receipt };
-    const broken = failure(
-      'protocol_error',
-      `The sandbox answered with ${resultJson.length} bytes that are not JSON, which no function can make it do.`,
-    );
-    return {
-      ...{ status: 'failed', result: undefined, failure: broken },
-      receipt: toReceipt({ ...finished, failure: broken }),
-    };
+    const { event, signal, ...rest } = request;
+    const encoded = { ...rest, eventJson: encodeEvent(event) };
+    if (signal === undefined) return answerOf(await this.#run(encoded));
+    return answerOf(await untilAborted(signal, (onWait) => this.#run({ ...encoded, onWait })));
   }
 
   async invokeJson(request: InvokeJsonRequest): Promise<InvokeJsonAnswer> {
-    const { finished, resultJson } = await this.#run(request);
-    return {
-      invocationId: finished.invocationId,
-      version: finished.function.version,
-      start: finished.start,
-      resultJson,
-      failure: finished.failure,
-      cuSeconds: cuSecondsOf(finished.initCpuNs, finished.handlerCpuNs),
-      phases: finished.phases,
-    };
+    return jsonAnswerOf(await this.#run(request));
   }
 
   get(name: string, options: { tenant?: string; qualifier?: string } = {}): FunctionRecord {
@@ -242,6 +222,7 @@ export class LocalExecutor implements Executor {
       const record = registry.resolve(request.tenant ?? DEFAULT_TENANT, request.function, request.qualifier);
       const { scheduler } = lanes.of(record.runtime);
       refuseEvent(request.eventJson, limits.eventMaxBytes);
+      refuseMaxWait(request.maxWaitMs);
       this.#inFlight += 1;
       try {
         const walked = await walk(this.#context, {
@@ -251,6 +232,8 @@ export class LocalExecutor implements Executor {
           eventJson: request.eventJson.length === 0 ? EMPTY_EVENT : request.eventJson,
           dryRun: request.mode === 'dry-run',
           requireStart: request.requireStart,
+          maxWaitMs: request.maxWaitMs,
+          onWait: request.onWait,
         });
         this.#finish(walked.finished);
         return walked;

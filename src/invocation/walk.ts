@@ -6,7 +6,7 @@
  */
 import type { Finished } from '../billing/receipts.ts';
 import { type Failure, failure } from '../core/errors.ts';
-import type { LogLine, Start } from '../core/receipt.ts';
+import type { LogLine } from '../core/receipt.ts';
 import { type CodeFiles, type FunctionRecord, tierOf } from '../core/spec.ts';
 import type { Lease } from '../pool/lease.ts';
 import type { Placement } from '../pool/slot.ts';
@@ -15,6 +15,7 @@ import { entryFile } from '../registry/entry.ts';
 import type { InvokeOutcome, LoadOutcome, LoadRequest } from '../sandbox/api.ts';
 import type { Scheduler } from '../scheduler/scheduler.ts';
 import { isJson } from './json-check.ts';
+import type { Waiting } from './waiting.ts';
 
 export interface WalkContext {
   readonly clock: Clock;
@@ -23,14 +24,13 @@ export interface WalkContext {
   readonly logMaxBytes: number;
 }
 
-export interface Walk {
+export interface Walk extends Waiting {
   readonly invocationId: string;
   readonly record: FunctionRecord;
   /** That of the record's runtime. */
   readonly scheduler: Scheduler;
   readonly eventJson: Uint8Array;
   readonly dryRun: boolean;
-  readonly requireStart: Start | undefined;
 }
 
 export interface Walked {
@@ -43,7 +43,7 @@ export const walk = async (context: WalkContext, request: Walk): Promise<Walked>
   const { clock } = context;
   const startedAtMs = clock.wallMs();
   const arrivedMs = clock.nowMs();
-  const admitted = request.scheduler.acquire(placementOf(request.record), request.requireStart);
+  const admitted = request.scheduler.acquire(placementOf(request.record), request);
   let lease: Lease;
   let queueMs = 0;
   if (admitted instanceof Promise) {
@@ -100,7 +100,7 @@ const run = async (context: WalkContext, request: Walk, lease: Lease): Promise<R
   const invoking = request.dryRun ? null : invoke(request, lease);
   const load = await loading;
   if (load.failure !== null) return loadOnly(load);
-  lease.loaded();
+  lease.loaded(load.loadMs + load.initMs);
   return invoking === null ? loadOnly(load) : invoked(await invoking, load);
 };
 
@@ -179,7 +179,9 @@ export const placementOf = (record: FunctionRecord): Placement => {
       concurrency: record.processModel === 'ephemeral' ? 1 : record.concurrency,
       minInstances: record.minInstances,
       maxInstances: record.maxInstances,
+      reservedConcurrency: record.reservedConcurrency,
       idleTimeoutMs: record.idleTimeoutMs,
+      ephemeral: record.processModel === 'ephemeral',
     };
     PLACEMENTS.set(record, placement);
   }

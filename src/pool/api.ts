@@ -45,6 +45,16 @@ export interface PoolsView {
   readonly tiers: Readonly<Record<string, TierView>>;
   /** Invocations that wait for an instance. */
   readonly queued: number;
+  /** What bounds all pools together. */
+  readonly limits?: LimitsView;
+}
+
+export interface LimitsView {
+  /** What sandboxes may take and do take, as the costs of their layers are measured. */
+  readonly memoryMb: { readonly budget: number; readonly used: number };
+  /** Invocations inside the server, running or waiting. */
+  readonly inFlight: number;
+  readonly maxInFlight: number;
 }
 
 export interface TierView {
@@ -55,4 +65,41 @@ export interface TierView {
   /** Ready and idle, by layer. */
   readonly ready: Readonly<Record<Layer, number>>;
   readonly sandboxes: readonly SandboxView[];
+  /** The name of the policy that decides what is kept. */
+  readonly policy?: string;
+  /** What it will do next, the soonest first. */
+  readonly plans?: readonly PlanView[];
+  readonly stock?: StockView;
+  readonly costs?: CostsView;
+  /** Instances that are kept because their functions' `minInstances` ask for them. */
+  readonly provisioned?: number;
+  readonly memoryMb?: { readonly used: number; readonly idle: number };
+}
+
+/** One step that the policy has decided on, and why. */
+export interface PlanView {
+  /** `name@version`; null for what is not a function's, such as a pristine sandbox. */
+  readonly function: string | null;
+  /** Null for what is nobody's yet. */
+  readonly tenant: string | null;
+  readonly layer: Layer;
+  readonly action: 'keep' | 'warm' | 'drop' | 'refill';
+  /** Milliseconds from now; null for what has no time. */
+  readonly inMs: number | null;
+  /** A sentence for people. It may name the tenant and function above, and no others. */
+  readonly why: string;
+}
+
+/** Pristine sandboxes that are wanted: `warm` with `runtimesEach` booted runtimes, `cold` without. */
+export interface StockView {
+  readonly warm: number;
+  readonly cold: number;
+  readonly runtimesEach: number;
+  readonly why: string;
+}
+
+/** What layers cost as measured: a start from each beyond one from `code`, and the memory that each adds. */
+export interface CostsView {
+  readonly startMs: { readonly none: number; readonly container: number; readonly runtime: number };
+  readonly memoryMb: { readonly container: number; readonly runtime: number };
 }

@@ -113,6 +113,13 @@ export const FUNCTION_SPEC_SCHEMA = Type.Object(
       ),
     ),
     maxInstances: Type.Optional(whole(SPEC_BOUNDS.maxInstances, 'Instances at most.')),
+    reservedConcurrency: Type.Optional(
+      whole(
+        SPEC_BOUNDS.reservedConcurrency,
+        'Invocations of this function for which the server keeps room free, out of its limit for all; at most ' +
+          '`maxInstances` times `concurrency`.',
+      ),
+    ),
     idleTimeoutMs: Type.Optional(
       whole(SPEC_BOUNDS.idleTimeoutMs, 'After this long unused, an instance ends.'),
     ),

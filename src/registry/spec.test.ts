@@ -42,6 +42,7 @@ describe('completeSpec', () => {
       initTimeoutMs: 10_000,
       minInstances: 0,
       maxInstances: 50,
+      reservedConcurrency: 0,
       idleTimeoutMs: 600_000,
       env: {},
       labels: {},
@@ -71,7 +72,7 @@ describe('completeSpec', () => {
   it.each(Object.entries(isolateBounds))(
     'takes %s at its bounds and refuses one past them',
     (field, bound) => {
-      const others = field === 'minInstances' ? { maxInstances: 1_000 } : {};
+      const others = ['minInstances', 'reservedConcurrency'].includes(field) ? { maxInstances: 1_000 } : {};
       for (const value of [bound.min, bound.max])
         expect(complete({ ...others, [field]: value })).toHaveProperty(field, value);
       for (const value of [bound.min - 1, bound.max + 1]) {
@@ -156,6 +157,10 @@ describe('completeSpec', () => {
     [{ env: { A: 'x'.repeat(ENV_MAX_BYTES) } }, `have ${ENV_MAX_BYTES + 1} bytes`],
     [{ env: [] }, 'env'],
     [{ minInstances: 6, maxInstances: 5 }, 'minInstances: 6 is more than maxInstances, 5'],
+    [
+      { reservedConcurrency: 11, maxInstances: 5, concurrency: 2 },
+      'reservedConcurrency: 11 is more than the 10 invocations',
+    ],
     [{ processModel: 'ephemeral', concurrency: 2 }, 'concurrency: 2 contradicts'],
     [{ runtime: 'provided', concurrency: 2 }, 'concurrency: 2 is not offered with the runtime provided'],
     [{ runtime: 'provided', initializer: 'index.init' }, 'initializer: "index.init" cannot be called'],

@@ -44,6 +44,7 @@ export const completeSpec = (name: string, input: FunctionSpecInput): FunctionSp
     initTimeoutMs: input.initTimeoutMs ?? SPEC_BOUNDS.initTimeoutMs.default,
     minInstances: input.minInstances ?? SPEC_BOUNDS.minInstances.default,
     maxInstances: input.maxInstances ?? SPEC_BOUNDS.maxInstances.default,
+    reservedConcurrency: input.reservedConcurrency ?? SPEC_BOUNDS.reservedConcurrency.default,
     idleTimeoutMs: input.idleTimeoutMs ?? SPEC_BOUNDS.idleTimeoutMs.default,
     env,
     labels: copy(input.labels),
@@ -156,6 +157,12 @@ const refuseContradictions = (spec: FunctionSpec): void => {
   if (spec.minInstances > spec.maxInstances)
     refuse(
       `minInstances: ${spec.minInstances} is more than maxInstances, ${spec.maxInstances}; lower one or raise the other.`,
+    );
+  const places = spec.maxInstances * spec.concurrency;
+  if (spec.reservedConcurrency > places)
+    refuse(
+      `reservedConcurrency: ${spec.reservedConcurrency} is more than the ${places} invocations that maxInstances times ` +
+        'concurrency lets run; lower it or raise one of the others.',
     );
   if (spec.processModel === 'ephemeral' && spec.concurrency > 1)
     refuse(

@@ -8,6 +8,7 @@
 import { chmodSync, closeSync, openSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync, type SQLOutputValue } from 'node:sqlite';
+import { SPEC_BOUNDS } from '../core/limits.ts';
 import type { FunctionRecord, FunctionSpec } from '../core/spec.ts';
 import { isFull, storageError } from './storage-errors.ts';
 import type { FunctionStore } from './store.ts';
@@ -142,9 +143,18 @@ const toRecord = (row: Record<string, SQLOutputValue>): FunctionRecord => ({
   updatedAt: String(row.updated_at),
 });
 
+type AddedField = 'reservedConcurrency';
+type StoredSpec = Omit<FunctionSpec, AddedField> & Partial<FunctionSpec>;
+
+/** Fields that came after the first stored specs, with the value that keeps those as they were. */
+const ADDED_FIELDS: Pick<FunctionSpec, AddedField> = {
+  reservedConcurrency: SPEC_BOUNDS.reservedConcurrency.default,
+};
+
 const parseSpec = (row: Record<string, SQLOutputValue>): FunctionSpec => {
   try {
-    return JSON.parse(String(row.spec)) as FunctionSpec;
+    // Who stored it may have known fewer fields.
+    return { ...ADDED_FIELDS, ...(JSON.parse(String(row.spec)) as StoredSpec) };
   } catch (cause) {
     throw new Error(`the spec of ${String(row.tenant)}/${String(row.name)} is not JSON`, { cause });
   }

@@ -110,6 +110,19 @@ describe('the SQLite store', () => {
     second.close();
   });
 
+  it('reads a spec that was stored before a field was known', async () => {
+    const first = openSqliteStore(path);
+    await first.put(record({ reservedConcurrency: 7 }));
+    first.close();
+    const database = new DatabaseSync(path);
+    const strip = "UPDATE functions SET spec = json_remove(spec, '$.reservedConcurrency')";
+    expect(database.prepare(strip).run().changes).toBe(1);
+    database.close();
+    const second = openSqliteStore(path);
+    expect(await second.load()).toEqual([record({ reservedConcurrency: 0 })]);
+    second.close();
+  });
+
   it('keeps its file and journal readable by the owner alone, also when it was not so before', async () => {
     writeFileSync(path, '', { mode: 0o644 });
     const store = openSqliteStore(path);

@@ -86,7 +86,7 @@ describe('the CLI against a server', () => {
   }, 60_000);
 
   it('shows the pools', async () => {
-    expect((await strata('pools')).stdout).toMatch(/^isolate .*free.*\nready: \d+ container/);
+    expect((await strata('pools')).stdout).toMatch(/^isolate \(.*free.*\nready: \d+ container/m);
     expect(JSON.parse((await strata('pools', '--json')).stdout)).toHaveProperty('tiers.isolate.slots.total');
   }, 60_000);
 

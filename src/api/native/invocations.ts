@@ -9,8 +9,16 @@ import { Type } from 'typebox';
 import { StrataError } from '../../core/errors.ts';
 import { PHASES } from '../../core/receipt.ts';
 import type { Executor, InvokeJsonAnswer, InvokeJsonRequest } from '../../invocation/api.ts';
+import { whenClosed } from '../disconnects.ts';
 import { answerHeaders } from './headers.ts';
-import { checkFunctionName, checkInvocationId, checkQualifier, checkStart, shown } from './names.ts';
+import {
+  checkFunctionName,
+  checkInvocationId,
+  checkMaxWait,
+  checkQualifier,
+  checkStart,
+  shown,
+} from './names.ts';
 import { type BodyLimit, problemHeaders, problemOf } from './problem.ts';
 import {
   described,
@@ -27,6 +35,7 @@ import { tenantOf } from './tenant.ts';
 
 const EMPTY = Buffer.alloc(0);
 const TEXT_MAX_BYTES = 16 * 1024;
+const NOTHING = (): void => {};
 
 export interface InvocationRoutesOptions {
   readonly executor: Executor;
@@ -132,7 +141,17 @@ const invokeRoute: FastifyPluginAsync<InvocationRoutesOptions> = async (app, { e
     },
     async (request, reply) => {
       const invocation = requestOf(request);
-      const answer = await executor.invokeJson(invocation);
+      let stopWatching = NOTHING;
+      // Called only when it has to wait: for a warm invocation nothing is registered.
+      invocation.onWait = (cancel) => {
+        stopWatching = whenClosed(request.raw.socket, cancel);
+      };
+      let answer: InvokeJsonAnswer;
+      try {
+        answer = await executor.invokeJson(invocation);
+      } finally {
+        stopWatching();
+      }
       reply.hijack();
       if (answer.failure !== null) writeFailure(reply, answer);
       else if (invocation.mode === 'dry-run') writeJson(reply, answer, dryRunBody(answer));
@@ -141,7 +160,7 @@ const invokeRoute: FastifyPluginAsync<InvocationRoutesOptions> = async (app, { e
   );
 };
 
-const requestOf = (request: FastifyRequest<InvokeRoute>): InvokeJsonRequest => {
+const requestOf = (request: FastifyRequest<InvokeRoute>): Mutable<InvokeJsonRequest> => {
   const headers = request.headers;
   const invocation: Mutable<InvokeJsonRequest> = {
     function: checkFunctionName(request.params.name),
@@ -150,6 +169,8 @@ const requestOf = (request: FastifyRequest<InvokeRoute>): InvokeJsonRequest => {
   };
   const requireStart = headers['strata-require-start'];
   if (requireStart !== undefined) invocation.requireStart = checkStart(String(requireStart));
+  const maxWait = headers['strata-max-wait-ms'];
+  if (maxWait !== undefined) invocation.maxWaitMs = checkMaxWait(String(maxWait));
   const query = request.query;
   for (const key in query) applyQuery(invocation, key, query[key]);
   return invocation;

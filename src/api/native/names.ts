@@ -4,12 +4,13 @@
  * Owns the checks only; the rules are in `core/limits.ts`. A refusal names the rule and shows what was seen, cut.
  */
 import { StrataError } from '../../core/errors.ts';
-import { FUNCTION_NAME_PATTERN } from '../../core/limits.ts';
+import { FUNCTION_NAME_PATTERN, MAX_WAIT_MS } from '../../core/limits.ts';
 import { STARTS, type Start } from '../../core/receipt.ts';
 
 const FUNCTION_NAME = new RegExp(FUNCTION_NAME_PATTERN);
 const INVOCATION_ID = /^[A-Za-z0-9_-]{1,64}$/;
 const QUALIFIER = /^[A-Za-z0-9$_-]{1,64}$/;
+const DIGITS = /^\d{1,6}$/;
 const SHOWN_MAX = 64;
 
 /** @throws StrataError `invalid_request`. */
@@ -49,6 +50,17 @@ export const checkStart = (start: string): Start => {
   throw new StrataError(
     'invalid_request',
     `Strata-Require-Start is one of ${STARTS.join(', ')}; this one is ${shown(start)}.`,
+  );
+};
+
+/** @throws StrataError `invalid_request`. */
+export const checkMaxWait = (text: string): number => {
+  const waitMs = DIGITS.test(text) ? Number(text) : Number.NaN;
+  if (waitMs >= MAX_WAIT_MS.min && waitMs <= MAX_WAIT_MS.max) return waitMs;
+  throw new StrataError(
+    'invalid_request',
+    `Strata-Max-Wait-Ms is a whole number of milliseconds from ${MAX_WAIT_MS.min} to ${MAX_WAIT_MS.max}; this one ` +
+      `is ${shown(text)}.`,
   );
 };
 

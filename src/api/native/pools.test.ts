@@ -32,12 +32,30 @@ const sandbox = (
   ],
 });
 
+type Plan = NonNullable<PoolsView['tiers'][string]['plans']>[number];
+
+const plan = (tenant: string | null, label: string | null, inMs: number | null): Plan => ({
+  ...{ tenant, function: label, inMs, layer: 'code', action: 'keep' },
+  why: `${label ?? 'nobody'} may come back`,
+});
+
 const VIEW: PoolsView = {
   tiers: {
     isolate: {
       ...{ tier: 'isolate', runtime: 'isolate', confinement: 'bubblewrap' },
       slots: { free: 4, busy: 0, starting: 0, draining: 0, total: 4 },
       ready: { container: 4, runtime: 1, code: 3 },
+      policy: 'strata',
+      plans: [
+        plan('mine', 'my-function@$LATEST', null),
+        plan('victim', 'secret-name@$LATEST', 1),
+        plan('mine', 'my-function@$LATEST', 30),
+        plan(null, null, 20),
+      ],
+      stock: { warm: 2, cold: 1, runtimesEach: 4, why: 'two are taken a second' },
+      costs: { startMs: { none: 110, container: 5, runtime: 2 }, memoryMb: { container: 21, runtime: 1.7 } },
+      provisioned: 1,
+      memoryMb: { used: 90.5, idle: 40 },
       sandboxes: [
         sandbox('h1', null, null),
         sandbox('h2', 'mine', 'my-function@$LATEST'),
@@ -47,10 +65,10 @@ const VIEW: PoolsView = {
     },
   },
   queued: 2,
+  limits: { memoryMb: { budget: 4_096, used: 90.5 }, inFlight: 3, maxInFlight: 10_000 },
 };
 
-const app = createServer({
-  executor: scriptedExecutor({ pools: () => VIEW }),
+const SERVER = {
   config: {
     server: {
       ...{ requestTimeoutMs: 1_000, headersTimeoutMs: 1_000 },
@@ -59,7 +77,9 @@ const app = createServer({
     limits: { eventMaxBytes: 1_000, codeMaxBytes: 1_000, containerCodeMaxBytes: 1_000 },
   },
   logger: pino({ level: 'silent' }),
-});
+};
+
+const app = createServer({ ...SERVER, executor: scriptedExecutor({ pools: () => VIEW }) });
 afterEach(() => app.close());
 
 describe('GET /v1/pools', () => {
@@ -74,9 +94,15 @@ describe('GET /v1/pools', () => {
           ...VIEW.tiers.isolate,
           sandboxes: VIEW.tiers.isolate?.sandboxes.slice(0, 2),
           otherSandboxes: 2,
+          plans: [
+            plan(null, null, 20),
+            plan('mine', 'my-function@$LATEST', 30),
+            plan('mine', 'my-function@$LATEST', null),
+          ],
         },
       },
       queued: 2,
+      limits: VIEW.limits,
     });
     for (const secret of ['victim', 'secret', 'other"', 'h3']) expect(body).not.toContain(secret);
 
@@ -86,5 +112,31 @@ describe('GET /v1/pools', () => {
     expect(Compile(schema).Check(response.json())).toBe(true);
     expect(Compile(schema).Check(VIEW)).toBe(false);
     expect(operation.parameters).toMatchObject([{ in: 'header', name: 'Strata-Tenant' }]);
+  });
+
+  it('shows the soonest hundred plans of a tenant, however many others have', async () => {
+    const isolate = VIEW.tiers.isolate as PoolsView['tiers'][string];
+    const plans = Array.from({ length: 2_000 }, (_, index) =>
+      plan(index % 4 === 0 ? 'mine' : 'victim', 'f@1', 2_000 - index),
+    );
+    const pools = (): PoolsView => ({ tiers: { isolate: { ...isolate, plans } }, queued: 0 });
+    const other = createServer({ ...SERVER, executor: scriptedExecutor({ pools }) });
+    const response = await other.inject({ url: '/v1/pools', headers: { 'strata-tenant': 'mine' } });
+    const shown = response.json<PoolsView>().tiers.isolate?.plans ?? [];
+    expect(shown.map(({ inMs }) => inMs)).toEqual(Array.from({ length: 100 }, (_, index) => 4 * (index + 1)));
+    expect(response.body).not.toContain('victim');
+    await other.close();
+  });
+
+  it('leaves out what the pools do not say', async () => {
+    const { plans: _, policy: __, stock: ___, ...isolate } = VIEW.tiers.isolate as PoolsView['tiers'][string];
+    const other = createServer({
+      ...SERVER,
+      executor: scriptedExecutor({ pools: () => ({ tiers: { isolate }, queued: 0 }) }),
+    });
+    const view = (await other.inject({ url: '/v1/pools' })).json<PoolsView>();
+    expect(view).not.toHaveProperty('limits');
+    for (const member of ['plans', 'policy', 'stock']) expect(view.tiers.isolate).not.toHaveProperty(member);
+    await other.close();
   });
 });

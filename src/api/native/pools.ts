@@ -15,6 +15,9 @@ export interface PoolRoutesOptions {
   readonly executor: Executor;
 }
 
+/** More would be read by nobody. */
+const PLANS_MAX = 100;
+
 const COUNT = Type.Integer({ minimum: 0 });
 const LAYER = Type.Enum(['container', 'runtime', 'code']);
 const TIER_NAME = Type.Enum(['isolate', 'container']);
@@ -41,6 +44,34 @@ const SANDBOX = Type.Object({
   instances: Type.Array(INSTANCE),
 });
 
+const MB = Type.Number({ minimum: 0, description: 'Megabytes.' });
+const MS = Type.Number({ minimum: 0, description: 'Milliseconds.' });
+
+const PLAN = Type.Object({
+  function: text('`name@version`; null for what is not of a function.'),
+  tenant: text("Yours, or null for what is nobody's yet."),
+  layer: LAYER,
+  action: Type.Enum(['keep', 'warm', 'drop', 'refill']),
+  inMs: Type.Union([Type.Number(), Type.Null()], { description: 'From now; null for what has no time.' }),
+  why: Type.String(),
+});
+
+const STOCK = Type.Object(
+  { warm: COUNT, cold: COUNT, runtimesEach: COUNT, why: Type.String() },
+  { description: "Sandboxes to keep that are nobody's: with so many booted runtimes each, and without." },
+);
+
+const COSTS = Type.Object(
+  {
+    startMs: Type.Object({ none: MS, container: MS, runtime: MS }),
+    memoryMb: Type.Object({ container: MB, runtime: MB }),
+  },
+  {
+    description:
+      'As measured: what a start from a layer takes longer than one from `code`, and what it adds.',
+  },
+);
+
 const TIER = Type.Object({
   tier: TIER_NAME,
   runtime: RUNTIME,
@@ -55,13 +86,41 @@ const TIER = Type.Object({
   ),
   sandboxes: Type.Array(SANDBOX, { description: "Those of this tenant, and those that are nobody's yet." }),
   otherSandboxes: Type.Integer({ minimum: 0, description: 'Those of other tenants, which are not listed.' }),
+  policy: Type.Optional(Type.String({ description: 'What decides what is kept ready.' })),
+  plans: Type.Optional(
+    Type.Array(PLAN, {
+      maxItems: PLANS_MAX,
+      description: 'What the policy does next, the soonest first: for this tenant, and for nobody yet.',
+    }),
+  ),
+  stock: Type.Optional(STOCK),
+  costs: Type.Optional(COSTS),
+  provisioned: Type.Optional(
+    Type.Integer({ minimum: 0, description: 'Instances kept for `minInstances`, of all tenants.' }),
+  ),
+  memoryMb: Type.Optional(
+    Type.Object(
+      { used: MB, idle: MB },
+      { description: 'Of all tenants; `idle` is the part that nobody uses now.' },
+    ),
+  ),
 });
+
+const LIMITS = Type.Object(
+  {
+    memoryMb: Type.Object({ budget: MB, used: MB }),
+    inFlight: COUNT,
+    maxInFlight: COUNT,
+  },
+  { description: 'Over all runtimes and tenants.' },
+);
 
 const POOLS = Type.Object({
   tiers: Type.Record(Type.String(), TIER, {
     description: 'The pools by runtime: those that this server has.',
   }),
   queued: Type.Integer({ minimum: 0, description: 'Invocations of all tenants that wait for an instance.' }),
+  limits: Type.Optional(LIMITS),
 });
 
 export const poolRoutes: FastifyPluginAsync<PoolRoutesOptions> = async (app, { executor }) => {
@@ -81,12 +140,26 @@ export const poolRoutes: FastifyPluginAsync<PoolRoutesOptions> = async (app, { e
 
 type PoolsView = ReturnType<Executor['pools']>;
 
-const viewFor = (tenant: string, { tiers, queued }: PoolsView) => ({
-  tiers: Object.fromEntries(
-    Object.entries(tiers).map(([name, tier]) => {
-      const sandboxes = tier.sandboxes.filter((shown) => shown.tenant === null || shown.tenant === tenant);
-      return [name, { ...tier, sandboxes, otherSandboxes: tier.sandboxes.length - sandboxes.length }];
-    }),
-  ),
-  queued,
+const viewFor = (tenant: string, { tiers, ...view }: PoolsView) => ({
+  ...view,
+  tiers: Object.fromEntries(Object.entries(tiers).map(([name, tier]) => [name, tierFor(tenant, tier)])),
 });
+
+const tierFor = (tenant: string, { plans, ...tier }: PoolsView['tiers'][string]) => {
+  const mayKnow = (of: { readonly tenant: string | null }): boolean =>
+    of.tenant === null || of.tenant === tenant;
+  const sandboxes = tier.sandboxes.filter(mayKnow);
+  return {
+    ...tier,
+    sandboxes,
+    otherSandboxes: tier.sandboxes.length - sandboxes.length,
+    ...(plans === undefined ? {} : { plans: plans.filter(mayKnow).sort(sooner).slice(0, PLANS_MAX) }),
+  };
+};
+
+type Plan = NonNullable<PoolsView['tiers'][string]['plans']>[number];
+
+const sooner = (one: Plan, other: Plan): number => timeOf(one) - timeOf(other);
+
+/** What has no time comes last. */
+const timeOf = ({ inMs }: Plan): number => Math.min(inMs ?? Number.MAX_VALUE, Number.MAX_VALUE);

@@ -17,8 +17,11 @@ import {
 
 export const PROBLEM_TYPE = 'application/problem+json';
 
-/** The wait that `Retry-After` names when the error itself knows none. */
+/** The wait that is named when the error itself knows none. */
 const DEFAULT_RETRY_AFTER_MS = 1_000;
+/** The longest that is named, whatever was measured. */
+const MAX_RETRY_AFTER_MS = 3_600_000;
+const MS_PER_SECOND = 1_000;
 
 export interface Problem {
   readonly type: string;
@@ -27,6 +30,8 @@ export interface Problem {
   readonly status: number;
   readonly detail: string;
   readonly retryable: boolean;
+  /** What `Retry-After` says, in milliseconds; where that header is. */
+  readonly retryAfterMs?: number;
   readonly invocationId?: string;
   readonly limit?: LimitReport;
   readonly error?: GuestError;
@@ -37,6 +42,7 @@ export const problemOf = (source: StrataError | Failure, invocationId?: string):
   const row = ERROR_CATALOGUE[source.code];
   const detail = source instanceof StrataError ? source.message : source.detail;
   const error = source instanceof StrataError ? null : source.error;
+  const retryAfterMs = retryAfterMsOf(source);
   return {
     type: `urn:strata:error:${source.code}`,
     code: source.code,
@@ -44,6 +50,7 @@ export const problemOf = (source: StrataError | Failure, invocationId?: string):
     status: row.status,
     detail,
     retryable: row.retryable,
+    ...(retryAfterMs === null ? {} : { retryAfterMs }),
     ...(invocationId === undefined ? {} : { invocationId }),
     ...(source.limit === null ? {} : { limit: source.limit }),
     ...(error === null ? {} : { error }),
@@ -52,16 +59,22 @@ export const problemOf = (source: StrataError | Failure, invocationId?: string):
 
 /** The headers that go with a problem, flat: name, value, name, value. */
 export const problemHeaders = (source: StrataError | Failure): string[] => {
-  const row = ERROR_CATALOGUE[source.code];
   const headers = ['Content-Type', PROBLEM_TYPE];
-  if (row.retryable && (row.status === 429 || row.status === 503)) {
-    const waitMs = source instanceof StrataError ? source.retryAfterMs : null;
-    headers.push('Retry-After', String(Math.max(1, Math.ceil((waitMs ?? DEFAULT_RETRY_AFTER_MS) / 1_000))));
-  }
+  const retryAfterMs = retryAfterMsOf(source);
+  if (retryAfterMs !== null) headers.push('Retry-After', String(Math.ceil(retryAfterMs / MS_PER_SECOND)));
   // The caller takes its next request to another server, or comes back later; meanwhile its connection is of no use.
   const elsewhere = source.code === 'draining' || source.limit?.kind === 'bodyBytesInFlight';
   if (elsewhere) headers.push('Connection', 'close');
   return headers;
+};
+
+/** At least a millisecond, so that the header's whole seconds are at least one; null where a retry is no help. */
+const retryAfterMsOf = (source: StrataError | Failure): number | null => {
+  const { retryable, status } = ERROR_CATALOGUE[source.code];
+  if (!retryable || (status !== 429 && status !== 503)) return null;
+  const knownMs = source instanceof StrataError ? source.retryAfterMs : null;
+  const waitMs = knownMs !== null && Number.isFinite(knownMs) ? knownMs : DEFAULT_RETRY_AFTER_MS;
+  return Math.min(Math.max(1, Math.ceil(waitMs)), MAX_RETRY_AFTER_MS);
 };
 
 export const sendProblem = (reply: FastifyReply, source: StrataError): FastifyReply => {

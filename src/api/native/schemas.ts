@@ -8,7 +8,12 @@ import type { FastifySchemaCompiler } from 'fastify';
 import { type TSchema, Type } from 'typebox';
 import { Compile } from 'typebox/compile';
 import { ERROR_CATALOGUE, type ErrorCode, StrataError } from '../../core/errors.ts';
-import { FUNCTION_NAME_PATTERN, LABEL_MAX_LENGTH, TENANT_NAME_PATTERN } from '../../core/limits.ts';
+import {
+  FUNCTION_NAME_PATTERN,
+  LABEL_MAX_LENGTH,
+  MAX_WAIT_MS,
+  TENANT_NAME_PATTERN,
+} from '../../core/limits.ts';
 import { STARTS } from '../../core/receipt.ts';
 import { PROBLEM_TYPE } from './problem.ts';
 
@@ -26,6 +31,13 @@ export const PROBLEM_SCHEMA = Type.Object(
     status: Type.Integer(),
     detail: Type.String({ description: 'What happened, the value seen, and what to do.' }),
     retryable: Type.Boolean({ description: 'Whether the same request may succeed later.' }),
+    retryAfterMs: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        description:
+          'With 429 and 503: when a retry may succeed. `Retry-After` says the same in whole seconds.',
+      }),
+    ),
     invocationId: Type.Optional(Type.String()),
     limit: Type.Optional(
       Type.Object({
@@ -62,6 +74,15 @@ export const INVOKE_HEADERS = Type.Object({
   ...TENANT_HEADERS.properties,
   'Strata-Require-Start': Type.Optional(
     Type.Enum([...STARTS], { description: 'Start exactly from this layer, or answer 412.' }),
+  ),
+  'Strata-Max-Wait-Ms': Type.Optional(
+    Type.Integer({
+      minimum: MAX_WAIT_MS.min,
+      maximum: MAX_WAIT_MS.max,
+      description:
+        'The longest wait for an instance, in milliseconds; what cannot begin by then is refused with `queue_timeout`. ' +
+        'The bound of the server holds as well.',
+    }),
   ),
 });
 
@@ -116,6 +137,13 @@ export const LOG_LINE = Type.Object({
 export const described = (description: string): TSchema =>
   Type.Object({}, { additionalProperties: true, description });
 
+const RETRY_AFTER = {
+  'Retry-After': {
+    type: 'integer',
+    description: 'Whole seconds, rounded up, after which a retry may succeed; where it may.',
+  },
+};
+
 /** The `response` part of a route's schema: its success, and the problems it can answer, by status. */
 export const responses = (
   success: Readonly<Record<number, TSchema>>,
@@ -134,6 +162,7 @@ export const responses = (
         status,
         {
           description: list.map((code) => `\`${code}\`: ${ERROR_CATALOGUE[code].meaning}`).join('\n\n'),
+          ...(status === 429 || status === 503 ? { headers: RETRY_AFTER } : {}),
           content,
         },
       ]),
@@ -141,9 +170,9 @@ export const responses = (
   };
 };
 
-/** Every code that an invocation can end with. */
+/** Every code that an invocation can end with for somebody who reads the answer. */
 export const INVOKE_CODES: readonly ErrorCode[] = ERROR_CODES.filter(
-  (code) => !['unauthorized', 'conflict', 'storage_full'].includes(code),
+  (code) => !['unauthorized', 'conflict', 'storage_full', 'cancelled'].includes(code),
 );
 
 /** Fastify's validator: queries are converted from text and checked; everything else passes (see the header). */

@@ -14,6 +14,7 @@ const NUMBERS: readonly (readonly [flag: string, meaning: string])[] = [
   ['--init-timeout-ms <n>', 'wall time of load and initializer'],
   ['--min-instances <n>', 'instances kept loaded'],
   ['--max-instances <n>', 'instances at most'],
+  ['--reserved-concurrency <n>', 'invocations for which the server keeps room free'],
   ['--idle-timeout-ms <n>', 'idle time until an instance ends'],
 ];
 

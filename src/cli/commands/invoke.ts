@@ -5,13 +5,14 @@ import { type Command, Option } from 'commander';
 import { StrataError } from '../../core/errors.ts';
 import { STARTS } from '../../core/receipt.ts';
 import { type CliContext, clientOf, printLine } from '../context.ts';
-import { functionPath } from '../options.ts';
+import { functionPath, wholeNumber } from '../options.ts';
 import { oneLine } from '../text.ts';
 
 interface InvokeOptions {
   readonly data?: string;
   readonly qualifier?: string;
   readonly requireStart?: string;
+  readonly maxWaitMs?: number;
   readonly dryRun?: true;
   readonly verbose?: true;
 }
@@ -25,16 +26,18 @@ export const addInvoke = (program: Command, context: CliContext): void => {
     .option('-d, --data <json>', 'the event; @file reads a file, - reads stdin (default: {})')
     .option('--qualifier <version>', 'a version or an alias')
     .addOption(new Option('--require-start <layer>', 'start exactly from this layer').choices(STARTS))
+    .option('--max-wait-ms <n>', 'wait no longer for an instance', wholeNumber)
     .option('--dry-run', 'load and initialise the code, and do not call the handler')
     .option('-v, --verbose', 'start, phases and cost on stderr')
     .action(async (name: string, input: string | undefined, options: InvokeOptions, command: Command) => {
-      const { requireStart } = options;
+      const { requireStart, maxWaitMs } = options;
       const answer = await clientOf(command, context).call('POST', functionPath(name, '/invocations'), {
         body: await eventOf(options.data ?? input, context.stdin),
         query: { qualifier: options.qualifier, mode: options.dryRun && 'dry-run' },
         headers: {
           'Content-Type': 'application/json',
           ...(requireStart === undefined ? {} : { 'Strata-Require-Start': requireStart }),
+          ...(maxWaitMs === undefined ? {} : { 'Strata-Max-Wait-Ms': String(maxWaitMs) }),
         },
       });
       context.stdout.write(answer.body);

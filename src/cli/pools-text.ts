@@ -1,0 +1,116 @@
+/**
+ * The pools as text for a terminal: the layers over all runtimes, then each runtime with its sandboxes and its plan.
+ *
+ * Owns the wording. Shows a part only when the server sends it. Invariant: what others wrote is harmless on a terminal.
+ */
+import type { CostsView, PlanView, PoolsView, SandboxView, StockView, TierView } from '../pool/api.ts';
+import { oneLine, table } from './text.ts';
+
+/** What the server shows to one tenant. */
+export interface TenantPoolsView extends Omit<PoolsView, 'tiers'> {
+  readonly tiers: Readonly<Record<string, TenantTierView>>;
+}
+
+export interface TenantTierView extends TierView {
+  /** Those of other tenants, which are counted and not listed. */
+  readonly otherSandboxes: number;
+}
+
+export const poolsText = ({ tiers, queued, limits }: TenantPoolsView): string => {
+  const pools = Object.values(tiers);
+  const inFlight = limits === undefined ? '' : `, ${limits.inFlight} of ${limits.maxInFlight} in flight`;
+  return [
+    layersText(pools.flatMap(({ sandboxes }) => sandboxes)),
+    ...pools.map(tierText),
+    ...(limits === undefined
+      ? []
+      : [`${mb(limits.memoryMb.used)} of ${mb(limits.memoryMb.budget)} in use by sandboxes`]),
+    `${queued} queued${inFlight}`,
+  ].join('\n\n');
+};
+
+/** How many there are of each kind; a sandbox in which nothing is booted counts at layer container. */
+const layersText = (sandboxes: readonly SandboxView[]): string => {
+  const counts = new Map<string, { readonly cells: readonly string[]; count: number }>();
+  for (const { tier, runtime, tenant, state, instances } of sandboxes) {
+    const layers = instances.length === 0 ? [{ layer: 'container', state }] : instances;
+    for (const each of layers) {
+      const cells = [tier, runtime, each.layer, tenantText(tenant), each.state];
+      const key = JSON.stringify(cells);
+      const known = counts.get(key);
+      if (known === undefined) counts.set(key, { cells, count: 1 });
+      else known.count += 1;
+    }
+  }
+  const rows = [...counts.values()].map(({ cells, count }) => [...cells, String(count)]);
+  return table([['TIER', 'RUNTIME', 'LAYER', 'TENANT', 'STATE', 'COUNT'], ...rows]);
+};
+
+const tierText = (pool: TenantTierView): string => {
+  const { runtime, confinement, slots, ready, policy, provisioned, memoryMb, plans = [] } = pool;
+  const counts = `${slots.free} free, ${slots.busy} busy, ${slots.starting} starting, ${slots.draining} draining`;
+  return [
+    `${runtime} (${confinement}): ${counts}, ${slots.total} in all`,
+    `ready: ${ready.container} container, ${ready.runtime} runtime, ${ready.code} code` +
+      (provisioned === undefined ? '' : `; ${provisioned} provisioned`),
+    ...(memoryMb === undefined
+      ? []
+      : [`memory: ${mb(memoryMb.used)} in use, ${mb(memoryMb.idle)} of it idle`]),
+    ...(pool.costs === undefined ? [] : [costsText(pool.costs)]),
+    ...(policy === undefined ? [] : [`policy: ${oneLine(policy)}`]),
+    ...(pool.stock === undefined ? [] : [stockText(pool.stock)]),
+    sandboxesText(pool),
+    ...(plans.length === 0 ? [] : [plansText(plans)]),
+  ].join('\n');
+};
+
+const costsText = ({ startMs, memoryMb }: CostsView): string => {
+  const starts = (['none', 'container', 'runtime'] as const).map(
+    (layer) => `${layer} ${wait(startMs[layer])}`,
+  );
+  return `costs: from ${starts.join(', ')}; ${mb(memoryMb.container)} a container, ${mb(memoryMb.runtime)} a runtime`;
+};
+
+const stockText = ({ warm, runtimesEach, cold, why }: StockView): string =>
+  `stock: ${warm} with ${runtimesEach} ${runtimesEach === 1 ? 'runtime' : 'runtimes'} each, ${cold} without; ${oneLine(why)}`;
+
+const sandboxesText = ({ sandboxes, otherSandboxes }: TenantTierView): string => {
+  const rows = sandboxes.map((sandbox) => [
+    sandbox.id,
+    sandbox.layer,
+    sandbox.state,
+    tenantText(sandbox.tenant),
+    sandbox.residentMb === null ? '?' : sandbox.residentMb.toFixed(1),
+    sandbox.instances.map(({ function: loaded, layer }) => loaded ?? layer).join(' ') || '-',
+  ]);
+  return [
+    table([['SANDBOX', 'LAYER', 'STATE', 'TENANT', 'MB', 'INSTANCES'], ...rows]),
+    ...(otherSandboxes === 0 ? [] : [`and ${otherSandboxes} of other tenants`]),
+  ].join('\n');
+};
+
+const plansText = (plans: readonly PlanView[]): string =>
+  table([
+    ['PLAN', 'IN', 'LAYER', 'TENANT', 'FUNCTION', 'WHY'],
+    ...plans.map(({ action, inMs, layer, tenant, function: name, why }) => [
+      action,
+      inMs === null ? '-' : wait(inMs),
+      layer,
+      tenantText(tenant),
+      name === null ? '-' : oneLine(name),
+      oneLine(why),
+    ]),
+  ]);
+
+const tenantText = (tenant: string | null): string => (tenant === null ? '-' : oneLine(tenant));
+
+const mb = (amount: number): string => `${amount.toFixed(1)} MB`;
+
+const SECOND_MS = 1_000;
+const MINUTE_MS = 60 * SECOND_MS;
+
+/** Three digits are enough to see what comes first. */
+const wait = (ms: number): string => {
+  if (ms < SECOND_MS) return `${Math.round(ms * 10) / 10} ms`;
+  return ms < 2 * MINUTE_MS ? `${(ms / SECOND_MS).toFixed(1)} s` : `${(ms / MINUTE_MS).toFixed(1)} min`;
+};

@@ -1,0 +1,81 @@
+/** What the server takes and remembers: its sockets, its log, sizes, and the records of past invocations. */
+import { CONTAINER_CODE_MAX_BYTES } from '../../core/limits.ts';
+import { choice, group, text, whole } from './nodes.ts';
+
+const KIB = 1024;
+const MIB = 1024 * KIB;
+
+export const SERVER = group('The HTTP server.', {
+  host: text('127.0.0.1', 'The address to listen on.', { env: 'STRATA_HOST' }),
+  port: whole(7070, [0, 65_535], 'The port to listen on; 0 takes any free one.', { env: 'STRATA_PORT' }),
+  drainTimeoutMs: whole(
+    30_000,
+    [0, 3_600_000],
+    'How long invocations in flight may go on after SIGTERM before they are stopped.',
+  ),
+  requestTimeoutMs: whole(
+    30_000,
+    [100, 3_600_000],
+    'How long a client may take to send a whole request; a slower one is disconnected.',
+  ),
+  headersTimeoutMs: whole(
+    10_000,
+    [100, 3_600_000],
+    'How long a client may take to send the headers of a request.',
+  ),
+  maxConnections: whole(
+    10_000,
+    [1, 1_000_000],
+    'Connections open at the same time; one more is closed without an answer.',
+  ),
+  maxBodyBytesInFlight: whole(
+    128 * MIB,
+    [64 * KIB, 64 * 1024 * MIB],
+    'What the bodies of unanswered requests may take together, counting bodies over 64 KiB; a request beyond ' +
+      'it is refused with `overloaded`. A body alone is always taken, up to its own limit.',
+  ),
+});
+
+export const LOG = group('The log of the server itself, one JSON object a line.', {
+  level: choice(
+    ['debug', 'info', 'warn', 'error', 'silent'],
+    'info',
+    'The least severe level that is written; `silent` writes nothing.',
+  ),
+});
+
+export const LIMITS = group('Sizes of what callers and functions may hand over.', {
+  eventMaxBytes: whole(
+    6 * MIB,
+    [1, 64 * MIB],
+    'A larger event is refused with `payload_too_large` before it is read to its end.',
+  ),
+  resultMaxBytes: whole(6 * MIB, [1, 64 * MIB], 'A larger result fails with `result_too_large`.'),
+  codeMaxBytes: whole(
+    5 * MIB,
+    [1, 64 * MIB],
+    'The code of one function of the runtime `isolate`, unpacked, and its archive; more is refused with ' +
+      '`payload_too_large`.',
+  ),
+  containerCodeMaxBytes: whole(
+    64 * MIB,
+    [1, CONTAINER_CODE_MAX_BYTES],
+    'The same for functions of the runtimes `nodejs24`, `python3` and `provided`. A deployment takes several ' +
+      'times as much memory while it is read.',
+  ),
+  logMaxBytes: whole(
+    64 * KIB,
+    [0, 16 * MIB],
+    'What one invocation may log; further lines are dropped and the receipt says `logTruncated`.',
+  ),
+});
+
+export const RECORDS = group('What is remembered of past invocations, in memory.', {
+  maxInvocations: whole(10_000, [0, 1_000_000], 'Receipts kept; the oldest is forgotten first.'),
+  maxLogLines: whole(
+    1_000,
+    [0, 100_000],
+    'The newest log lines that one call gives out for a function; what is kept is bounded by `maxInvocations`, ' +
+      'and by 32 Mi characters in all.',
+  ),
+});

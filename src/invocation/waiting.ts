@@ -1,0 +1,50 @@
+/**
+ * How an invocation may wait for an instance: for how long, and until its caller goes away.
+ *
+ * Owns the bound that a caller sets, and what a caller's signal does. The waiting itself is the scheduler's. Invariants:
+ * an invocation that is served at once registers nothing; a listener never outlives its invocation.
+ */
+import { StrataError } from '../core/errors.ts';
+import { MAX_WAIT_MS } from '../core/limits.ts';
+import type { Start } from '../core/receipt.ts';
+
+/** Takes an invocation out of the line and refuses it with `cancelled`; without effect once it no longer waits. */
+export type Cancel = () => void;
+
+export interface Waiting {
+  readonly requireStart: Start | undefined;
+  readonly maxWaitMs: number | undefined;
+  /** Called when the invocation has to wait, and only then. */
+  readonly onWait: ((cancel: Cancel) => void) | undefined;
+}
+
+/** @throws StrataError `invalid_request`. */
+export const refuseMaxWait = (maxWaitMs: number | undefined): void => {
+  if (maxWaitMs === undefined) return;
+  const { min, max } = MAX_WAIT_MS;
+  if (Number.isInteger(maxWaitMs) && maxWaitMs >= min && maxWaitMs <= max) return;
+  throw new StrataError(
+    'invalid_request',
+    `maxWaitMs is ${String(maxWaitMs)}; a whole number from ${min} to ${max} is allowed.`,
+  );
+};
+
+const cancelled = (): StrataError =>
+  new StrataError('cancelled', 'The caller went away before the invocation began; nothing has run.');
+
+/** Runs something that may have to wait, and ends its wait when the signal says so. */
+export const untilAborted = async <Result>(
+  signal: AbortSignal,
+  run: (onWait: (cancel: Cancel) => void) => Promise<Result>,
+): Promise<Result> => {
+  if (signal.aborted) throw cancelled();
+  const listeners: Cancel[] = [];
+  try {
+    return await run((cancel) => {
+      listeners.push(cancel);
+      signal.addEventListener('abort', cancel, { once: true });
+    });
+  } finally {
+    for (const cancel of listeners) signal.removeEventListener('abort', cancel);
+  }
+};
