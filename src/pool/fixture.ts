@@ -7,21 +7,28 @@ import type { LoadRequest } from '../sandbox/api.ts';
 import { type FakeBehaviour, fakeBackend } from '../sandbox/fake/backend.ts';
 import { guardTier } from '../sandbox/guard.ts';
 import { type QueueLength, Scheduler, type SchedulerSettings } from '../scheduler/scheduler.ts';
-import { LayeredPool } from './layered-pool.ts';
+import { Budget } from './budget.ts';
+import { DEFAULT_COSTS } from './costs.ts';
+import { LayeredPool, type PoolSettings } from './layered-pool.ts';
 import type { Lease } from './lease.ts';
-import type { PolicySettings } from './policy.ts';
+import type { Policy } from './policy/api.ts';
 import type { Placement } from './slot.ts';
 
 export interface Bench {
   readonly clock: ManualClock;
   readonly pool: LayeredPool;
+  readonly budget: Budget;
   readonly scheduler: Scheduler;
   readonly faults: string[];
   readonly ends: string[];
 }
 
 export interface BenchOptions {
-  readonly settings?: Partial<PolicySettings>;
+  readonly settings?: Partial<PoolSettings>;
+  readonly policy?: Policy;
+  /** Of the machine; without bound unless told. */
+  readonly memoryMb?: number;
+  readonly reservePercent?: number;
   readonly queue?: Partial<SchedulerSettings>;
   readonly capacity?: number;
   readonly resizable?: boolean;
@@ -31,10 +38,20 @@ export interface BenchOptions {
   readonly failStart?: () => boolean;
 }
 
-const SETTINGS: PolicySettings = {
+const SETTINGS: PoolSettings = {
   ...{ pristine: 1, warmPristine: 100, runtimesPerPristine: 2, spareRuntimes: 1, maxSandboxes: 4 },
   ...{ startParallelism: 2, bootParallelism: 2, runtimeIdleMs: 60_000, sandboxIdleMs: 300_000 },
-  runtimeMemoryMb: 128,
+  ...{ runtimeMemoryMb: 128, maxPristine: 100, reservePercent: 0 },
+};
+
+/** Keeps code until its function's idle timeout, and the layers below as long as the settings allow. */
+export const patient: Policy = {
+  name: 'fixed',
+  warm: () => ({ windows: [{ fromMs: 0, untilMs: Number.POSITIVE_INFINITY }], why: 'the test says so' }),
+  demotion: () => ({ runtimeMs: Number.POSITIVE_INFINITY, containerMs: Number.POSITIVE_INFINITY }),
+  stock: (_demand, _costs, floor) => ({ ...floor, why: 'the test says so' }),
+  spares: (_demand, _costs, max) => max,
+  worth: ({ idleMs }) => -idleMs,
 };
 
 /** Built and warmed up: the pristine part is there. */
@@ -49,7 +66,11 @@ export const createBench = async (options: BenchOptions = {}): Promise<Bench> =>
   const guard = { clock, random: seededRandom(7), startTimeoutMs: 1_000, killGraceMs: 50, watchdog: null };
   const queue = { maxLength: 100, maxLengthPerFunction: 50, timeoutMs: 5_000, ...options.queue };
   const scheduler = new Scheduler(clock, queue, options.queued);
+  const { memoryMb = Number.MAX_SAFE_INTEGER, reservePercent = 0 } = options;
+  const budget = new Budget({ clock, memoryMb, reservePercent });
   const pool = new LayeredPool({
+    ...{ budget, policy: options.policy ?? patient, defaultCosts: DEFAULT_COSTS.isolate },
+    prepare: (placement, lease) => void prepareOn(lease, placement.label as FakeBehaviour),
     ...{ clock, tier: guardTier(backend, guard), capacity: options.capacity ?? 4, sweepIntervalMs: 1_000 },
     ...{ runtime: 'isolate', resizable: options.resizable ?? false },
     refillPerSecond: options.refillPerSecond ?? null,
@@ -61,12 +82,13 @@ export const createBench = async (options: BenchOptions = {}): Promise<Bench> =>
         ends.push(cause);
         scheduler.retry();
       },
+      repaired: () => undefined,
       fault: (message, details) => faults.push(`${message} ${JSON.stringify(details)}`),
     },
   });
   scheduler.attach(pool);
   await clock.advance(100);
-  return { clock, pool, scheduler, faults, ends };
+  return { clock, pool, budget, scheduler, faults, ends };
 };
 
 export const place = (name: string, overrides: Partial<Placement> = {}): Placement => ({
@@ -79,6 +101,7 @@ export const place = (name: string, overrides: Partial<Placement> = {}): Placeme
     concurrency: 1,
   },
   ...{ minInstances: 0, maxInstances: 10, idleTimeoutMs: 600_000 },
+  ...{ reservedConcurrency: 0, ephemeral: false },
   ...overrides,
 });
 
@@ -90,13 +113,19 @@ export const runOn = async (lease: Lease, behaviour: FakeBehaviour, event: unkno
       lease.release(false);
       return failure.code;
     }
-    lease.loaded();
+    lease.loaded(1);
   }
   const { failure } = await lease.instance.invoke({
     ...{ invocationId: 'i', eventJson: Buffer.from(JSON.stringify(event)), timeoutMs: 1_000, cpuMs: 1_000 },
   });
   lease.release(!lease.instance.ended);
   return failure?.code ?? 'ok';
+};
+
+const prepareOn = async (lease: Lease, behaviour: FakeBehaviour): Promise<void> => {
+  const { failure, cpuNs } = await lease.instance.load(loadRequest(behaviour));
+  if (failure === null) lease.loaded(1);
+  lease.releaseAhead(failure === null, cpuNs);
 };
 
 const loadRequest = (behaviour: FakeBehaviour): LoadRequest => ({

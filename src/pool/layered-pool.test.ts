@@ -74,7 +74,7 @@ describe('the layered pool', () => {
     expect(instance.ended).toBe(true);
     await clock.advance(20_000);
     expect(mine()?.layer).toBe('container');
-    await clock.advance(40_000);
+    await clock.advance(60_000);
     expect(mine()).toBeUndefined();
   });
 

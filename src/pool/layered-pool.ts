@@ -1,42 +1,43 @@
 /**
- * The layered pool of one tier: sandboxes, their slots, and the way from `none` up to `code` and back down.
+ * The layered pool of one runtime: what an invocation may start from, and what is left when it has ended.
  *
- * Owns every sandbox and slot of its tier, the taint, the refill and the demotion. Never queues a request: the
- * scheduler does, and is told when something becomes ready. Invariants: a tainted sandbox serves its tenant alone;
- * every lease ends; slots are conserved (see `slot.ts`).
+ * Owns the leases. Sandboxes and slots live in `lifecycle.ts`, what is kept warm is `keeper.ts`'s, memory is shared in
+ * `budget.ts`. Never queues a request: the scheduler does, and is told when something becomes ready. Invariants: a
+ * tainted sandbox serves its tenant alone; every lease ends; slots are conserved (see `slots.ts`).
  */
 import { StrataError } from '../core/errors.ts';
 import type { Runtime } from '../core/spec.ts';
 import type { Clock, Timer } from '../ports/clock.ts';
-import type { CarrierExit, SandboxTier } from '../sandbox/api.ts';
+import type { SandboxTier } from '../sandbox/api.ts';
 import type { SlotCounts, TierView } from './api.ts';
-import { comingRoomFor, dispensable, roomFor } from './choice.ts';
+import type { Budget } from './budget.ts';
+import { type DefaultCosts, RuntimeCosts } from './costs.ts';
+import { Functions, type FunctionState } from './functions.ts';
+import { Keeper, type KeeperSettings } from './keeper.ts';
 import { Lease } from './lease.ts';
-import { type Action, type PolicySettings, planFixed } from './policy.ts';
-import { Quarantine } from './quarantine.ts';
-import { ReadySlots } from './ready-slots.ts';
-import { Refill } from './refill.ts';
-import {
-  type Asked,
-  isFree,
-  type Placement,
-  type Sandbox,
-  type Slot,
-  Slots,
-  type StartCallbacks,
-  type StartTiming,
-  taint,
-} from './slot.ts';
-import { Starts } from './starts.ts';
+import { Lifecycle } from './lifecycle.ts';
+import type { Policy } from './policy/api.ts';
+import type { Asked, Placement, Sandbox, Slot, StartCallbacks, StartTiming } from './slot.ts';
 import { Tally } from './tally.ts';
+import { Victims } from './victims.ts';
 import { viewTier } from './view.ts';
+
+export interface PoolSettings extends KeeperSettings {
+  /** The last of `maxSandboxes`, percent, are for tenants that hold less than their fair share. */
+  readonly reservePercent: number;
+}
 
 export interface PoolOptions {
   readonly tier: SandboxTier;
   /** What runs in this pool's sandboxes: one pool has one. */
   readonly runtime: Runtime;
   readonly clock: Clock;
-  readonly settings: PolicySettings;
+  readonly policy: Policy;
+  readonly settings: PoolSettings;
+  /** Shared with the pools of other runtimes. */
+  readonly budget: Budget;
+  /** What layers are believed to cost until they have been measured. */
+  readonly defaultCosts: DefaultCosts;
   /** Slots of one sandbox. */
   readonly capacity: number;
   /**
@@ -47,6 +48,8 @@ export interface PoolOptions {
   /** Sandboxes that may be started ahead in a second; null for any number. Who is waited for is not held back. */
   readonly refillPerSecond: number | null;
   readonly sweepIntervalMs: number;
+  /** Loads a function's code into the instance of a lease, and ends the lease by `releaseAhead`. */
+  readonly prepare: (placement: Placement, lease: Lease) => void;
   readonly events: PoolEvents;
 }
 
@@ -57,6 +60,8 @@ export interface PoolEvents {
   room(): void;
   /** A sandbox has ended; `cause` is the server's reason or how it died. */
   sandboxEnded(cause: string): void;
+  /** Counts were found wrong, and were put right. */
+  repaired(): void;
   fault(message: string, details: Readonly<Record<string, unknown>>): void;
 }
 
@@ -65,37 +70,60 @@ const CURRENT_KEYS_MAX = 10_000;
 export class LayeredPool {
   readonly #options: PoolOptions;
   readonly #clock: Clock;
-  readonly #sandboxes = new Set<Sandbox>();
-  readonly #slots = new Slots();
-  readonly #ready: ReadySlots;
-  readonly #quarantine = new Quarantine();
-  readonly #starts: Starts;
-  readonly #refill: Refill;
-  /** Instances that run, load or start, by function. */
-  readonly #instances = new Tally();
-  /** Instances that are loading code, by function. */
-  readonly #loading = new Tally();
+  readonly #costs: RuntimeCosts;
+  readonly #functions = new Functions();
+  readonly #lifecycle: Lifecycle;
+  readonly #keeper: Keeper;
+  /** Places that instances which are loading code will have for others, by function. */
+  readonly #comingPlaces = new Tally();
   /** The current revision of each function that was deployed or deleted lately. */
   readonly #currentKeys = new Map<string, string | null>();
-  #nextNumber = 1;
   #sweep: Timer | null = null;
   #closed = false;
 
   constructor(options: PoolOptions) {
+    const { clock, policy, budget, settings, tier, capacity, resizable, events } = options;
     this.#options = options;
-    this.#clock = options.clock;
-    this.#ready = new ReadySlots((memoryMb) => this.#bootMb(memoryMb));
-    this.#refill = new Refill(options.clock, options.refillPerSecond, () => this.#plan());
-    this.#starts = new Starts(options.tier, options.clock, options.settings.startParallelism, (...fault) => {
-      if (!this.#closed) options.events.fault(...fault);
+    this.#clock = clock;
+    const costs = new RuntimeCosts(options.defaultCosts, capacity);
+    const functions = this.#functions;
+    this.#costs = costs;
+    const { startParallelism, runtimeMemoryMb } = settings;
+    const lifecycle = new Lifecycle({
+      ...{ tier, clock, capacity, resizable, budget, costs, functions, startParallelism, runtimeMemoryMb },
+      events: {
+        ready: events.ready,
+        room: events.room,
+        sandboxEnded: events.sandboxEnded,
+        fault: events.fault,
+        changed: (tenant) => this.#keeper.stockroom.changed(tenant),
+        emptied: (sandbox) => this.#keeper.emptied(sandbox),
+      },
     });
-    this.#plan();
+    this.#lifecycle = lifecycle;
+    const preload = (state: FunctionState): boolean => this.#preload(state);
+    const { refillPerSecond } = options;
+    this.#keeper = new Keeper({ clock, policy, settings, lifecycle, costs, budget, refillPerSecond, preload });
+    budget.join(new Victims({ clock, policy, lifecycle, functions, costs, budget }));
+    this.#keeper.stockroom.plan();
     this.#scheduleSweep();
+  }
+
+  /** An invocation of this function has come; `left` follows once, when it has ended or was refused. */
+  arrived(placement: Placement): void {
+    this.#functions.of(placement).demand.arrived(this.#clock.nowMs(), placement.concurrency);
+  }
+
+  /** An invocation that had come has ended, or was refused. */
+  left(placement: Placement): void {
+    const state = this.#functions.of(placement);
+    const level = state.demand.left(this.#clock.nowMs(), placement.concurrency);
+    if (level > 0 && !this.#closed) this.#keeper.gapBegan(state, level);
   }
 
   /** A loaded instance with room, the one used last first; null when there is none. */
   takeCode(placement: Placement): Lease | null {
-    const slot = this.#ready.code(placement);
+    const slot = this.#lifecycle.ready.code(placement);
     return slot === null ? null : this.#lease(slot, placement, 'code', 0, 0);
   }
 
@@ -106,18 +134,13 @@ export class LayeredPool {
    */
   takeRuntime(placement: Placement, insists = false): Lease | null {
     if (this.instancesOf(placement.key) >= placement.maxInstances) return null;
-    const alone = this.#quarantine.has(placement.key);
-    const slot =
-      this.#ready.ownRuntime(placement, alone) ??
-      (insists || roomFor(this.#sandboxes, placement, alone)?.tenant == null
-        ? this.#ready.pristineRuntime(placement)
-        : null);
+    const slot = this.#readyRuntime(placement, insists);
     if (slot === null) {
       // There is none left to be held up.
-      this.#plan();
+      this.#keeper.stockroom.soon();
       return null;
     }
-    this.#claim(slot.sandbox, placement);
+    if (!this.#mayLoad(slot, placement, false)) return null;
     return this.#lease(slot, placement, 'runtime', 0, 0);
   }
 
@@ -129,39 +152,63 @@ export class LayeredPool {
   /**
    * Starts one more instance for a function.
    * @param from `container` boots in a sandbox that is up, `none` starts a sandbox, `best` does what is nearer.
+   * @param ahead nobody waits for it: nothing is ended for it.
    * @returns false when that is not possible now; no callback follows then.
    */
-  start(placement: Placement, from: 'container' | 'none' | 'best', callbacks: StartCallbacks): boolean {
+  start(
+    placement: Placement,
+    from: 'container' | 'none' | 'best',
+    callbacks: StartCallbacks,
+    ahead = false,
+  ): boolean {
+    const { budget } = this.#options;
+    const lifecycle = this.#lifecycle;
     if (this.#closed || this.instancesOf(placement.key) >= placement.maxInstances) return false;
-    const alone = this.#quarantine.has(placement.key);
+    const alone = lifecycle.quarantine.has(placement.key);
+    const codeMb = lifecycle.codeMb(placement);
     const asked: Asked = {
-      ...{ placement, callbacks, sinceMs: this.#clock.nowMs() },
+      ...{ placement, callbacks, sinceMs: this.#clock.nowMs(), reservedMb: codeMb },
       start: from === 'none' ? 'none' : 'container',
     };
-    const sandbox = from === 'none' ? null : roomFor(this.#sandboxes, placement, alone);
-    if (sandbox !== null) {
-      this.#claim(sandbox, placement);
-      void this.#boot(sandbox, this.#bootMb(placement.memoryMb), asked);
+    const room = from === 'none' ? null : lifecycle.sandboxes.roomFor(placement, alone);
+    if (room !== null) {
+      if (!budget.makeRoom(placement.tenant, codeMb, ahead) || room.state !== 'ready') return false;
+      this.#claim(room, placement);
+      void lifecycle.boot(room, lifecycle.bootMb(placement.memoryMb), asked);
       return true;
     }
     if (from === 'container') return false;
-    const coming = from === 'none' ? null : comingRoomFor(this.#sandboxes, placement, alone);
-    // Who insists on a new sandbox may have one at its own tenant's cost, and at nobody else's.
-    const evictable = from === 'none' ? placement.tenant : null;
-    if (coming === null && !this.#mayProvision(evictable)) return false;
-    this.#instances.add(placement.key, 1);
-    (coming ?? this.#provision(placement)).awaited.push({ ...asked, start: 'none' });
+    const coming = from === 'none' ? null : lifecycle.sandboxes.comingRoomFor(placement, alone);
+    if (coming !== null) {
+      if (!budget.makeRoom(placement.tenant, codeMb, ahead)) return false;
+      lifecycle.await(coming, { ...asked, start: 'none' });
+      return true;
+    }
+    if (!this.#mayProvision(placement, from === 'none', ahead)) return false;
+    if (!budget.makeRoom(placement.tenant, codeMb + this.#costs.containerMb, ahead)) return false;
+    const sandbox = lifecycle.provision(placement);
+    this.#keeper.stockroom.taken(placement.tenant, true);
+    lifecycle.await(sandbox, { ...asked, start: 'none' });
     return true;
   }
 
   /** Instances that run, load or start for a function. */
   instancesOf(key: string): number {
-    return this.#instances.of(key);
+    return this.#lifecycle.instances.of(key);
   }
 
-  /** Places that instances which are loading this function's code will have beside the lease that loads them. */
+  /** Places that instances which are loading this function's code will have beside the leases that load them. */
   comingPlaces(placement: Placement): number {
-    return this.#loading.of(placement.key) * (placement.concurrency - 1);
+    return this.#comingPlaces.of(placement.key);
+  }
+
+  /** A revision of a function has become the current one: what it is to have at least is made ready. */
+  deployed(placement: Placement): void {
+    const state = this.#functions.of(placement);
+    state.placement = placement;
+    state.deleted = false;
+    state.heldOffUntilMs = 0;
+    if (placement.minInstances > 0) this.#keeper.review(state);
   }
 
   /**
@@ -177,74 +224,152 @@ export class LayeredPool {
         break;
       }
     }
-    for (const sandbox of this.#sandboxes) {
-      for (const slot of [...sandbox.slots]) {
-        if (slot.placement?.group !== group || slot.placement.key === currentKey) continue;
-        slot.retired = true;
-        if (slot.state === 'free') this.#drain(slot);
-      }
+    const state = this.#functions.find(group);
+    if (state === null) return;
+    state.deleted = currentKey === null;
+    for (const slot of [...state.slots]) {
+      if (slot.placement?.key === currentKey) continue;
+      slot.retired = true;
+      if (slot.state === 'free') this.#lifecycle.drain(slot);
     }
-    this.#refillSoon();
+    this.#keeper.stockroom.soon();
   }
 
   /** Called by the lease. */
-  release(slot: Slot, clean: boolean): void {
-    this.#loadEnded(slot);
-    slot.inFlight -= 1;
-    slot.usedMs = this.#clock.nowMs();
-    slot.sandbox.usedMs = slot.usedMs;
-    if (slot.state === 'gone') return;
-    if (!clean || slot.instance?.ended === true) slot.retired = true;
-    else if (slot.placement !== null) this.#quarantine.ranClean(slot.placement.key);
-    if (slot.inFlight === 0 && slot.state === 'busy') {
-      if (slot.retired) {
-        this.#drain(slot);
-        this.#refillSoon();
-        return;
-      }
-      this.#slots.move(slot, 'free');
-    }
-    this.#offer(slot);
+  release(slot: Slot, clean: boolean, memoryMb: number | null): void {
+    const { placement, owner } = slot;
+    if (owner !== null && memoryMb !== null) owner.costs.codeMb.add(memoryMb);
+    this.#settle(slot, clean);
+    if (placement !== null) this.left(placement);
+  }
+
+  /** Called by the lease of who only loaded the code. */
+  releaseAhead(slot: Slot, worked: boolean): void {
+    const { owner } = slot;
+    this.#settle(slot, worked);
+    if (owner !== null) this.#keeper.preloaded(owner, worked);
   }
 
   /** Called by the lease when its code is loaded. */
-  loaded(slot: Slot): void {
+  loaded(slot: Slot, loadMs: number): void {
+    this.#costs.loadMs.add(loadMs);
+    slot.owner?.costs.loadMs.add(loadMs);
     this.#loadEnded(slot);
-    if (slot.state === 'busy') this.#offer(slot);
+    if (slot.state === 'busy') this.#lifecycle.offer(slot);
   }
 
   counts(): SlotCounts {
-    return this.#slots.counts();
+    return this.#lifecycle.slots.counts();
   }
 
   view(): TierView {
-    const { tier, runtime } = this.#options;
-    return viewTier(tier, runtime, this.#sandboxes, this.#slots.counts());
+    return viewTier({
+      ...{ tier: this.#options.tier, runtime: this.#options.runtime, policy: this.#options.policy },
+      ...{ lifecycle: this.#lifecycle, functions: this.#functions, keeper: this.#keeper, costs: this.#costs },
+      nowMs: this.#clock.nowMs(),
+    });
   }
 
   /** Keys under which ready slots are listed: bounded by what is there. */
   get listed(): number {
-    return this.#ready.size;
+    return this.#lifecycle.ready.size;
   }
 
   /** Starts have failed lately, and the pool holds off before it tries again. */
   get failing(): boolean {
-    return this.#starts.holdsOff;
+    return this.#lifecycle.starts.holdsOff;
   }
 
-  /** Whether the pristine part is as large as the settings ask. */
+  /** How long a start of this function would take now, measured; milliseconds. */
+  startEstimateMs(): number {
+    return this.#costs.of(null).startMs.none;
+  }
+
+  /** Whether the pristine part is as large as the settings ask in any case. */
   get filled(): boolean {
-    return !this.#planned().some((action) => action.kind !== 'dispose-slot' && action.kind !== 'end-sandbox')
-      ? [...this.#sandboxes].every((sandbox) => sandbox.state === 'ready' && !anyStarting(sandbox))
-      : false;
+    return this.#keeper.stockroom.filled;
   }
 
   async close(): Promise<void> {
     this.#closed = true;
-    this.#refill.cancel();
     this.#sweep?.cancel();
-    this.#starts.close();
-    await this.#options.tier.close();
+    this.#keeper.close();
+    await this.#lifecycle.close();
+  }
+
+  #readyRuntime(placement: Placement, insists: boolean): Slot | null {
+    const { ready, quarantine, sandboxes } = this.#lifecycle;
+    const alone = quarantine.has(placement.key);
+    const own = ready.ownRuntime(placement, alone);
+    if (own !== null) return own;
+    if (!insists && sandboxes.roomFor(placement, alone)?.tenant != null) return null;
+    return this.#isShareLeft(placement) ? ready.pristineRuntime(placement) : null;
+  }
+
+  /** Finds room for what the code will take beyond the runtime; puts the slot back when there is none. */
+  #mayLoad(slot: Slot, placement: Placement, ahead: boolean): boolean {
+    const codeMb = this.#lifecycle.codeMb(placement);
+    const moreMb = codeMb - slot.chargedMb;
+    if (!this.#options.budget.makeRoom(placement.tenant, moreMb, ahead)) {
+      if (slot.state === 'free') this.#lifecycle.ready.add(slot);
+      return false;
+    }
+    this.#claim(slot.sandbox, placement);
+    this.#lifecycle.slots.resize(slot, codeMb);
+    return true;
+  }
+
+  #claim(sandbox: Sandbox, placement: Placement): void {
+    this.#keeper.stockroom.taken(placement.tenant, sandbox.tenant === null);
+    this.#lifecycle.claim(sandbox, placement);
+  }
+
+  /** Whether the tenant may have one more sandbox of those that there may be. */
+  #isShareLeft({ tenant }: Placement): boolean {
+    const { maxSandboxes, reservePercent } = this.#options.settings;
+    const reserve = Math.floor((maxSandboxes * reservePercent) / 100);
+    return reserve === 0 || this.#lifecycle.sandboxes.isShareLeft(tenant, maxSandboxes + 1, reserve);
+  }
+
+  /**
+   * Whether one more sandbox may start, once an idle one has been ended for it if need be.
+   * @param insists who insists on a new sandbox may have one at its own tenant's cost, and at nobody else's.
+   */
+  #mayProvision(placement: Placement, insists: boolean, ahead: boolean): boolean {
+    const { maxSandboxes, reservePercent } = this.#options.settings;
+    const { sandboxes } = this.#lifecycle;
+    const { tenant } = placement;
+    const { cpuHigh } = this.#options.budget.pressure;
+    // More instances would not compute any faster: what a tenant has is used better.
+    if (cpuHigh && this.instancesOf(placement.key) > 0 && !sandboxes.isPoor(tenant, maxSandboxes)) return false;
+    const reserve = Math.floor((maxSandboxes * reservePercent) / 100);
+    if (sandboxes.isShareLeft(tenant, maxSandboxes, reserve)) return true;
+    if (ahead) return false;
+    // Beyond its share a tenant makes room for itself by its own means.
+    const own = insists || !sandboxes.isPoor(tenant, maxSandboxes);
+    const idle = sandboxes.dispensable(own && reserve > 0 ? tenant : insists ? tenant : null);
+    if (idle !== null) this.#lifecycle.end(idle, 'evicted');
+    return idle !== null;
+  }
+
+  /** Loads one more instance of a function for those who will come. */
+  #preload(state: FunctionState): boolean {
+    const { placement } = state;
+    const { prepare } = this.#options;
+    if (this.#closed || this.instancesOf(placement.key) >= placement.maxInstances) return false;
+    const slot = this.#readyRuntime(placement, false);
+    if (slot !== null) {
+      if (!this.#mayLoad(slot, placement, true)) return false;
+      prepare(placement, this.#lease(slot, placement, 'runtime', 0, 0, 'ahead'));
+      return true;
+    }
+    if (this.#lifecycle.starts.holdsOff) return false;
+    const callbacks: StartCallbacks = {
+      ready: (started, { start, provisionMs, bootMs }) =>
+        prepare(placement, this.#lease(started, placement, start, provisionMs, bootMs, 'ahead')),
+      failed: () => this.#keeper.preloaded(state, false),
+    };
+    return this.start(placement, 'best', callbacks, true);
   }
 
   #lease(
@@ -253,228 +378,75 @@ export class LayeredPool {
     start: Lease['start'],
     provisionMs: number,
     bootMs: number,
+    loading: 'asked' | 'ahead' = 'asked',
   ): Lease {
     const { instance } = slot;
     if (instance === null) throw new StrataError('internal_error', 'A slot without an instance was leased.');
     slot.inFlight += 1;
     slot.usedMs = this.#clock.nowMs();
     slot.sandbox.usedMs = slot.usedMs;
-    if (slot.state === 'free') this.#slots.move(slot, 'busy');
-    if (slot.layer === 'runtime') {
-      slot.layer = 'code';
-      slot.loading = true;
-      this.#loading.add(placement.key, 1);
-      if (slot.placement === null) this.#instances.add(placement.key, 1);
-      slot.placement = placement;
-      const current = this.#currentKeys.get(placement.group);
-      if (current !== undefined && current !== placement.key) slot.retired = true;
-      this.#refillSoon();
-    } else if (slot.inFlight < placement.concurrency) {
-      this.#ready.add(slot);
-    }
+    if (slot.state === 'free') this.#lifecycle.slots.move(slot, 'busy');
+    if (slot.layer === 'runtime') this.#beginLoad(slot, placement, loading);
+    else if (slot.inFlight < placement.concurrency) this.#lifecycle.ready.add(slot);
     return new Lease(this, slot, instance, { start, provisionMs, bootMs, loads: start !== 'code' });
   }
 
-  #offer(slot: Slot): void {
-    if (slot.retired || slot.loading) return;
-    this.#ready.add(slot);
-    this.#options.events.ready(slot);
+  #beginLoad(slot: Slot, placement: Placement, loading: 'asked' | 'ahead'): void {
+    slot.layer = 'code';
+    slot.loading = loading;
+    this.#comingPlaces.add(placement.key, placesOf(placement, loading));
+    if (slot.placement === null) this.#lifecycle.instances.add(placement.key, 1);
+    slot.placement = placement;
+    const state = this.#functions.of(placement);
+    slot.owner = state;
+    slot.sandbox.lastOwner = state;
+    state.slots.add(slot);
+    const current = this.#currentKeys.get(placement.group);
+    if (current !== undefined && current !== placement.key) slot.retired = true;
+    else state.placement = placement;
+    this.#keeper.stockroom.soon();
+  }
+
+  /** One use of a slot is over. */
+  #settle(slot: Slot, clean: boolean): void {
+    this.#loadEnded(slot);
+    slot.inFlight -= 1;
+    slot.usedMs = this.#clock.nowMs();
+    slot.sandbox.usedMs = slot.usedMs;
+    slot.pressureAtUse = this.#options.budget.worthOfLast;
+    if (slot.state === 'gone') return;
+    if (!clean || slot.instance?.ended === true) slot.retired = true;
+    else if (slot.placement !== null) this.#lifecycle.quarantine.ranClean(slot.placement.key);
+    if (slot.inFlight === 0 && slot.state === 'busy') {
+      if (slot.retired) {
+        this.#lifecycle.drain(slot);
+        this.#keeper.stockroom.soon();
+        return;
+      }
+      this.#lifecycle.slots.move(slot, 'free');
+    }
+    this.#lifecycle.offer(slot);
   }
 
   #loadEnded(slot: Slot): void {
-    if (!slot.loading || slot.placement === null) return;
-    slot.loading = false;
-    this.#loading.add(slot.placement.key, -1);
-  }
-
-  /** A sandbox becomes a tenant's, or one function's alone; its spare runtimes go with it. */
-  #claim(sandbox: Sandbox, placement: Placement): void {
-    taint(sandbox, placement.tenant);
-    sandbox.usedMs = this.#clock.nowMs();
-    sandbox.spareMemoryMb = this.#bootMb(placement.memoryMb);
-    if (this.#quarantine.has(placement.key)) sandbox.quarantinedFor = placement;
-    for (const slot of sandbox.slots) if (slot.state === 'free') this.#ready.add(slot);
-  }
-
-  /**
-   * Whether one more sandbox may start, once an idle one has been ended for it if need be.
-   * @param evictable the tenant whose sandbox may be ended; null for anybody's.
-   */
-  #mayProvision(evictable: string | null): boolean {
-    let live = 0;
-    for (const { state } of this.#sandboxes) if (state !== 'ending') live += 1;
-    if (live < this.#options.settings.maxSandboxes) return true;
-    const candidates = [...this.#sandboxes].filter(
-      ({ tenant }) => evictable === null || tenant === evictable,
-    );
-    const idle = dispensable(candidates);
-    if (idle !== null) this.#end(idle, 'evicted');
-    return idle !== null;
-  }
-
-  /** Starts a sandbox: a function's tenant's from the first moment, or a pristine one. */
-  #provision(placement: Placement | null): Sandbox {
-    const sandbox: Sandbox = {
-      ...{ number: this.#nextNumber, state: 'starting', carrier: null, capacity: this.#options.capacity },
-      ...{ tenant: null, quarantinedFor: null, slots: new Set(), awaited: [], doubtful: 0 },
-      ...{ spareMemoryMb: this.#options.settings.runtimeMemoryMb, usedMs: this.#clock.nowMs() },
-    };
-    this.#nextNumber += 1;
-    this.#sandboxes.add(sandbox);
-    if (placement !== null) this.#claim(sandbox, placement);
-    void this.#bringUp(sandbox, placement !== null);
-    return sandbox;
-  }
-
-  async #bringUp(sandbox: Sandbox, wanted: boolean): Promise<void> {
-    let failed: StrataError | null = null;
-    try {
-      const carrier = await this.#starts.provision(wanted);
-      sandbox.carrier = carrier;
-      void carrier.exited.then((exit) => this.#exited(sandbox, exit));
-      if (sandbox.state === 'starting') sandbox.state = 'ready';
-      else carrier.kill('shutdown');
-    } catch (thrown) {
-      failed = thrown as StrataError;
-      this.#sandboxes.delete(sandbox);
-      sandbox.state = 'gone';
-    }
-    for (const asked of sandbox.awaited.splice(0)) {
-      this.#instances.add(asked.placement.key, -1);
-      if (failed === null) void this.#boot(sandbox, this.#bootMb(asked.placement.memoryMb), asked);
-      else asked.callbacks.failed(failed);
-    }
-    this.#refillSoon();
-  }
-
-  async #boot(sandbox: Sandbox, memoryMb: number, asked: Asked | null): Promise<void> {
-    const startedMs = this.#clock.nowMs();
-    const slot: Slot = {
-      ...{ sandbox, memoryMb, state: 'starting', layer: 'runtime', instance: null },
-      ...{ placement: asked?.placement ?? null, inFlight: 0, loading: false, retired: false },
-      ...{ usedMs: startedMs, listed: null },
-    };
-    this.#slots.add(slot);
-    if (slot.placement !== null) this.#instances.add(slot.placement.key, 1);
-    try {
-      slot.instance = await this.#starts.boot(sandbox.carrier, memoryMb);
-    } catch (thrown) {
-      if (slot.state !== 'gone') this.#gone(slot);
-      asked?.callbacks.failed(thrown as StrataError);
-      this.#refillSoon();
-      return;
-    }
-    if (slot.state !== 'starting') return;
-    void slot.instance.gone.then(() => this.#vanished(slot));
-    this.#slots.move(slot, 'free');
-    if (asked !== null) {
-      const provisionMs = asked.start === 'none' ? startedMs - asked.sinceMs : 0;
-      const bootMs = this.#clock.nowMs() - startedMs;
-      asked.callbacks.ready(slot, { start: asked.start, provisionMs, bootMs });
-    }
-    if (isFree(slot)) this.#becomeSpare(slot);
-  }
-
-  /** A runtime that nobody waits for, or whoever did has found another meanwhile. */
-  #becomeSpare(slot: Slot): void {
-    if (slot.placement !== null) this.#instances.add(slot.placement.key, -1);
-    slot.placement = null;
-    slot.retired = false;
-    this.#ready.add(slot);
-    this.#options.events.ready(slot);
-    this.#plan();
-  }
-
-  /** Ends an instance. One that broke a limit keeps its sandbox from taking more until it has let go. */
-  #drain(slot: Slot): void {
-    const { sandbox } = slot;
-    const doubtful = slot.instance?.ended === true;
-    this.#ready.remove(slot);
-    this.#slots.move(slot, 'draining');
-    if (doubtful) sandbox.doubtful += 1;
-    const gone = (): void => {
-      if (slot.state === 'draining') {
-        this.#gone(slot);
-        this.#options.events.room();
-      }
-      if (!doubtful) return;
-      sandbox.doubtful -= 1;
-      // What was passed over meanwhile is offered again: its entry in the stacks was dropped.
-      for (const other of sandbox.slots)
-        if (other.state === 'free' || other.state === 'busy') this.#offer(other);
-    };
-    slot.instance?.dispose().then(gone, gone);
-  }
-
-  #gone(slot: Slot): void {
-    this.#ready.remove(slot);
-    this.#slots.move(slot, 'gone');
-    if (slot.placement !== null) this.#instances.add(slot.placement.key, -1);
-  }
-
-  /** Nothing is left of the instance. One that ended while idle leaves its place to another. */
-  #vanished(slot: Slot): void {
-    if (slot.state !== 'free') return;
-    this.#gone(slot);
-    this.#options.events.room();
-    this.#refillSoon();
-  }
-
-  #end(sandbox: Sandbox, cause: 'idle' | 'evicted'): void {
-    sandbox.state = 'ending';
-    for (const slot of sandbox.slots) slot.retired = true;
-    sandbox.carrier?.kill(cause);
-  }
-
-  #exited(sandbox: Sandbox, exit: CarrierExit): void {
-    for (const suspect of exit.suspects) {
-      const slot = [...sandbox.slots].find((candidate) => candidate.instance === suspect);
-      if (slot?.placement == null) continue;
-      this.#quarantine.add(slot.placement.key, exit.proven);
-    }
-    sandbox.state = 'gone';
-    this.#sandboxes.delete(sandbox);
-    for (const slot of [...sandbox.slots]) this.#gone(slot);
-    if (this.#closed) return;
-    this.#options.events.sandboxEnded(exit.cause ?? exit.signal ?? `exit ${exit.exitCode}`);
-    this.#refillSoon();
-  }
-
-  #refillSoon(): void {
-    if (!this.#closed) this.#refill.soon();
-  }
-
-  #planned(): readonly Action[] {
-    return planFixed(this.#sandboxes, this.#clock.nowMs(), this.#options.settings);
-  }
-
-  #plan(): void {
-    this.#refill.cancel();
-    if (this.#closed) return;
-    for (const action of this.#planned()) {
-      if (action.kind === 'start-sandbox') {
-        if (!this.#starts.holdsOff && this.#refill.mayStart()) this.#provision(null);
-      } else if (action.kind === 'boot-runtime') {
-        void this.#boot(action.sandbox, action.memoryMb, null);
-      } else if (action.kind === 'dispose-slot') this.#drain(action.slot);
-      else this.#end(action.sandbox, 'idle');
-    }
-  }
-
-  /** The memory size with which an instance boots that is to serve a function of this size. */
-  #bootMb(memoryMb: number): number {
-    return this.#options.resizable ? this.#options.settings.runtimeMemoryMb : memoryMb;
+    if (slot.loading === null || slot.placement === null) return;
+    this.#comingPlaces.add(slot.placement.key, -placesOf(slot.placement, slot.loading));
+    slot.loading = null;
   }
 
   #scheduleSweep(): void {
     this.#sweep = this.#clock.setTimer(this.#options.sweepIntervalMs, () => {
-      const difference = this.#slots.audit(this.#sandboxes);
-      if (difference !== null) this.#options.events.fault('slots were not conserved', { difference });
-      this.#plan();
+      const difference = this.#lifecycle.slots.audit(this.#lifecycle.sandboxes.all);
+      if (difference !== null) {
+        this.#options.events.repaired();
+        this.#options.events.fault('slots were not conserved', { difference });
+      }
+      this.#keeper.stockroom.sweep();
       this.#scheduleSweep();
     });
   }
 }
 
-const anyStarting = (sandbox: Sandbox): boolean =>
-  [...sandbox.slots].some((slot) => slot.state === 'starting');
+/** Places of an instance that loads code, beside that of the invocation for which it does. */
+const placesOf = ({ concurrency }: Placement, loading: 'asked' | 'ahead'): number =>
+  loading === 'ahead' ? concurrency : concurrency - 1;

@@ -20,6 +20,8 @@ export class Lease implements LeaseOrigin {
   readonly bootMs: number;
   readonly loads: boolean;
   readonly instance: Instance;
+  /** CPU time of code that was loaded ahead and that no invocation has had on its receipt yet, nanoseconds. */
+  readonly aheadCpuNs: number;
   readonly #pool: LayeredPool;
   readonly #slot: Slot;
   #released = false;
@@ -32,17 +34,33 @@ export class Lease implements LeaseOrigin {
     this.provisionMs = origin.provisionMs;
     this.bootMs = origin.bootMs;
     this.loads = origin.loads;
+    this.aheadCpuNs = slot.aheadCpuNs;
+    slot.aheadCpuNs = 0;
   }
 
-  /** The code is loaded: others may use the instance beside this lease, as far as the concurrency goes. */
-  loaded(): void {
-    this.#pool.loaded(this.#slot);
+  /**
+   * The code is loaded: others may use the instance beside this lease, as far as the concurrency goes.
+   * @param loadMs what loading and the initializer took.
+   */
+  loaded(loadMs: number): void {
+    this.#pool.loaded(this.#slot, loadMs);
   }
 
-  /** @param clean false when the instance must not be used again. */
-  release(clean: boolean): void {
+  /**
+   * @param clean false when the instance must not be used again.
+   * @param memoryMb the most that the instance was seen to take; null when nobody measured.
+   */
+  release(clean: boolean, memoryMb: number | null = null): void {
     if (this.#released) return;
     this.#released = true;
-    this.#pool.release(this.#slot, clean);
+    this.#pool.release(this.#slot, clean, memoryMb);
+  }
+
+  /** Ends the lease of who has only loaded the code, for those who will come. */
+  releaseAhead(worked: boolean, cpuNs: number): void {
+    if (this.#released) return;
+    this.#released = true;
+    this.#slot.aheadCpuNs = cpuNs;
+    this.#pool.releaseAhead(this.#slot, worked);
   }
 }

@@ -1,12 +1,13 @@
 /**
- * Slots and sandboxes as the pool keeps them, and the one function that moves a slot from state to state.
+ * Slots and sandboxes as the pool keeps them.
  *
- * Owns the states and the counts. Invariant: free + busy + starting + draining = total after every transition.
+ * Owns the shapes, the states and the moves that are allowed; `slots.ts` makes the moves and keeps the counts.
  */
 import type { StrataError } from '../core/errors.ts';
 import type { Layer } from '../core/receipt.ts';
 import type { Carrier, Instance } from '../sandbox/api.ts';
-import type { SlotCounts } from './api.ts';
+import type { Due } from './agenda.ts';
+import type { FunctionState } from './functions.ts';
 import type { Stack } from './ready-slots.ts';
 
 /**
@@ -18,7 +19,7 @@ import type { Stack } from './ready-slots.ts';
  */
 export type SlotState = 'starting' | 'free' | 'busy' | 'draining' | 'gone';
 
-const MOVES: Readonly<Record<SlotState, readonly SlotState[]>> = {
+export const SLOT_MOVES: Readonly<Record<SlotState, readonly SlotState[]>> = {
   starting: ['free', 'gone'],
   free: ['busy', 'draining', 'gone'],
   busy: ['free', 'draining', 'gone'],
@@ -39,10 +40,13 @@ export interface Placement {
   readonly concurrency: number;
   readonly minInstances: number;
   readonly maxInstances: number;
+  readonly reservedConcurrency: number;
   readonly idleTimeoutMs: number;
+  /** An instance serves once: none of them is ever idle. */
+  readonly ephemeral: boolean;
 }
 
-/** One place for one instance. Fields are changed by the pool alone, `state` by `move` alone. */
+/** One place for one instance. Fields are changed by the pool alone, `state` and `chargedMb` by `Slots` alone. */
 export interface Slot {
   readonly sandbox: Sandbox;
   readonly memoryMb: number;
@@ -51,13 +55,21 @@ export interface Slot {
   instance: Instance | null;
   /** The function that is or will be loaded in it. */
   placement: Placement | null;
+  /** The same function, as the pool knows it; null at layer runtime. */
+  owner: FunctionState | null;
   inFlight: number;
-  /** It is loading code; only the lease that loads it may use it. */
-  loading: boolean;
+  /** It is loading code, for an invocation or ahead; only the lease that loads it may use it. */
+  loading: 'asked' | 'ahead' | null;
   /** To be disposed as soon as nothing is in flight. */
   retired: boolean;
   /** Monotonic milliseconds of the last lease or release. */
   usedMs: number;
+  /** What the pressure on memory was then. */
+  pressureAtUse: number;
+  /** CPU time of code that was loaded ahead, nanoseconds: the first invocation that uses it has it on its receipt. */
+  aheadCpuNs: number;
+  /** What it takes of the budget. */
+  chargedMb: number;
   /** The stack of `ReadySlots` that lists it; null when none does. */
   listed: Stack | null;
 }
@@ -68,6 +80,8 @@ export interface Asked {
   readonly callbacks: StartCallbacks;
   readonly start: 'none' | 'container';
   readonly sinceMs: number;
+  /** Held in the budget until the slot is there to be charged. */
+  readonly reservedMb: number;
 }
 
 /** How a start that takes a while is told about: one of the two, once. */
@@ -86,7 +100,7 @@ export interface StartTiming {
 export type SandboxState = 'starting' | 'ready' | 'ending' | 'gone';
 
 /** One carrier with its slots. A sandbox's taint is set once and never changes: that is the isolation of tenants. */
-export interface Sandbox {
+export interface Sandbox extends Due {
   readonly number: number;
   state: SandboxState;
   carrier: Carrier | null;
@@ -94,6 +108,9 @@ export interface Sandbox {
   tenant: string | null;
   quarantinedFor: Placement | null;
   readonly slots: Set<Slot>;
+  /** Slots that are busy, and those that are starting. */
+  busy: number;
+  starting: number;
   /** Starts that wait until it is up. */
   readonly awaited: Asked[];
   /** Instances that broke a limit and have not yet let go: until they do, the carrier may be killed any moment. */
@@ -101,49 +118,15 @@ export interface Sandbox {
   /** The memory size of which spare runtimes are kept. */
   spareMemoryMb: number;
   usedMs: number;
-}
-
-/** The counts of one tier, kept at every transition; `audit` recounts them. */
-export class Slots {
-  readonly #counts = { free: 0, busy: 0, starting: 0, draining: 0 };
-
-  /** Adds a slot, which is `starting`. */
-  add(slot: Slot): void {
-    slot.sandbox.slots.add(slot);
-    this.#counts.starting += 1;
-  }
-
-  /** @throws Error for a move that the table does not allow: a fault of the pool itself. */
-  move(slot: Slot, to: SlotState): void {
-    if (!MOVES[slot.state].includes(to)) throw new Error(`a slot cannot move from ${slot.state} to ${to}`);
-    if (slot.state !== 'gone') this.#counts[slot.state] -= 1;
-    slot.state = to;
-    if (to === 'gone') slot.sandbox.slots.delete(slot);
-    else this.#counts[to] += 1;
-  }
-
-  counts(): SlotCounts {
-    const { free, busy, starting, draining } = this.#counts;
-    return { free, busy, starting, draining, total: free + busy + starting + draining };
-  }
-
-  /** Compares the counts with the slots themselves; returns what differs, or null. Repairs the counts. */
-  audit(sandboxes: Iterable<Sandbox>): string | null {
-    const recount = { free: 0, busy: 0, starting: 0, draining: 0 };
-    let strays = 0;
-    for (const sandbox of sandboxes) {
-      for (const slot of sandbox.slots) {
-        if (slot.state === 'gone') strays += 1;
-        else recount[slot.state] += 1;
-      }
-    }
-    const keys = ['free', 'busy', 'starting', 'draining'] as const;
-    const wrong = keys.filter((key) => recount[key] !== this.#counts[key]);
-    const found = wrong.map((key) => `${key}: counted ${this.#counts[key]}, are ${recount[key]}`);
-    if (strays > 0) found.push(`${strays} slots are gone and still listed`);
-    Object.assign(this.#counts, recount);
-    return found.length === 0 ? null : found.join('; ');
-  }
+  /** The function that was loaded in it last. */
+  lastOwner: FunctionState | null;
+  /** What the empty carrier takes of the budget. */
+  chargedMb: number;
+  /** The use of it after which the next two were decided. */
+  plannedForMs: number;
+  /** Without code in it, its runtimes stay until the first and the carrier until the second; monotonic milliseconds. */
+  runtimeUntilMs: number;
+  untilMs: number;
 }
 
 /** Marks a sandbox as a tenant's for ever. @throws Error when it is another's already. */
@@ -160,9 +143,20 @@ export const isFree = (slot: Slot): boolean => slot.state === 'free';
 export const canTake = (slot: Slot, placement: Placement): boolean =>
   (slot.state === 'free' || slot.state === 'busy') &&
   !slot.retired &&
-  !slot.loading &&
+  slot.loading === null &&
   slot.layer === 'code' &&
   slot.sandbox.doubtful === 0 &&
   slot.inFlight < placement.concurrency &&
   slot.instance !== null &&
   !slot.instance.ended;
+
+/** Nothing runs, starts or is awaited in it. */
+export const isAtRest = (sandbox: Sandbox): boolean =>
+  sandbox.busy === 0 && sandbox.starting === 0 && sandbox.awaited.length === 0;
+
+/** At rest, and no function is loaded in it. */
+export const isEmpty = (sandbox: Sandbox): boolean => {
+  if (!isAtRest(sandbox)) return false;
+  for (const { layer, state } of sandbox.slots) if (layer === 'code' && state === 'free') return false;
+  return true;
+};

@@ -39,11 +39,18 @@ export class Starts {
 
   /**
    * @param wanted somebody waits for it: it goes before refills.
+   * @param took told how long the start itself took, without the wait for its turn.
    * @throws StrataError `start_failed` and what else the tier has.
    */
-  async provision(wanted: boolean): Promise<Carrier> {
+  async provision(wanted: boolean, took: (tookMs: number) => void): Promise<Carrier> {
+    const start = async (): Promise<Carrier> => {
+      const startedMs = this.#clock.nowMs();
+      const carrier = await this.#tier.provision();
+      took(this.#clock.nowMs() - startedMs);
+      return carrier;
+    };
     try {
-      const carrier = await this.#queue.add(() => this.#tier.provision(), { priority: wanted ? 1 : 0 });
+      const carrier = await this.#queue.add(start, { priority: wanted ? 1 : 0 });
       this.#failures = 0;
       return carrier;
     } catch (thrown) {

@@ -4,24 +4,36 @@
 import type { Layer } from '../core/receipt.ts';
 import type { Runtime } from '../core/spec.ts';
 import type { SandboxTier } from '../sandbox/api.ts';
-import type { InstanceView, SandboxView, SlotCounts, TierView } from './api.ts';
+import type { InstanceView, SandboxView, TierView } from './api.ts';
+import type { RuntimeCosts } from './costs.ts';
+import type { Functions } from './functions.ts';
+import type { Keeper } from './keeper.ts';
+import type { Lifecycle } from './lifecycle.ts';
+import type { Policy } from './policy/api.ts';
 import type { Sandbox, Slot } from './slot.ts';
 
 const MB = 1024 * 1024;
 
-export const viewTier = (
-  tier: SandboxTier,
-  runtime: Runtime,
-  sandboxes: Iterable<Sandbox>,
-  slots: SlotCounts,
-): TierView => {
+export interface TierViewParts {
+  readonly tier: SandboxTier;
+  readonly runtime: Runtime;
+  readonly policy: Policy;
+  readonly lifecycle: Lifecycle;
+  readonly functions: Functions;
+  readonly keeper: Keeper;
+  readonly costs: RuntimeCosts;
+  readonly nowMs: number;
+}
+
+export const viewTier = ({ tier, runtime, lifecycle }: TierViewParts): TierView => {
   const ready: Record<Layer, number> = { container: 0, runtime: 0, code: 0 };
   const views: SandboxView[] = [];
-  for (const sandbox of sandboxes) {
+  for (const sandbox of lifecycle.sandboxes.all) {
     if (sandbox.state === 'ready' && sandbox.slots.size < sandbox.capacity) ready.container += 1;
     for (const slot of sandbox.slots) if (slot.state === 'free') ready[slot.layer] += 1;
     views.push(viewSandbox(tier, runtime, sandbox));
   }
+  const slots = lifecycle.slots.counts();
   return { tier: tier.tier, runtime, confinement: tier.confinement.kind, slots, ready, sandboxes: views };
 };
 

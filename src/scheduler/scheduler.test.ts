@@ -89,11 +89,11 @@ describe('the scheduler', () => {
 
   it('starts exactly from the layer that is required, or refuses', async () => {
     const { scheduler, clock } = await createBench();
-    await expect(async () => scheduler.acquire(place('f'), 'code')).rejects.toMatchObject({
+    await expect(async () => scheduler.acquire(place('f'), { requireStart: 'code' })).rejects.toMatchObject({
       code: 'start_unavailable',
     });
     for (const start of ['runtime', 'container', 'none', 'code'] as const) {
-      const pending = Promise.resolve(scheduler.acquire(place('f'), start));
+      const pending = Promise.resolve(scheduler.acquire(place('f'), { requireStart: start }));
       await clock.advance(100);
       const lease = await pending;
       expect(lease.start).toBe(start);
@@ -191,7 +191,7 @@ describe('the scheduler', () => {
 
   it('ends nobody for who insists on a start from none', async () => {
     const { scheduler, clock, ends } = await createBench({ settings: { maxSandboxes: 1, pristine: 1 } });
-    await expect(Promise.resolve().then(() => scheduler.acquire(place('f'), 'none'))).rejects.toMatchObject({
+    await expect(Promise.resolve().then(() => scheduler.acquire(place('f'), { requireStart: 'none' }))).rejects.toMatchObject({
       code: 'start_unavailable',
     });
     await clock.advance(100);

@@ -1,16 +1,19 @@
 /**
  * Decides what an invocation starts from, and lets it wait, bounded in number and time, when nothing can serve.
  *
- * Owns the waiting. The order of choice: code → runtime → container → none → wait → refuse. Never holds a slot
- * itself: what it hands out is a lease. Invariants: a waiter is settled once; one shared start serves waiters, so
- * that n of them never start more than n ÷ concurrency instances.
+ * Owns the waiting. The order of choice: code → runtime → container → none → end something idle and start → wait →
+ * refuse. Never holds a slot itself: what it hands out is a lease. Invariants: a waiter is settled once; one shared
+ * start serves waiters, so that n of them never start more than n ÷ concurrency instances; an invocation that came is
+ * counted until it has left, whichever way it goes.
  */
 import { StrataError } from '../core/errors.ts';
 import type { Start } from '../core/receipt.ts';
 import type { LayeredPool } from '../pool/layered-pool.ts';
 import type { Lease } from '../pool/lease.ts';
 import type { Placement, Slot, StartTiming } from '../pool/slot.ts';
-import type { Clock, Timer } from '../ports/clock.ts';
+import type { Clock } from '../ports/clock.ts';
+import { cancelled, lineFull, queueFull, unavailable, waitedTooLong, wouldWaitTooLong } from './refusals.ts';
+import { type Line, type Waiter, Waiting } from './waiting.ts';
 
 export interface SchedulerSettings {
   readonly maxLength: number;
@@ -23,34 +26,30 @@ export class QueueLength {
   count = 0;
 }
 
-interface Waiter {
-  readonly resolve: (lease: Lease) => void;
-  readonly reject: (error: StrataError) => void;
-  readonly timer: Timer;
-  /** A start that was made for it has failed once already. */
-  disappointed: boolean;
+export interface AcquireOptions {
+  /** Exactly this layer, or `start_unavailable`. */
+  readonly requireStart?: Start | undefined;
+  /** The caller waits no longer than this. */
+  readonly maxWaitMs?: number | undefined;
+  /** Called when the invocation has to wait, with a function that takes it out of the line. */
+  readonly onWait?: ((cancel: () => void) => void) | undefined;
 }
 
-/** The waiters of one function, the oldest first, and the starts under way for them. */
-interface Queue {
-  readonly placement: Placement;
-  readonly waiters: Set<Waiter>;
-  starting: number;
-}
-
-/** How much a new measurement of a start moves the estimate. */
-const ESTIMATE_WEIGHT = 0.2;
-const FIRST_ESTIMATE_MS = 50;
+const ANYHOW: AcquireOptions = {};
+/** Tenants that are asked in turn when there may be room: more would hold up whoever freed it. */
+const TURNS = 16;
+/** After so many that found none, there is none. */
+const MISSES = 3;
+/** Those that hold little are asked before the function that freed an instance, but not more often than this. */
+const POOR_EVERY_MS = 5;
 
 export class Scheduler {
   readonly #clock: Clock;
   readonly #settings: SchedulerSettings;
-  readonly #queues = new Map<string, Queue>();
+  readonly #waiting = new Waiting();
   #pool: LayeredPool | null = null;
-  /** Those who wait here; the total has those of the other schedulers too. */
-  #waiting = 0;
   readonly #total: QueueLength;
-  #startEstimateMs = FIRST_ESTIMATE_MS;
+  #poorAskedMs = Number.NEGATIVE_INFINITY;
 
   constructor(clock: Clock, settings: SchedulerSettings, total: QueueLength = new QueueLength()) {
     this.#clock = clock;
@@ -64,52 +63,67 @@ export class Scheduler {
   }
 
   get waiting(): number {
-    return this.#waiting;
+    return this.#waiting.count;
   }
 
   /**
    * A lease, at once when something is ready.
-   * @throws StrataError `overloaded`, `concurrency_limit`, `queue_timeout`, `start_failed`, and
+   * @throws StrataError `overloaded`, `concurrency_limit`, `queue_timeout`, `start_failed`, `cancelled`, and
    *   `start_unavailable` when the required layer is not there.
    */
-  acquire(placement: Placement, requireStart?: Start): Lease | Promise<Lease> {
+  acquire(placement: Placement, options: AcquireOptions = ANYHOW): Lease | Promise<Lease> {
     const pool = this.#attached();
-    if (requireStart !== undefined) return this.#exactly(pool, placement, requireStart);
-    const warm = pool.takeCode(placement);
-    if (warm !== null) return warm;
-    // Whoever finds room beside an instance that is just loading waits for it instead of starting another.
-    const ahead = this.#queues.get(placement.key)?.waiters.size ?? 0;
-    const started = pool.comingPlaces(placement) > ahead ? null : pool.takeRuntime(placement);
-    return started ?? this.#wait(pool, placement);
+    pool.arrived(placement);
+    try {
+      const { requireStart } = options;
+      if (requireStart !== undefined) return this.#exactly(pool, placement, requireStart);
+      const warm = pool.takeCode(placement);
+      if (warm !== null) return warm;
+      // Whoever finds room beside an instance that is just loading waits for it instead of starting another.
+      const ahead = this.#waiting.find(placement.key)?.waiters.size ?? 0;
+      const started = pool.comingPlaces(placement) > ahead ? null : pool.takeRuntime(placement);
+      return started ?? this.#wait(pool, placement, options);
+    } catch (refusal) {
+      pool.left(placement);
+      throw refusal;
+    }
   }
 
   /** The pool has a slot that can serve: the oldest waiter that fits gets it. */
   readonly ready = (slot: Slot): void => {
-    if (this.#waiting === 0) return;
+    if (this.#waiting.count === 0) return;
     const pool = this.#attached();
     if (slot.placement !== null) {
-      const queue = this.#queues.get(slot.placement.key);
-      if (queue !== undefined) this.#serve(queue, () => pool.takeCode(queue.placement));
+      this.#askPoor(slot.placement.tenant);
+      const line = this.#waiting.find(slot.placement.key);
+      if (line !== undefined) this.#serve(line, () => pool.takeCode(line.placement));
       // What has become idle may be ended for those that found no room.
-      this.retry();
+      if (slot.state === 'free') this.retry();
       return;
     }
-    for (const queue of this.#queues.values()) {
-      if (queue.waiters.size <= pool.comingPlaces(queue.placement)) continue;
-      this.#serve(queue, () => pool.takeRuntime(queue.placement));
+    for (const line of this.#waiting.turns(TURNS)) {
+      if (slot.state !== 'free') return;
+      if (line.waiters.size <= pool.comingPlaces(line.placement)) continue;
+      this.#serve(line, () => pool.takeRuntime(line.placement));
     }
   };
 
-  /** There may be room for those that found none: the oldest try first. */
+  /** There may be room for those that found none: tenants try in turn. */
   readonly retry = (): void => {
-    if (this.#waiting === 0) return;
-    for (const queue of this.#queues.values()) this.#launch(this.#attached(), queue);
+    if (this.#waiting.count === 0) return;
+    const pool = this.#attached();
+    let misses = 0;
+    for (const line of this.#waiting.turns(TURNS)) {
+      if (this.#launch(pool, line)) continue;
+      misses += 1;
+      if (misses === MISSES) return;
+    }
   };
 
   /** Refuses everyone who waits. */
   refuseAll(error: StrataError): void {
-    for (const queue of this.#queues.values()) {
-      for (const waiter of [...queue.waiters]) this.#leave(queue, waiter).reject(error);
+    for (const line of [...this.#waiting.lines]) {
+      for (const waiter of [...line.waiters]) this.#refuse(line, waiter, error);
     }
   }
 
@@ -124,163 +138,138 @@ export class Scheduler {
       if (lease === null) throw unavailable(start);
       return lease;
     }
-    return new Promise((resolve, reject) => {
-      const started = pool.start(placement, start, {
-        ready: (slot, timing) => resolve(pool.takeStarted(slot, placement, timing)),
-        failed: reject,
-      });
-      if (!started) reject(unavailable(start));
+    const { promise, resolve, reject } = Promise.withResolvers<Lease>();
+    const started = pool.start(placement, start, {
+      ready: (slot, timing) => resolve(pool.takeStarted(slot, placement, timing)),
+      failed: (error) => {
+        pool.left(placement);
+        reject(error);
+      },
     });
+    if (!started) throw unavailable(start);
+    return promise;
   }
 
-  #wait(pool: LayeredPool, placement: Placement): Promise<Lease> {
-    const queue = this.#queueOf(placement);
-    this.#refuseWhenFull(pool, queue);
-    return new Promise((resolve, reject) => {
-      const timer = this.#clock.setTimer(this.#settings.timeoutMs, () => {
-        this.#leave(queue, waiter).reject(this.#timedOut());
-      });
-      const waiter: Waiter = { resolve, reject, timer, disappointed: false };
-      queue.waiters.add(waiter);
-      this.#count(1);
-      this.#launch(pool, queue);
-    });
-  }
-
-  #queueOf(placement: Placement): Queue {
-    let queue = this.#queues.get(placement.key);
-    if (queue === undefined) {
-      queue = { placement, waiters: new Set(), starting: 0 };
-      this.#queues.set(placement.key, queue);
+  #wait(pool: LayeredPool, placement: Placement, options: AcquireOptions): Promise<Lease> {
+    const line = this.#waiting.of(placement);
+    const limitMs = Math.min(this.#settings.timeoutMs, options.maxWaitMs ?? Number.POSITIVE_INFINITY);
+    try {
+      this.#refuseWhenFull(pool, line);
+      this.#refuseInVain(line, options.maxWaitMs);
+    } catch (refusal) {
+      this.#waiting.dropIfIdle(line);
+      throw refusal;
     }
-    return queue;
+    const { promise, resolve, reject } = Promise.withResolvers<Lease>();
+    const timer = this.#clock.setTimer(limitMs, () => {
+      const source = limitMs === options.maxWaitMs ? 'maxWaitMs' : 'queue.timeoutMs';
+      this.#refuse(line, waiter, waitedTooLong(limitMs, source, this.#retryAfterMs(line)));
+    });
+    const waiter: Waiter = { resolve, reject, timer, disappointed: false };
+    this.#waiting.join(line, waiter);
+    this.#total.count += 1;
+    this.#launch(pool, line);
+    options.onWait?.(() => this.#refuse(line, waiter, cancelled()));
+    return promise;
   }
 
-  #refuseWhenFull(pool: LayeredPool, queue: Queue): void {
+  #refuseWhenFull(pool: LayeredPool, line: Line): void {
     const { maxLength, maxLengthPerFunction } = this.#settings;
-    const { placement, waiters } = queue;
+    const { placement, waiters } = line;
     if (waiters.size >= maxLengthPerFunction) {
-      this.#drop(queue);
       const atMost = pool.instancesOf(placement.key) >= placement.maxInstances;
-      throw new StrataError(
-        atMost ? 'concurrency_limit' : 'overloaded',
-        atMost
-          ? `The function runs on all ${placement.maxInstances} instances that maxInstances allows, and ${waiters.size} invocations wait for it already. Retry later, or raise maxInstances or concurrency.`
-          : `${waiters.size} invocations of this function wait already; queue.maxLengthPerFunction allows no more. Retry later.`,
-        {
-          limit: atMost
-            ? { kind: 'maxInstances', configured: placement.maxInstances, observed: placement.maxInstances }
-            : { kind: 'queueLength', configured: maxLengthPerFunction, observed: waiters.size },
-          retryAfterMs: this.#retryAfterMs(),
-        },
-      );
+      const full = { atMost, allowed: maxLengthPerFunction };
+      throw lineFull(placement, waiters.size, full, this.#retryAfterMs(line));
     }
-    const { count } = this.#total;
-    if (count >= maxLength) {
-      this.#drop(queue);
-      throw new StrataError(
-        'overloaded',
-        `${count} invocations wait already; queue.maxLength allows no more. Retry later.`,
-        {
-          limit: { kind: 'queueLength', configured: maxLength, observed: count },
-          retryAfterMs: this.#retryAfterMs(),
-        },
-      );
-    }
+    if (this.#total.count >= maxLength) throw queueFull(this.#total.count, maxLength, this.#retryAfterMs(line));
   }
 
-  /** Starts as many instances as the waiters need beyond those under way. */
-  #launch(pool: LayeredPool, queue: Queue): void {
-    const { placement } = queue;
-    while (queue.starting * placement.concurrency + pool.comingPlaces(placement) < queue.waiters.size) {
-      const startedMs = this.#clock.nowMs();
+  /** Whoever would wait in vain, as the line has moved lately, hears of it at once. */
+  #refuseInVain({ intervalMs, waiters }: Line, maxWaitMs: number | undefined): void {
+    if (maxWaitMs === undefined || intervalMs === null || waiters.size === 0) return;
+    const expectedMs = Math.ceil(intervalMs * waiters.size);
+    if (expectedMs > maxWaitMs) throw wouldWaitTooLong(maxWaitMs, expectedMs);
+  }
+
+  /** Starts as many instances as the waiters need beyond those under way; false when there was no room for one. */
+  #launch(pool: LayeredPool, line: Line): boolean {
+    const { placement } = line;
+    while (line.starting * placement.concurrency + pool.comingPlaces(placement) < line.waiters.size) {
       const started = pool.start(placement, 'best', {
-        ready: (slot, timing) => this.#started(pool, queue, slot, timing, startedMs),
-        failed: (error) => this.#failed(pool, queue, error),
+        ready: (slot, timing) => this.#started(pool, line, slot, timing),
+        failed: (error) => this.#failed(pool, line, error),
       });
-      if (!started) return;
-      queue.starting += 1;
+      if (!started) return false;
+      line.starting += 1;
     }
+    return true;
   }
 
-  #started(pool: LayeredPool, queue: Queue, slot: Slot, timing: StartTiming, startedMs: number): void {
-    queue.starting -= 1;
-    const tookMs = this.#clock.nowMs() - startedMs;
-    this.#startEstimateMs += (tookMs - this.#startEstimateMs) * ESTIMATE_WEIGHT;
+  /** Tenants that hold little come before whoever has just freed an instance and could use it at once again. */
+  #askPoor(tenant: string): void {
+    const now = this.#clock.nowMs();
+    if (now - this.#poorAskedMs < POOR_EVERY_MS || !this.#waiting.isAnyOther(tenant)) return;
+    this.#poorAskedMs = now;
+    this.retry();
+  }
+
+  #started(pool: LayeredPool, line: Line, slot: Slot, timing: StartTiming): void {
+    line.starting -= 1;
     // Instances that are loading may have room for all who wait: the new one is a spare then.
-    if (queue.waiters.size > pool.comingPlaces(queue.placement)) {
+    if (line.waiters.size > pool.comingPlaces(line.placement)) {
       let first = true;
-      this.#serve(queue, () => {
-        if (!first) return pool.takeCode(queue.placement);
+      this.#serve(line, () => {
+        if (!first) return pool.takeCode(line.placement);
         first = false;
-        return pool.takeStarted(slot, queue.placement, timing);
+        return pool.takeStarted(slot, line.placement, timing);
       });
     }
-    this.#drop(queue);
+    this.#waiting.dropIfIdle(line);
   }
 
   /**
    * A start failed: it touches as many waiters as it would have served. Each gets one more, because a sandbox may
    * have died of a reason that is past; who has had that hears of the failure.
    */
-  #failed(pool: LayeredPool, queue: Queue, error: StrataError): void {
-    queue.starting -= 1;
-    let count = queue.placement.concurrency;
-    for (const waiter of [...queue.waiters]) {
+  #failed(pool: LayeredPool, line: Line, error: StrataError): void {
+    line.starting -= 1;
+    let count = line.placement.concurrency;
+    for (const waiter of [...line.waiters]) {
       if (count === 0) break;
       count -= 1;
-      if (waiter.disappointed) this.#leave(queue, waiter).reject(error);
+      if (waiter.disappointed) this.#refuse(line, waiter, error);
       waiter.disappointed = true;
     }
-    this.#launch(pool, queue);
-    this.#drop(queue);
+    this.#launch(pool, line);
+    this.#waiting.dropIfIdle(line);
   }
 
-  #serve(queue: Queue, take: () => Lease | null): void {
-    for (const waiter of queue.waiters) {
+  #serve(line: Line, take: () => Lease | null): void {
+    for (const waiter of line.waiters) {
       const lease = take();
       if (lease === null) return;
-      this.#leave(queue, waiter).resolve(lease);
+      this.#waiting.served(line, this.#clock.nowMs());
+      this.#leave(line, waiter);
+      waiter.resolve(lease);
     }
   }
 
-  #leave(queue: Queue, waiter: Waiter): Waiter {
-    if (queue.waiters.delete(waiter)) this.#count(-1);
-    waiter.timer.cancel();
-    this.#drop(queue);
-    return waiter;
+  #refuse(line: Line, waiter: Waiter, error: StrataError): void {
+    if (!this.#leave(line, waiter)) return;
+    this.#attached().left(line.placement);
+    waiter.reject(error);
   }
 
-  #count(by: 1 | -1): void {
-    this.#waiting += by;
-    this.#total.count += by;
+  #leave(line: Line, waiter: Waiter): boolean {
+    if (!this.#waiting.leave(line, waiter)) return false;
+    this.#total.count -= 1;
+    return true;
   }
 
-  /** Forgets a queue that nobody is in. */
-  #drop(queue: Queue): void {
-    if (queue.waiters.size === 0 && queue.starting === 0) this.#queues.delete(queue.placement.key);
-  }
-
-  #timedOut(): StrataError {
-    const { timeoutMs } = this.#settings;
-    return new StrataError(
-      'queue_timeout',
-      `No instance became free within the ${timeoutMs} ms that queue.timeoutMs allows. Retry later.`,
-      {
-        limit: { kind: 'queueTimeoutMs', configured: timeoutMs, observed: timeoutMs },
-        retryAfterMs: this.#retryAfterMs(),
-      },
-    );
-  }
-
-  /** What a start has lately taken, for each place ahead in the queue. */
-  #retryAfterMs(): number {
-    return Math.ceil(this.#startEstimateMs * Math.max(1, this.#waiting));
+  /** What it has taken lately until one of the line was served, for each that is in it; else what a start takes. */
+  #retryAfterMs(line: Line): number {
+    const ahead = Math.max(1, line.waiters.size);
+    const eachMs = line.intervalMs ?? this.#attached().startEstimateMs() / line.placement.concurrency;
+    return Math.max(1, Math.ceil(eachMs * ahead));
   }
 }
-
-const unavailable = (start: Start): StrataError =>
-  new StrataError(
-    'start_unavailable',
-    `The invocation requires a start from layer ${start}, and nothing of that layer is ready for this function. Retry when GET /v1/pools shows one, or drop the requirement.`,
-  );

@@ -1,0 +1,165 @@
+/**
+ * The memory of the machine as all pools share it: who holds how much, and who makes room for whom.
+ *
+ * Owns the sums and the rules of fairness. Never ends anything itself: a pool gives up what is worth least when it is
+ * asked to. Invariants: whoever holds less than its fair share finds the reserve untouched by those that hold more; and
+ * nobody who holds more makes one that holds less give anything up.
+ */
+import type { Clock } from '../ports/clock.ts';
+import { type Holder, HoldersTally } from './holders.ts';
+
+export interface BudgetOptions {
+  readonly clock: Clock;
+  /** What sandboxes may take in all, as the costs of their layers are known. */
+  readonly memoryMb: number;
+  /** The last part of it, percent, is for those that hold less than their fair share. */
+  readonly reservePercent: number;
+}
+
+/** Something that a pool would give up. */
+export interface Victim {
+  /** The lower, the sooner it goes; comparable over pools. */
+  readonly worth: number;
+  readonly memoryMb: number;
+  end(): void;
+}
+
+/** A pool, as far as it can make room. */
+export interface Evictable {
+  /** What is worth least of those whom the rules allow; null when there is nothing. */
+  cheapest(mayEnd: (holder: Holder) => boolean): Victim | null;
+}
+
+/** The state of the machine beyond what this server counts. */
+export interface Pressure {
+  /** Memory is above its watermark: nothing grows unless something ends for it. */
+  readonly memoryHigh: boolean;
+  /** The processors are above theirs: nothing is started ahead. */
+  readonly cpuHigh: boolean;
+}
+
+export const NO_PRESSURE: Pressure = { memoryHigh: false, cpuHigh: false };
+
+export class Budget {
+  readonly #clock: Clock;
+  readonly #limitMb: number;
+  readonly #reserve: number;
+  readonly #pools = new Set<Evictable>();
+  readonly #held = new HoldersTally();
+  #usedMb = 0;
+  #servingMb = 0;
+  #peakMb = 0;
+  #sinceMs: number;
+  #idleMbMs = 0;
+  #servingMbMs = 0;
+  #evictions = 0;
+  /** The worth of what was ended last for want of room: GreedyDual's clock. */
+  #worthOfLast = 0;
+  pressure: Pressure = NO_PRESSURE;
+
+  constructor({ clock, memoryMb, reservePercent }: BudgetOptions) {
+    this.#clock = clock;
+    this.#limitMb = memoryMb;
+    this.#reserve = reservePercent / 100;
+    this.#sinceMs = clock.nowMs();
+  }
+
+  join(pool: Evictable): void {
+    this.#pools.add(pool);
+  }
+
+  get limitMb(): number {
+    return this.#limitMb;
+  }
+
+  get usedMb(): number {
+    return this.#usedMb;
+  }
+
+  get peakMb(): number {
+    return this.#peakMb;
+  }
+
+  get evictions(): number {
+    return this.#evictions;
+  }
+
+  get worthOfLast(): number {
+    return this.#worthOfLast;
+  }
+
+  /** Megabyte-seconds so far: of what served, and of what was only kept. */
+  spent(): { readonly idleMbSeconds: number; readonly servingMbSeconds: number } {
+    this.#advance();
+    return { idleMbSeconds: this.#idleMbMs / 1000, servingMbSeconds: this.#servingMbMs / 1000 };
+  }
+
+  /** Notes what a holder takes, or gives back with a negative figure. */
+  charge(holder: Holder, memoryMb: number): void {
+    this.#advance();
+    this.#usedMb += memoryMb;
+    this.#peakMb = Math.max(this.#peakMb, this.#usedMb);
+    this.#held.add(holder, memoryMb);
+  }
+
+  /** Notes how much of what is held begins to serve, or ends to with a negative figure. */
+  serve(memoryMb: number): void {
+    this.#advance();
+    this.#servingMb += memoryMb;
+  }
+
+  /**
+   * Whether so much more may be taken, after idle things have ended for it where that is allowed.
+   * @param ahead nobody waits for it: nothing ends for it, and pressure refuses it.
+   */
+  makeRoom(holder: Holder, memoryMb: number, ahead: boolean): boolean {
+    if (memoryMb <= 0) return true;
+    const { memoryHigh, cpuHigh } = this.pressure;
+    if (ahead && (memoryHigh || cpuHigh)) return false;
+    let freedMb = 0;
+    const fits = (): boolean =>
+      this.#usedMb + memoryMb <= this.#limitFor(holder, memoryMb) && (!memoryHigh || freedMb >= memoryMb);
+    while (!fits()) {
+      if (ahead) return false;
+      const freed = this.evict(holder);
+      if (freed === null) return false;
+      freedMb += freed;
+    }
+    return true;
+  }
+
+  /** Ends what is worth least; the megabytes that it held, or null when there is nothing to end. */
+  evict(wantedBy: Holder): number | null {
+    const poor = this.#isPoor(wantedBy, 0);
+    const mayEnd = (holder: Holder): boolean =>
+      holder === null || holder === wantedBy || poor || !this.#isPoor(holder, 0);
+    let victim: Victim | null = null;
+    for (const pool of this.#pools) {
+      const offered = pool.cheapest(mayEnd);
+      if (offered !== null && (victim === null || offered.worth < victim.worth)) victim = offered;
+    }
+    if (victim === null) return null;
+    this.#evictions += 1;
+    this.#worthOfLast = Math.max(0, victim.worth);
+    victim.end();
+    return victim.memoryMb;
+  }
+
+  #limitFor(holder: Holder, memoryMb: number): number {
+    return this.#isPoor(holder, memoryMb) ? this.#limitMb : this.#limitMb * (1 - this.#reserve);
+  }
+
+  /** It would still hold no more than its fair share: the limit divided among all that hold something, itself too. */
+  #isPoor(holder: Holder, moreMb: number): boolean {
+    return this.#held.of(holder) + moreMb <= this.#limitMb / this.#held.countWith(holder);
+  }
+
+  #advance(): void {
+    const now = this.#clock.nowMs();
+    const elapsedMs = now - this.#sinceMs;
+    if (elapsedMs <= 0) return;
+    this.#sinceMs = now;
+    this.#servingMbMs += this.#servingMb * elapsedMs;
+    this.#idleMbMs += (this.#usedMb - this.#servingMb) * elapsedMs;
+  }
+}

@@ -1,0 +1,100 @@
+/**
+ * What callers ask of one function over time: how many instances it needs, and how long it does without.
+ *
+ * Owns the levels and their gaps. Knows nothing of instances that exist: what is learnt here is the same under every
+ * policy. Invariant: `inFlight` counts each invocation from its arrival until it has ended or was refused, once.
+ */
+import { type GapHistogram, groupOfLevel, Profile } from './gaps.ts';
+
+/** A level whose gap has not begun: it is needed, or never was. */
+const NO_GAP = -1;
+/** Arrivals of which RainbowCake takes the mean: six distances need seven. */
+const ARRIVALS_KEPT = 7;
+/** A plan is made anew when the gaps that it rests on have become a sixteenth more, or one more. */
+const PLAN_GROWTH = 16;
+
+export class Demand {
+  inFlight = 0;
+  /** Invocations since the function was last without any instance: FaasCache's frequency. */
+  uses = 0;
+  readonly #populations: readonly GapHistogram[];
+  readonly #profiles: (Profile | undefined)[] = [];
+  /** When each level's gap began, monotonic milliseconds. */
+  readonly #gapSinceMs: number[] = [];
+  readonly #arrivedMs: number[] = [];
+  #next = 0;
+  #needed = 0;
+
+  constructor(populations: readonly GapHistogram[]) {
+    this.#populations = populations;
+  }
+
+  /** Instances that what is in flight needs. */
+  get needed(): number {
+    return this.#needed;
+  }
+
+  /** The highest level that was ever needed. */
+  get levels(): number {
+    return this.#gapSinceMs.length;
+  }
+
+  arrived(nowMs: number, concurrency: number): void {
+    this.#arrivedMs[this.#next] = nowMs;
+    this.#next = (this.#next + 1) % ARRIVALS_KEPT;
+    this.inFlight += 1;
+    this.uses += 1;
+    if (this.inFlight <= this.#needed * concurrency) return;
+    this.#needed += 1;
+    const since = this.#gapSinceMs[this.#needed - 1] ?? NO_GAP;
+    this.#gapSinceMs[this.#needed - 1] = NO_GAP;
+    if (since === NO_GAP) return;
+    const profile = this.profile(this.#needed);
+    profile.own.add(nowMs - since);
+    profile.all.add(nowMs - since);
+  }
+
+  /** @returns the level whose gap begins with this; 0 when none does. */
+  left(nowMs: number, concurrency: number): number {
+    this.inFlight -= 1;
+    if (this.inFlight > (this.#needed - 1) * concurrency) return 0;
+    const level = this.#needed;
+    this.#needed -= 1;
+    this.#gapSinceMs[level - 1] = nowMs;
+    return level;
+  }
+
+  /** Milliseconds since a level's gap began; null when it has none. */
+  gapMs(level: number, nowMs: number): number | null {
+    const since = this.#gapSinceMs[level - 1] ?? NO_GAP;
+    return since === NO_GAP ? null : nowMs - since;
+  }
+
+  profile(level: number): Profile {
+    const group = groupOfLevel(level);
+    let profile = this.#profiles[group];
+    if (profile === undefined) {
+      const population = this.#populations[group];
+      if (population === undefined) throw new Error(`there is no population for level ${level}`);
+      profile = new Profile(level, population, () => this.#iats());
+      this.#profiles[group] = profile;
+    }
+    return profile;
+  }
+
+  #iats(): readonly number[] {
+    const iats: number[] = [];
+    for (let index = 1; index < ARRIVALS_KEPT; index += 1) {
+      const at = (this.#next + index) % ARRIVALS_KEPT;
+      const before = this.#arrivedMs[(at + ARRIVALS_KEPT - 1) % ARRIVALS_KEPT];
+      const after = this.#arrivedMs[at];
+      if (before !== undefined && after !== undefined && after >= before) iats.push(after - before);
+    }
+    return iats;
+  }
+}
+
+/** Whether a plan rests on much less than is known by now. */
+export const isStale = (profile: Profile): boolean =>
+  profile.plan === null ||
+  Math.abs(profile.own.total - profile.planTotal) * PLAN_GROWTH >= Math.max(PLAN_GROWTH, profile.planTotal);

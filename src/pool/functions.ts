@@ -1,0 +1,79 @@
+/**
+ * The functions of a runtime as the pool knows them: what is asked of each, what it costs, and what it has.
+ *
+ * Owns one state for each version of a function, over all its revisions. Bounded: of those that have nothing and of
+ * which nothing is asked, the ones known for longest are forgotten first.
+ */
+import { NOT_IN_HEAP } from '../core/heap.ts';
+import type { Due } from './agenda.ts';
+import { FunctionCosts } from './costs.ts';
+import { Demand } from './demand.ts';
+import { populationHistograms } from './gaps.ts';
+import type { Placement, Slot } from './slot.ts';
+
+const FUNCTIONS_MAX = 20_000;
+/** So many are looked at for one that may be forgotten. */
+const TRIES = 8;
+
+export interface FunctionState extends Due {
+  /** That of the newest revision that was placed or deployed. */
+  placement: Placement;
+  readonly demand: Demand;
+  readonly costs: FunctionCosts;
+  /** Where its code is loaded or being loaded, whichever revision of it. */
+  readonly slots: Set<Slot>;
+  /** Instances that are being loaded ahead: nobody waits for them. */
+  preloading: number;
+  /** Loads ahead that failed since the last that worked, and until when none is tried. */
+  failures: number;
+  heldOffUntilMs: number;
+  /** It was deleted. */
+  deleted: boolean;
+}
+
+export class Functions {
+  readonly #states = new Map<string, FunctionState>();
+  readonly #populations = populationHistograms();
+
+  of(placement: Placement): FunctionState {
+    const known = this.#states.get(placement.group);
+    if (known !== undefined) return known;
+    const state: FunctionState = {
+      ...{ placement, demand: new Demand(this.#populations), costs: new FunctionCosts(placement.memoryMb) },
+      ...{ slots: new Set(), preloading: 0, failures: 0, heldOffUntilMs: 0 },
+      ...{ dueMs: Number.POSITIVE_INFINITY, heapIndex: NOT_IN_HEAP, deleted: false },
+    };
+    this.#states.set(placement.group, state);
+    if (this.#states.size > FUNCTIONS_MAX) this.#forgetOne();
+    return state;
+  }
+
+  find(group: string): FunctionState | null {
+    return this.#states.get(group) ?? null;
+  }
+
+  get size(): number {
+    return this.#states.size;
+  }
+
+  all(): Iterable<FunctionState> {
+    return this.#states.values();
+  }
+
+  #forgetOne(): void {
+    let tries = 0;
+    for (const [group, state] of this.#states) {
+      this.#states.delete(group);
+      if (isForgettable(state)) return;
+      this.#states.set(group, state);
+      tries += 1;
+      if (tries === TRIES) return;
+    }
+  }
+}
+
+const isForgettable = ({ slots, demand, preloading, placement, deleted }: FunctionState): boolean =>
+  slots.size === 0 &&
+  demand.inFlight === 0 &&
+  preloading === 0 &&
+  (placement.minInstances === 0 || deleted);

@@ -1,0 +1,78 @@
+/**
+ * How long functions lie idle: gaps counted by length, and the levels that share a count.
+ *
+ * Owns the bins. Invariant: a count weighs what is new more than what is old, because it is halved whenever it is full.
+ */
+import { GAP_EDGES_MS, type GapCounts, type GapProfile, type WarmPlan } from './policy/api.ts';
+
+/** A count that has seen so many gaps is halved: behaviour of hours ago must not outweigh that of the last one. */
+const FULL = 256;
+const MINUTE_MS = 60_000;
+/** Bins whose upper edge is a minute or less. */
+const FINE_BINS = GAP_EDGES_MS.findIndex((edge) => edge > MINUTE_MS);
+const LAST_BIN = GAP_EDGES_MS.length - 1;
+
+/** The bin of `GAP_EDGES_MS` that a gap of this length belongs to. */
+export const binOf = (gapMs: number): number => {
+  if (gapMs >= MINUTE_MS) return Math.min(LAST_BIN, FINE_BINS - 1 + Math.floor(gapMs / MINUTE_MS));
+  let bin = 0;
+  while (gapMs >= (GAP_EDGES_MS[bin] ?? Number.POSITIVE_INFINITY)) bin += 1;
+  return bin;
+};
+
+export class GapHistogram implements GapCounts {
+  readonly bins = new Float32Array(GAP_EDGES_MS.length);
+  readonly #full: number;
+  total = 0;
+
+  /** @param full the count at which it is halved. */
+  constructor(full = FULL) {
+    this.#full = full;
+  }
+
+  add(gapMs: number): void {
+    const bin = binOf(gapMs);
+    this.bins[bin] = (this.bins[bin] ?? 0) + 1;
+    this.total += 1;
+    if (this.total < this.#full) return;
+    for (let index = 0; index < this.bins.length; index += 1) this.bins[index] = (this.bins[index] ?? 0) / 2;
+    this.total /= 2;
+  }
+}
+
+/** The highest level of each group that shares a profile: levels far up are rare and alike. */
+const GROUP_TOPS = [1, 2, 4, 8, 16, Number.POSITIVE_INFINITY];
+export const LEVEL_GROUPS = GROUP_TOPS.length;
+
+export const groupOfLevel = (level: number): number => {
+  let group = 0;
+  while (level > (GROUP_TOPS[group] ?? Number.POSITIVE_INFINITY)) group += 1;
+  return group;
+};
+
+/** What all functions of a runtime do together halves less often: it is there for those that are hardly known. */
+const POPULATION_FULL = 65_536;
+
+export const populationHistograms = (): readonly GapHistogram[] =>
+  GROUP_TOPS.map(() => new GapHistogram(POPULATION_FULL));
+
+/** A function's gaps at one group of levels, and the plan that was last made from them. */
+export class Profile implements GapProfile {
+  readonly level: number;
+  readonly own = new GapHistogram();
+  readonly all: GapHistogram;
+  readonly #iats: () => readonly number[];
+  /** Made anew when enough has been learnt since. */
+  plan: WarmPlan | null = null;
+  planTotal = 0;
+
+  constructor(level: number, all: GapHistogram, iats: () => readonly number[]) {
+    this.level = level;
+    this.all = all;
+    this.#iats = iats;
+  }
+
+  get recentIatsMs(): readonly number[] {
+    return this.#iats();
+  }
+}

@@ -1,0 +1,201 @@
+/**
+ * Carries out the policy: what is kept, made ready, demoted and refilled, and when each is looked at again.
+ *
+ * Owns the agenda. Never takes anything from who uses or awaits it, and never queues: it drains what is free, ends what
+ * is empty and starts what nobody waits for. Invariant: every gap that a policy has a plan for is looked at when the
+ * plan changes, and nothing else costs a warm invocation any time.
+ */
+import type { Clock } from '../ports/clock.ts';
+import { Agenda } from './agenda.ts';
+import type { Budget } from './budget.ts';
+import type { RuntimeCosts } from './costs.ts';
+import { isStale } from './demand.ts';
+import type { FunctionState } from './functions.ts';
+import type { Lifecycle } from './lifecycle.ts';
+import type { Policy, WarmPlan } from './policy/api.ts';
+import { isEmpty, type Sandbox, type Slot } from './slot.ts';
+import { Stockroom, type StockSettings } from './stockroom.ts';
+
+export interface KeeperSettings extends StockSettings {
+  /** No policy keeps a tenant's runtimes for longer once no code is loaded beside them. */
+  readonly runtimeIdleMs: number;
+  /** Nor the sandbox without runtimes. */
+  readonly sandboxIdleMs: number;
+}
+
+export interface KeeperOptions {
+  readonly clock: Clock;
+  readonly policy: Policy;
+  readonly settings: KeeperSettings;
+  readonly lifecycle: Lifecycle;
+  readonly costs: RuntimeCosts;
+  readonly budget: Budget;
+  readonly refillPerSecond: number | null;
+  /** Loads one more instance of a function ahead; false when that is not possible now. */
+  readonly preload: (state: FunctionState) => boolean;
+}
+
+/** Loads ahead that are under way for one function: more would hold up its own invocations. */
+const PRELOADS_MAX = 4;
+const HOLD_OFF_MS = 1_000;
+const HOLD_OFF_MAX_MS = 600_000;
+/** Whatever could not be made ready is tried again after so long. */
+const RETRY_MS = 1_000;
+
+export class Keeper {
+  readonly stockroom: Stockroom;
+  readonly #options: KeeperOptions;
+  readonly #clock: Clock;
+  readonly #functions: Agenda<FunctionState>;
+  readonly #sandboxes: Agenda<Sandbox>;
+
+  constructor(options: KeeperOptions) {
+    this.#options = options;
+    this.#clock = options.clock;
+    this.stockroom = new Stockroom(options);
+    this.#functions = new Agenda(options.clock, (state) => this.review(state));
+    this.#sandboxes = new Agenda(options.clock, (sandbox) => this.#reviewSandbox(sandbox));
+  }
+
+  /** A function has stopped to need so many instances. */
+  gapBegan(state: FunctionState, level: number): void {
+    const [first] = this.planOf(state, level).windows;
+    const now = this.#clock.nowMs();
+    if (first === undefined || first.fromMs > 0) this.review(state);
+    else this.#functions.by(state, now + heldMs(first, state));
+  }
+
+  /** Compares what a function has with what its plan wants, and acts. */
+  review(state: FunctionState): void {
+    const now = this.#clock.nowMs();
+    const { placement, demand } = state;
+    const wanted = this.#wanted(state, now);
+    const least = state.deleted ? 0 : placement.minInstances;
+    const has = this.#options.lifecycle.staying(placement.key);
+    const surplus = has - Math.max(demand.needed + wanted.kept + wanted.ahead, least);
+    if (surplus > 0) this.#giveUp(state, surplus);
+    const missing = Math.min(
+      Math.max(demand.needed + wanted.kept + wanted.ahead, least) - has,
+      Math.max(wanted.ahead, least - has),
+      placement.maxInstances - has,
+    );
+    if (missing > 0) this.#makeReady(state, missing, now);
+    if (wanted.nextMs !== Number.POSITIVE_INFINITY) this.#functions.by(state, wanted.nextMs);
+  }
+
+  /** A load ahead has ended. */
+  preloaded(state: FunctionState, worked: boolean): void {
+    state.preloading -= 1;
+    state.failures = worked ? 0 : state.failures + 1;
+    if (worked) return;
+    const holdOffMs = Math.min(HOLD_OFF_MAX_MS, HOLD_OFF_MS * 2 ** (state.failures - 1));
+    state.heldOffUntilMs = this.#clock.nowMs() + holdOffMs;
+    this.#functions.by(state, state.heldOffUntilMs);
+  }
+
+  /** Nothing is loaded in a tenant's sandbox that anybody uses: its lower layers stay as long as the policy says. */
+  emptied(sandbox: Sandbox): void {
+    if (!isEmpty(sandbox) || sandbox.state !== 'ready') return;
+    const now = this.#clock.nowMs();
+    const last = sandbox.lastOwner;
+    if (last !== null && sandbox.plannedForMs !== sandbox.usedMs) {
+      sandbox.plannedForMs = sandbox.usedMs;
+      const { settings, policy, costs } = this.#options;
+      const level = Math.max(1, last.demand.needed);
+      // What could not stay at layer code, because it serves once or went wrong, is replaced by what is below it.
+      const [first] = this.planOf(last, level).windows;
+      const kept = first === undefined || first.fromMs > 0 ? 0 : heldMs(first, last);
+      const { runtimeMs, containerMs } = policy.demotion(last.demand.profile(level), costs.of(last.costs));
+      const unusedMs = now - sandbox.usedMs;
+      const keptMs = Math.max(0, kept - unusedMs);
+      sandbox.runtimeUntilMs = now + Math.min(settings.runtimeIdleMs, keptMs + runtimeMs);
+      sandbox.untilMs = sandbox.runtimeUntilMs + Math.min(settings.sandboxIdleMs, containerMs);
+    }
+    this.#reviewSandbox(sandbox);
+  }
+
+  /** A plan for a level of a function: made anew when much has been learnt since. */
+  planOf(state: FunctionState, level: number): WarmPlan {
+    const profile = state.demand.profile(level);
+    if (profile.plan !== null && !isStale(profile)) return profile.plan;
+    const plan = this.#options.policy.warm(profile, this.#options.costs.of(state.costs));
+    profile.plan = plan;
+    profile.planTotal = profile.own.total;
+    return plan;
+  }
+
+  close(): void {
+    this.#functions.close();
+    this.#sandboxes.close();
+    this.stockroom.close();
+  }
+
+  /** How many levels that are not needed are kept, how many are to be made ready, and when that changes. */
+  #wanted(state: FunctionState, nowMs: number): { kept: number; ahead: number; nextMs: number } {
+    const { demand, placement } = state;
+    let kept = 0;
+    let ahead = 0;
+    let nextMs = Number.POSITIVE_INFINITY;
+    if (state.deleted || placement.ephemeral) return { kept, ahead, nextMs };
+    for (let level = demand.needed + 1; level <= demand.levels; level += 1) {
+      const gapMs = demand.gapMs(level, nowMs);
+      if (gapMs === null) continue;
+      for (const window of this.planOf(state, level).windows) {
+        const untilMs = window.fromMs + heldMs(window, state);
+        if (gapMs >= untilMs) continue;
+        const within = gapMs >= window.fromMs;
+        if (within && window.fromMs > 0) ahead += 1;
+        else if (within) kept += 1;
+        nextMs = Math.min(nextMs, nowMs + (within ? untilMs : window.fromMs) - gapMs);
+        break;
+      }
+    }
+    return { kept, ahead, nextMs };
+  }
+
+  /** Gives up what has been idle for longest; its sandbox, if nothing else is in it, is told by `emptied`. */
+  #giveUp(state: FunctionState, count: number): void {
+    for (const slot of idleSlots(state).slice(0, count)) this.#options.lifecycle.drain(slot);
+  }
+
+  /** Looks at a tenant's sandbox in which no code is loaded. */
+  #reviewSandbox(sandbox: Sandbox): void {
+    const { lifecycle } = this.#options;
+    if (sandbox.state !== 'ready' || sandbox.tenant === null || !isEmpty(sandbox)) return;
+    const now = this.#clock.nowMs();
+    if (now >= sandbox.untilMs) {
+      lifecycle.end(sandbox, 'idle');
+      return;
+    }
+    const runtimes = [...sandbox.slots].filter((slot) => slot.state === 'free' && slot.layer === 'runtime');
+    if (now >= sandbox.runtimeUntilMs) {
+      for (const slot of runtimes) lifecycle.drain(slot);
+      this.#sandboxes.by(sandbox, sandbox.untilMs);
+      return;
+    }
+    if (runtimes.length === 0 && sandbox.slots.size < sandbox.capacity) this.stockroom.bootSpare(sandbox);
+    this.#sandboxes.by(sandbox, sandbox.runtimeUntilMs);
+  }
+
+  #makeReady(state: FunctionState, count: number, nowMs: number): void {
+    if (nowMs < state.heldOffUntilMs) {
+      this.#functions.by(state, state.heldOffUntilMs);
+      return;
+    }
+    for (let made = 0; made < count && state.preloading < PRELOADS_MAX; made += 1) {
+      if (!this.#options.preload(state)) {
+        this.#functions.by(state, nowMs + RETRY_MS);
+        return;
+      }
+      state.preloading += 1;
+    }
+  }
+}
+
+/** The free instances of a function, the one idle for longest first. */
+export const idleSlots = (state: FunctionState): Slot[] =>
+  [...state.slots].filter((slot) => slot.state === 'free').sort((one, other) => one.usedMs - other.usedMs);
+
+/** How long an instance is held in a window: no function is kept for longer than its own idle timeout. */
+const heldMs = ({ fromMs, untilMs }: { fromMs: number; untilMs: number }, state: FunctionState): number =>
+  Math.min(untilMs - fromMs, state.placement.idleTimeoutMs);

@@ -1,0 +1,148 @@
+/**
+ * What a pool would give up first when memory is wanted elsewhere.
+ *
+ * Owns a list of what is idle, ordered by what the policy says it is worth. It is made anew at most once a second and
+ * used up in between, so that making room costs a placement next to nothing. Invariant: only what is idle at that very
+ * moment is offered.
+ */
+import type { Clock } from '../ports/clock.ts';
+import type { Budget, Evictable, Victim } from './budget.ts';
+import type { RuntimeCosts } from './costs.ts';
+import type { Functions } from './functions.ts';
+import type { Holder } from './holders.ts';
+import { idleSlots } from './keeper.ts';
+import type { Lifecycle } from './lifecycle.ts';
+import type { Idle, LayerCosts, Policy } from './policy/api.ts';
+import { isAtRest, isEmpty, type Sandbox, type Slot } from './slot.ts';
+
+export interface VictimsOptions {
+  readonly clock: Clock;
+  readonly policy: Policy;
+  readonly lifecycle: Lifecycle;
+  readonly functions: Functions;
+  readonly costs: RuntimeCosts;
+  readonly budget: Budget;
+}
+
+interface Candidate {
+  readonly worth: number;
+  readonly holder: Holder;
+  /** Null for a whole sandbox. */
+  readonly slot: Slot | null;
+  readonly sandbox: Sandbox;
+  readonly usedMs: number;
+}
+
+const FRESH_MS = 1_000;
+
+export class Victims implements Evictable {
+  readonly #options: VictimsOptions;
+  /** The one worth least is the last. */
+  #candidates: Candidate[] = [];
+  #madeMs = Number.NEGATIVE_INFINITY;
+  #freedThen = -1;
+
+  constructor(options: VictimsOptions) {
+    this.#options = options;
+  }
+
+  cheapest(mayEnd: (holder: Holder) => boolean): Victim | null {
+    if (this.#isOld()) this.#make();
+    const found = this.#last(mayEnd);
+    if (found !== null || this.#freedThen === this.#options.lifecycle.slots.freed) return found;
+    this.#make();
+    return this.#last(mayEnd);
+  }
+
+  #isOld(): boolean {
+    const { clock, lifecycle } = this.#options;
+    return clock.nowMs() - this.#madeMs >= FRESH_MS && this.#freedThen !== lifecycle.slots.freed;
+  }
+
+  #last(mayEnd: (holder: Holder) => boolean): Victim | null {
+    while (this.#candidates.length > 0) {
+      const last = this.#candidates.at(-1);
+      if (last !== undefined && isThere(last)) break;
+      this.#candidates.pop();
+    }
+    for (let index = this.#candidates.length - 1; index >= 0; index -= 1) {
+      const candidate = this.#candidates[index];
+      if (candidate === undefined || !mayEnd(candidate.holder) || !isThere(candidate)) continue;
+      return this.#victim(candidate);
+    }
+    return null;
+  }
+
+  #victim({ worth, slot, sandbox }: Candidate): Victim {
+    const { lifecycle } = this.#options;
+    const isLast = slot === null || (sandbox.slots.size === 1 && isAtRest(sandbox));
+    const memoryMb = (slot?.chargedMb ?? chargedIn(sandbox)) + (slot !== null && isLast ? sandbox.chargedMb : 0);
+    return {
+      ...{ worth, memoryMb },
+      end() {
+        if (isLast) lifecycle.end(sandbox, 'evicted');
+        else if (slot !== null) lifecycle.drain(slot);
+      },
+    };
+  }
+
+  #make(): void {
+    const { clock, lifecycle, functions } = this.#options;
+    this.#madeMs = clock.nowMs();
+    this.#freedThen = lifecycle.slots.freed;
+    const candidates: Candidate[] = [];
+    for (const state of functions.all()) {
+      const costs = this.#options.costs.of(state.costs);
+      // The one used last waits for the lowest level that is not needed.
+      let level = state.demand.needed;
+      for (const slot of idleSlots(state).reverse()) {
+        level += 1;
+        const gaps = state.demand.profile(level);
+        const gapMs = state.demand.gapMs(level, this.#madeMs);
+        candidates.push(this.#code(slot, costs, { gaps, gapMs, uses: state.demand.uses }));
+      }
+    }
+    const costs = this.#options.costs.of(null);
+    for (const sandbox of lifecycle.sandboxes.all) {
+      if (sandbox.state !== 'ready' || !isEmpty(sandbox)) continue;
+      candidates.push(this.#sandbox(sandbox, costs));
+    }
+    this.#candidates = candidates.sort((one, other) => other.worth - one.worth);
+  }
+
+  #code(slot: Slot, costs: LayerCosts, known: Pick<Idle, 'gaps' | 'uses'> & { gapMs: number | null }): Candidate {
+    const idleMs = this.#madeMs - slot.usedMs;
+    const { pressureAtUse, sandbox, usedMs, chargedMb: memoryMb } = slot;
+    const { gaps, uses, gapMs } = known;
+    const idle: Idle = { layer: 'code', memoryMb, idleMs, gaps, gapMs: gapMs ?? idleMs, uses, pressureAtUse };
+    return { worth: this.#options.policy.worth(idle, costs), holder: sandbox.tenant, slot, sandbox, usedMs };
+  }
+
+  #sandbox(sandbox: Sandbox, costs: LayerCosts): Candidate {
+    const idleMs = this.#madeMs - sandbox.usedMs;
+    const layer = sandbox.slots.size > 0 ? 'runtime' : 'container';
+    const memoryMb = chargedIn(sandbox);
+    const idle: Idle = { layer, memoryMb, idleMs, gaps: null, gapMs: idleMs, uses: 1, pressureAtUse: 0 };
+    const worth = this.#options.policy.worth(idle, costs);
+    return { worth, holder: sandbox.tenant, slot: null, sandbox, usedMs: sandbox.usedMs };
+  }
+}
+
+/** It is idle, as it was when the list was made. */
+const isThere = ({ slot, sandbox, usedMs }: Candidate): boolean => {
+  if (sandbox.state !== 'ready' || sandbox.awaited.length > 0) return false;
+  if (slot === null) return sandbox.usedMs === usedMs && isEmpty(sandbox) && areListed(sandbox);
+  // A slot that is in no stack has just been taken out of it by whoever will lease it.
+  return slot.state === 'free' && slot.usedMs === usedMs && slot.listed !== null;
+};
+
+const areListed = (sandbox: Sandbox): boolean => {
+  for (const slot of sandbox.slots) if (slot.state === 'free' && slot.listed === null) return false;
+  return true;
+};
+
+const chargedIn = (sandbox: Sandbox): number => {
+  let memoryMb = sandbox.chargedMb;
+  for (const slot of sandbox.slots) memoryMb += slot.chargedMb;
+  return memoryMb;
+};

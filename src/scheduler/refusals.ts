@@ -1,0 +1,60 @@
+/**
+ * What the scheduler says when it refuses: each with the limit that was reached, what was seen, and when to come again.
+ */
+import { StrataError } from '../core/errors.ts';
+import type { Start } from '../core/receipt.ts';
+import type { Placement } from '../pool/slot.ts';
+
+export const lineFull = (
+  { maxInstances }: Placement,
+  waiting: number,
+  { atMost, allowed }: { readonly atMost: boolean; readonly allowed: number },
+  retryAfterMs: number,
+): StrataError =>
+  atMost
+    ? new StrataError(
+        'concurrency_limit',
+        `The function runs on all ${maxInstances} instances that maxInstances allows, and ${waiting} invocations wait for it already. Retry later, or raise maxInstances or concurrency.`,
+        { limit: { kind: 'maxInstances', configured: maxInstances, observed: maxInstances }, retryAfterMs },
+      )
+    : new StrataError(
+        'overloaded',
+        `${waiting} invocations of this function wait already; queue.maxLengthPerFunction allows no more. Retry later.`,
+        { limit: { kind: 'queueLength', configured: allowed, observed: waiting }, retryAfterMs },
+      );
+
+export const queueFull = (waiting: number, allowed: number, retryAfterMs: number): StrataError =>
+  new StrataError(
+    'overloaded',
+    `${waiting} invocations wait already; queue.maxLength allows no more. Retry later.`,
+    { limit: { kind: 'queueLength', configured: allowed, observed: waiting }, retryAfterMs },
+  );
+
+/** @param source whose limit it was: the server's, or the caller's own. */
+export const waitedTooLong = (
+  limitMs: number,
+  source: 'queue.timeoutMs' | 'maxWaitMs',
+  retryAfterMs: number,
+): StrataError =>
+  new StrataError(
+    'queue_timeout',
+    `No instance became free within the ${limitMs} ms that ${source === 'maxWaitMs' ? 'the caller was willing to wait' : 'queue.timeoutMs allows'}. Retry later.`,
+    { limit: { kind: 'queueTimeoutMs', configured: limitMs, observed: limitMs }, retryAfterMs },
+  );
+
+/** The caller would wait in vain: said at once, so that it can go elsewhere. */
+export const wouldWaitTooLong = (limitMs: number, expectedMs: number): StrataError =>
+  new StrataError(
+    'queue_timeout',
+    `The wait for an instance is expected to take ${expectedMs} ms, and the caller was willing to wait ${limitMs} ms. Retry later.`,
+    { limit: { kind: 'queueTimeoutMs', configured: limitMs, observed: expectedMs }, retryAfterMs: expectedMs },
+  );
+
+export const unavailable = (start: Start): StrataError =>
+  new StrataError(
+    'start_unavailable',
+    `The invocation requires a start from layer ${start}, and nothing of that layer is ready for this function. Retry when GET /v1/pools shows one, or drop the requirement.`,
+  );
+
+export const cancelled = (): StrataError =>
+  new StrataError('cancelled', 'The caller went away while the invocation waited for an instance.');
