@@ -167,7 +167,7 @@ const readInvocations = async (path: string, notes: string[]): Promise<Invocatio
     if (functions.size === FUNCTIONS_MAX || (functions.size + 1) * scratch.length > COUNTS_MAX) {
       const most = Math.min(FUNCTIONS_MAX, Math.floor(COUNTS_MAX / scratch.length));
       throw refused(
-        `${path}, line ${line}: more than ${most} functions of ${scratch.length} minutes; take fewer.`,
+        `${named(path)}, line ${line}: more than ${most} functions of ${scratch.length} minutes; take fewer.`,
       );
     }
     for (const [minute, at] of minutes.at.entries())

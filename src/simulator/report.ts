@@ -64,7 +64,7 @@ export const comparisonsOf = (result: SimulationResult): readonly Comparison[] =
   );
 
 /** Runs that can be compared: the same tier and budget. */
-export const groupsOf = ({ runs }: SimulationResult): readonly Group[] =>
+const groupsOf = ({ runs }: SimulationResult): readonly Group[] =>
   [...Map.groupBy(runs, ({ tier, budgetGb }) => `${tier} ${budgetGb}`).values()].flatMap((alike) => {
     const [first] = alike;
     return first === undefined ? [] : [{ tier: first.tier, budgetGb: first.budgetGb, runs: alike }];
