@@ -44,6 +44,8 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     ...['index.ts', 'sandbox/isolate/machine.ts', 'sandbox/container/machine.ts'],
     // `images` builds what containers are made from.
     ...['ports/commands.ts', 'sandbox/container/images/'],
+    // `sim` plays traces without a server.
+    ...['simulator/', 'pool/policy/api.ts'],
   ],
   'index.ts': [
     ...[CORE, 'ports/', 'config/config.ts', 'registry/registry.ts', 'sandbox/api.ts'],

@@ -22,3 +22,44 @@ export const keyValue = (
 /** A path of the API to one function. */
 export const functionPath = (name: string, rest = ''): string =>
   `/v1/functions/${encodeURIComponent(name)}${rest}`;
+
+/** A whole number from `min` to `max`. */
+export const wholeNumberIn =
+  (min: number, max: number) =>
+  (value: string): number => {
+    const number = wholeNumber(value);
+    if (number < min || number > max) throw new InvalidArgumentError(`It must be ${min} to ${max}.`);
+    return number;
+  };
+
+/** A list with commas: each of the choices at most once, and one at least. */
+export const choiceList =
+  <T extends string>(choices: readonly T[]) =>
+  (value: string): readonly T[] =>
+    uniqueList(value, (part) => {
+      const choice = choices.find((each) => each === part);
+      if (choice === undefined)
+        throw new InvalidArgumentError(`${JSON.stringify(part)} is none of ${choices.join(', ')}.`);
+      return choice;
+    });
+
+/** A list with commas of decimal numbers, each above 0, up to `max`, and there once; `most` of them. */
+export const numberList =
+  (max: number, most: number) =>
+  (value: string): readonly number[] => {
+    const numbers = uniqueList(value, (part) => {
+      const number = /^\d{1,9}(?:\.\d{1,6})?$/.test(part) ? Number(part) : Number.NaN;
+      if (!(number > 0 && number <= max))
+        throw new InvalidArgumentError(`${JSON.stringify(part)} is no number above 0 and up to ${max}.`);
+      return number;
+    });
+    if (numbers.length > most) throw new InvalidArgumentError(`No more than ${most} are taken.`);
+    return numbers;
+  };
+
+const uniqueList = <T>(value: string, parse: (part: string) => T): readonly T[] => {
+  if (value.trim() === '') throw new InvalidArgumentError('The list is empty.');
+  const list = value.split(',').map((part) => parse(part.trim()));
+  if (new Set(list).size < list.length) throw new InvalidArgumentError('Something is in the list twice.');
+  return list;
+};

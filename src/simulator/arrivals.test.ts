@@ -102,6 +102,14 @@ describe('arrivals', () => {
     for (const [at, { timeMs }] of all(fast, 1).entries()) expect(timeMs).toBeCloseTo(times[at] ?? 0, 6);
   });
 
+  it('uses the same memory for every minute once the busiest has been', () => {
+    const buffers = new Set<ArrayBufferLike>();
+    const trace = smallTrace([functionOf('f', [1_500, ...Array.from({ length: 500 }, (_, at) => at * 4)])]);
+    for (const { timeMs, durationMs, functionIndex } of arrivals(trace, 1))
+      for (const { buffer } of [timeMs, durationMs, functionIndex]) buffers.add(buffer);
+    expect(buffers.size).toBe(3);
+  });
+
   it('grows for a busy minute, and gives no stale rest of it after', () => {
     const list = all(smallTrace([functionOf('f', [3_000, 1, 0, 2])]), 1);
     expect(list).toHaveLength(3_003);

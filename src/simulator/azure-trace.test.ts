@@ -250,6 +250,19 @@ describe('readAzureTrace', () => {
     expect(await refusal(files)).toMatch(expected);
   });
 
+  it('shows no name or value that would steer a terminal', async () => {
+    const [name, cell] = ['z\u001b[2J\u202e.csv', 'x\u009b\u2028'];
+    const header = INVOCATIONS.replace('Trigger', cell);
+    const message = await refusal({ 'invocations.csv': null, [name]: header.replace('480,', '') });
+    expect(message).toMatch(/^z\\u001b\[2J\\u202e\.csv, line 1, column "Trigger"/);
+    expect(await refusal({ [name]: null, 'invocations.csv': INVOCATIONS.replace('70000', cell) })).toMatch(
+      /two files/,
+    );
+    await rm(join(folder, name));
+    const shown = await refusal({ 'invocations.csv': INVOCATIONS.replace('70000', cell) });
+    expect(shown).toContain('"x\\u009b\\u2028"');
+  });
+
   it('refuses a folder that is not there, or is a file', async () => {
     await writeFile(join(folder, 'file'), '');
     for (const [path, reason] of [

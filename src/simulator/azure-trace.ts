@@ -12,7 +12,7 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { StrataError } from '../core/errors.ts';
-import { badCell, headerOf, numberIn, rowsOf, shown } from './csv.ts';
+import { badCell, headerOf, named, numberIn, rowsOf, shown } from './csv.ts';
 import {
   COUNTS_MAX,
   type Counts,
@@ -83,14 +83,16 @@ const filesOf = async (folder: string): Promise<Record<Kind, string>> => {
     if (kind === null) continue;
     const other = found.get(kind);
     if (other !== undefined) {
-      throw refused(`${folder} has two files of ${kind}, ${other} and ${path}; leave one day in the folder.`);
+      throw refused(
+        `${named(folder)} has two files of ${kind}, ${named(other)} and ${named(path)}; leave one day in the folder.`,
+      );
     }
     found.set(kind, path);
   }
   const fileOf = (kind: Kind): string => {
     const path = found.get(kind);
     if (path === undefined)
-      throw refused(`${folder} has no .csv file of ${kind}, with the columns ${SHAPES[kind]}.`);
+      throw refused(`${named(folder)} has no .csv file of ${kind}, with the columns ${SHAPES[kind]}.`);
     return path;
   };
   return { invocations: fileOf('invocations'), durations: fileOf('durations'), memory: fileOf('memory') };
@@ -102,13 +104,13 @@ const pathsIn = async (folder: string): Promise<string[]> => {
   try {
     const names = (await readdir(folder)).filter((name) => name.toLowerCase().endsWith('.csv'));
     if (names.length > ENTRIES_MAX)
-      throw refused(`${folder} has ${names.length} .csv files; a trace has three.`);
+      throw refused(`${named(folder)} has ${names.length} .csv files; a trace has three.`);
     for (const name of names.toSorted()) {
       const path = join(folder, name);
       const status = await stat(path);
       if (!status.isFile()) continue;
       if (status.size > FILE_MAX_BYTES)
-        throw refused(`${path} has ${status.size} bytes; ${FILE_MAX_BYTES} are allowed.`);
+        throw refused(`${named(path)} has ${status.size} bytes; ${FILE_MAX_BYTES} are allowed.`);
       paths.push(path);
     }
   } catch (cause) {
@@ -116,7 +118,7 @@ const pathsIn = async (folder: string): Promise<string[]> => {
     const reason = (cause as NodeJS.ErrnoException).code ?? String(cause);
     throw new StrataError(
       'invalid_request',
-      `${folder} cannot be read (${reason}); give a folder of CSV files.`,
+      `${named(folder)} cannot be read (${reason}); give a folder of CSV files.`,
       {
         cause,
       },
@@ -165,7 +167,7 @@ const readInvocations = async (path: string, notes: string[]): Promise<Invocatio
     if (functions.size === FUNCTIONS_MAX || (functions.size + 1) * scratch.length > COUNTS_MAX) {
       const most = Math.min(FUNCTIONS_MAX, Math.floor(COUNTS_MAX / scratch.length));
       throw refused(
-        `${path}, line ${line}: more than ${most} functions of ${scratch.length} minutes; take fewer.`,
+        `${named(path)}, line ${line}: more than ${most} functions of ${scratch.length} minutes; take fewer.`,
       );
     }
     for (const [minute, at] of minutes.at.entries())
@@ -174,7 +176,8 @@ const readInvocations = async (path: string, notes: string[]): Promise<Invocatio
     if (trigger === undefined) strange.add(cells[triggerAt] ?? '');
     functions.set(id, { id, owner, app, trigger: trigger ?? 'others', ...countsOf(scratch) });
   }
-  if (functions.size === 0) throw refused(`${path}, line 2: there are no functions; nothing can be played.`);
+  if (functions.size === 0)
+    throw refused(`${named(path)}, line 2: there are no functions; nothing can be played.`);
   if (strange.size > 0)
     notes.push(`triggers taken as "others": ${[...strange].slice(0, 5).map(shown).join(', ')}`);
   return { functions, startMinute: Number(minutes.names[0]), minutes: minutes.at.length };
@@ -191,7 +194,7 @@ const minuteColumns = (path: string, columns: readonly string[]): MinuteColumns 
   const at = [...columns.keys()].filter((index) => !known.includes(columns[index] ?? ''));
   const names = at.map((index) => columns[index] ?? '');
   if (names.length > MINUTES_MAX)
-    throw refused(`${path}, line 1: ${names.length} minutes; ${MINUTES_MAX} are allowed.`);
+    throw refused(`${named(path)}, line 1: ${names.length} minutes; ${MINUTES_MAX} are allowed.`);
   const first = Number(names[0]);
   for (const [index, name] of names.entries()) {
     if (!/^\d{1,7}$/.test(name)) throw badCell(path, 1, name, 'it is not the number of a minute');

@@ -43,7 +43,8 @@ export async function* rowsOf(
       throw badCell(path, row.line, missing ?? `number ${names.length + 1}`, seen);
     }
     rows += 1;
-    if (rows > ROWS_MAX) throw refused(`${path}, line ${row.line}: more than ${ROWS_MAX} rows; take fewer.`);
+    if (rows > ROWS_MAX)
+      throw refused(`${named(path)}, line ${row.line}: more than ${ROWS_MAX} rows; take fewer.`);
     yield row;
   }
 }
@@ -62,13 +63,20 @@ export const numberIn = (path: string, line: number, column: string, text: strin
 };
 
 export const badCell = (path: string, line: number, column: string, what: string): StrataError =>
-  refused(`${path}, line ${line}, column ${shown(column)}: ${what}.`);
+  refused(`${named(path)}, line ${line}, column ${shown(column)}: ${what}.`);
+
+/** A path in a message: who made the folder chose the name, and it may not steer a terminal. */
+export const named = (path: string): string =>
+  path.replace(
+    /[\p{Cc}\p{Bidi_Control}\u2028\u2029]/gu,
+    (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
 
 const SHOWN_MAX_CHARS = 60;
 
 /** A value of the file in a message: on one line, and not long. */
 export const shown = (text: string | undefined): string =>
-  JSON.stringify((text ?? '').slice(0, SHOWN_MAX_CHARS));
+  named(JSON.stringify((text ?? '').slice(0, SHOWN_MAX_CHARS)));
 
 async function* recordsOf(path: string, max?: number): AsyncGenerator<CsvRow> {
   const source = createReadStream(path);
@@ -100,7 +108,7 @@ const unreadable = (path: string, cause: unknown): StrataError => {
     cause instanceof CsvError ? cause.code : ((cause as NodeJS.ErrnoException).code ?? String(cause));
   return new StrataError(
     'invalid_request',
-    `${path}${line}: it cannot be read as CSV (${reason}); rows may have ${ROW_MAX_BYTES} bytes.`,
+    `${named(path)}${line}: it cannot be read as CSV (${reason}); rows may have ${ROW_MAX_BYTES} bytes.`,
     { cause },
   );
 };

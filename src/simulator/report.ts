@@ -1,0 +1,150 @@
+/**
+ * What a simulation found, for people and for programs: tables of policies by budget, and comparisons with `fixed`.
+ *
+ * Owns which figures are shown and in which units; never prints.
+ */
+import type { Start } from '../core/receipt.ts';
+import type { Tier } from '../core/spec.ts';
+import type { PolicyName } from '../pool/policy/api.ts';
+import { CLAIRVOYANT, type RunPolicy, type SimulationResult, type SimulationRun } from './api.ts';
+import { gbHours, type RunFigures } from './results.ts';
+
+/** A heading and rows of cells; the first row names the columns. */
+export interface Section {
+  readonly title: string;
+  readonly rows: readonly (readonly string[])[];
+}
+
+/** One section for the trace, then one for each tier and budget. */
+export const sectionsOf = (result: SimulationResult): readonly Section[] => [
+  traceSection(result),
+  ...groupsOf(result).map(({ tier, budgetGb, runs }) => ({
+    title: `${tier}, ${budgetGb} GB`,
+    rows: [COLUMNS, ...runs.map((run) => rowOf(run, baselineOf(runs)))],
+  })),
+];
+
+/** A run against others of the same tier and budget, as shares: −0.68 is 68 % less. */
+export interface Comparison {
+  readonly tier: Tier;
+  readonly budgetGb: number;
+  readonly policy: RunPolicy;
+  readonly against: RunPolicy;
+  /** Null where the other has none, so that there is no ratio. */
+  readonly startLatency: number | null;
+  readonly wastedMemory: number | null;
+}
+
+export interface SimulationReport extends SimulationResult {
+  /** What was asked for, as it was asked for. */
+  readonly input: Readonly<Record<string, unknown>>;
+  /** Every policy against `fixed`, and against the clairvoyant where that was computed. */
+  readonly comparisons: readonly Comparison[];
+}
+
+/** All of a result with what was asked for, as JSON holds it. */
+export const reportOf = (
+  result: SimulationResult,
+  input: Readonly<Record<string, unknown>>,
+): SimulationReport => ({ input, ...result, comparisons: comparisonsOf(result) });
+
+export const comparisonsOf = (result: SimulationResult): readonly Comparison[] =>
+  groupsOf(result).flatMap(({ tier, budgetGb, runs }) =>
+    [BASELINE, CLAIRVOYANT].flatMap((against) => {
+      const other = runs.find(({ policy }) => policy === against);
+      if (other === undefined) return [];
+      return runs
+        .filter((run) => run !== other)
+        .map(({ policy, figures }) => ({
+          ...{ tier, budgetGb, policy, against: other.policy },
+          startLatency: changeOf(figures.startLatencyMs.totalMs, other.figures.startLatencyMs.totalMs),
+          wastedMemory: changeOf(figures.idleMbSeconds, other.figures.idleMbSeconds),
+        }));
+    }),
+  );
+
+/** Runs that can be compared: the same tier and budget. */
+const groupsOf = ({ runs }: SimulationResult): readonly Group[] =>
+  [...Map.groupBy(runs, ({ tier, budgetGb }) => `${tier} ${budgetGb}`).values()].flatMap((alike) => {
+    const [first] = alike;
+    return first === undefined ? [] : [{ tier: first.tier, budgetGb: first.budgetGb, runs: alike }];
+  });
+
+interface Group {
+  readonly tier: Tier;
+  readonly budgetGb: number;
+  readonly runs: readonly SimulationRun[];
+}
+
+const BASELINE: PolicyName = 'fixed';
+
+const baselineOf = (runs: readonly SimulationRun[]): RunFigures | undefined =>
+  runs.find(({ policy }) => policy === BASELINE)?.figures;
+
+const changeOf = (value: number, from: number): number | null => (from > 0 ? value / from - 1 : null);
+
+const COLUMNS = [
+  ...['POLICY', 'CODE', 'RUNTIME', 'CONTAINER', 'NONE', 'P50 MS', 'P95 MS', 'P99 MS', 'MEAN MS', 'START S'],
+  ...['WASTED GB·H', 'PEAK GB', 'EVICTED', 'REFUSED', `START VS ${BASELINE.toUpperCase()}`, 'WASTE'],
+];
+
+const rowOf = ({ policy, figures }: SimulationRun, baseline: RunFigures | undefined): readonly string[] => {
+  const { served, starts, startLatencyMs: latency, idleMbSeconds } = figures;
+  const share = (from: Start): string => percent(served === 0 ? 0 : starts[from] / served);
+  const compared = baseline !== undefined && baseline !== figures;
+  return [
+    ...[policy, share('code'), share('runtime'), share('container'), share('none')],
+    ...[latency.p50Ms, latency.p95Ms, latency.p99Ms, latency.meanMs].map(figure),
+    ...[figure(latency.totalMs / 1_000), figure(gbHours(idleMbSeconds)), figure(figures.peakMemoryMb / 1024)],
+    ...[String(figures.evictions), refusalsOf(figures)],
+    compared ? signed(changeOf(latency.totalMs, baseline.startLatencyMs.totalMs)) : '',
+    compared ? signed(changeOf(idleMbSeconds, baseline.idleMbSeconds)) : '',
+  ];
+};
+
+const refusalsOf = ({ refused, refusals }: RunFigures): string =>
+  refused === 0
+    ? '0'
+    : `${refused} (${Object.entries(refusals)
+        .map(([code, count]) => `${code} ${count}`)
+        .join(', ')})`;
+
+const traceSection = ({ trace, seed, version }: SimulationResult): Section => ({
+  title: `strata ${version}, seed ${seed}`,
+  rows: [
+    [
+      'FUNCTIONS',
+      'OWNERS',
+      'MINUTES',
+      'INVOCATIONS',
+      'PER FUNCTION P50',
+      'MAX',
+      'MEAN MS P50',
+      'P95',
+      'MB P50',
+    ],
+    [
+      ...[trace.functions, trace.owners, trace.minutes, trace.invocations].map(String),
+      ...[trace.perFunction.p50, trace.perFunction.max].map(String),
+      ...[trace.meanDurationMs.p50, trace.meanDurationMs.p95, trace.memoryMb.p50].map(figure),
+    ],
+    ...trace.notes.map((note) => [`note: ${note}`]),
+  ],
+});
+
+/** Three figures, and no exponent. */
+const figure = (value: number): string => {
+  if (value === 0) return '0';
+  const magnitude = Math.floor(Math.log10(Math.abs(value)));
+  return value.toFixed(Math.min(6, Math.max(0, 2 - magnitude)));
+};
+
+const percent = (share: number): string => `${figure(share * 100)} %`;
+
+/** A change with its sign, as a percentage: "−68 %". */
+export const signed = (share: number | null): string => {
+  if (share === null) return '?';
+  const rounded = Math.round(share * 1_000) / 10;
+  if (rounded === 0) return '±0 %';
+  return `${rounded < 0 ? '−' : '+'}${Math.abs(rounded)} %`;
+};
