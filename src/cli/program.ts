@@ -17,6 +17,7 @@ import { addList } from './commands/list.ts';
 import { addLogs } from './commands/logs.ts';
 import { addPools } from './commands/pools.ts';
 import { addServe } from './commands/serve.ts';
+import { addSim } from './commands/sim.ts';
 import { type CliContext, DEFAULT_URL, printLine } from './context.ts';
 
 /** Runs one command line, given without the interpreter and the script; answers the exit code. */
@@ -53,6 +54,8 @@ const buildProgram = (context: CliContext): Command => {
     addDoctor,
   ];
   for (const add of commands) add(program, context);
+  // Loaded here only: the other commands need no simulation.
+  addSim(program, context, async (options) => (await import('../simulator/simulation.ts')).simulate(options));
   return program;
 };
 
