@@ -34,7 +34,7 @@ import type {
   WarmPlan,
   Window,
 } from './api.ts';
-import { BINS, hazardPerSecond, lowerEdgeMs, massIn, priorScale, upperEdgeMs } from './gap-belief.ts';
+import { BINS, endShares, hazardPerSecond, lowerEdgeMs, upperEdgeMs } from './gap-belief.ts';
 import { poissonTails } from './poisson.ts';
 
 export interface StrataSettings {
@@ -92,22 +92,21 @@ const warm = (gaps: GapProfile, costs: LayerCosts, settings: StrataSettings): Wa
 const choose = (gaps: GapProfile, priorGaps: number, saved: number, rentPerMs: number, take: number) => {
   const keep = new Uint8Array(BINS);
   const begin = new Uint8Array(BINS);
-  const scale = priorScale(gaps, priorGaps);
-  let alive = massIn(gaps, scale, BINS - 1);
+  const ends = endShares(gaps, priorGaps);
   let held = 0;
   let free = 0;
   for (let bin = BINS - 2; bin >= 0; bin -= 1) {
-    const mass = massIn(gaps, scale, bin);
-    alive += mass;
-    const width = upperEdgeMs(bin) - lowerEdgeMs(bin);
-    const holding = mass * saved - rentPerMs * width * (alive - mass / 2) + held;
-    const beginning = holding - alive * take;
-    if (beginning > free) {
-      free = beginning;
+    const share = ends[bin] ?? 0;
+    const widthMs = upperEdgeMs(bin) - lowerEdgeMs(bin);
+    const holding = share * saved - rentPerMs * widthMs * (1 - share / 2) + (1 - share) * held;
+    free *= 1 - share;
+    held = free;
+    if (holding - take > free) {
+      free = holding - take;
       begin[bin] = 1;
     }
     held = free;
-    if (holding > free) {
+    if (holding > held) {
       held = holding;
       keep[bin] = 1;
     }
@@ -121,9 +120,14 @@ const explain = (windows: readonly Window[]): string => {
   return `worth its memory during ${parts.join(', ')}`;
 };
 
+/** A minute in which n were taken is believed to have had n + ½ to come: none seen is not never (Jeffreys' prior). */
+const UNSEEN_PER_SECOND = 0.5 / 60;
+const believedRate = (demand: StockDemand): number =>
+  Math.max(demand.stablePerSecond + UNSEEN_PER_SECOND, demand.panicPerSecond);
+
 /** How many units the newsvendor's rule keeps. */
 const units = (demand: StockDemand, savedMs: number, rent: number, from: number, max: number): number => {
-  const rate = Math.max(demand.stablePerSecond, demand.panicPerSecond);
+  const rate = believedRate(demand);
   let count = 0;
   for (const tail of poissonTails((rate * demand.refillMs) / 1_000)) {
     if (count >= max || (count >= from && rate * tail * savedMs < rent)) return count;
@@ -144,7 +148,7 @@ const stock = (
   const coldRent = price * memoryMb.container;
   const all = units(demand, startMs.none - startMs.container, coldRent, warmWanted, floor.max);
   const cold = Math.min(floor.max - warmWanted, Math.max(floor.cold, all - warmWanted));
-  const rate = Math.max(demand.stablePerSecond, demand.panicPerSecond);
+  const rate = believedRate(demand);
   return {
     ...{ warm: warmWanted, runtimesEach, cold },
     why: `${rate.toFixed(2)} taken a second, replaced in ${Math.round(demand.refillMs)} ms`,
