@@ -73,7 +73,4 @@ export class Functions {
 }
 
 const isForgettable = ({ slots, demand, preloading, placement, deleted }: FunctionState): boolean =>
-  slots.size === 0 &&
-  demand.inFlight === 0 &&
-  preloading === 0 &&
-  (placement.minInstances === 0 || deleted);
+  slots.size === 0 && demand.inFlight === 0 && preloading === 0 && (placement.minInstances === 0 || deleted);

@@ -39,6 +39,8 @@ export interface KeeperOptions {
 const PRELOADS_MAX = 4;
 const HOLD_OFF_MS = 1_000;
 const HOLD_OFF_MAX_MS = 600_000;
+/** Sums of times are off by fractions of a microsecond: what is due so soon is due now. */
+const SLACK_MS = 0.01;
 /** Whatever could not be made ready is tried again after so long. */
 const RETRY_MS = 1_000;
 
@@ -142,8 +144,8 @@ export class Keeper {
       if (gapMs === null) continue;
       for (const window of this.planOf(state, level).windows) {
         const untilMs = window.fromMs + heldMs(window, state);
-        if (gapMs >= untilMs) continue;
-        const within = gapMs >= window.fromMs;
+        if (gapMs + SLACK_MS >= untilMs) continue;
+        const within = gapMs + SLACK_MS >= window.fromMs;
         if (within && window.fromMs > 0) ahead += 1;
         else if (within) kept += 1;
         nextMs = Math.min(nextMs, nowMs + (within ? untilMs : window.fromMs) - gapMs);

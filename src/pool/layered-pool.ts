@@ -12,7 +12,7 @@ import type { SandboxTier } from '../sandbox/api.ts';
 import type { SlotCounts, TierView } from './api.ts';
 import type { Budget } from './budget.ts';
 import { type DefaultCosts, RuntimeCosts } from './costs.ts';
-import { Functions, type FunctionState } from './functions.ts';
+import { type FunctionState, Functions } from './functions.ts';
 import { Keeper, type KeeperSettings } from './keeper.ts';
 import { Lease } from './lease.ts';
 import { Lifecycle } from './lifecycle.ts';
@@ -103,7 +103,16 @@ export class LayeredPool {
     this.#lifecycle = lifecycle;
     const preload = (state: FunctionState): boolean => this.#preload(state);
     const { refillPerSecond } = options;
-    this.#keeper = new Keeper({ clock, policy, settings, lifecycle, costs, budget, refillPerSecond, preload });
+    this.#keeper = new Keeper({
+      clock,
+      policy,
+      settings,
+      lifecycle,
+      costs,
+      budget,
+      refillPerSecond,
+      preload,
+    });
     budget.join(new Victims({ clock, policy, lifecycle, functions, costs, budget }));
     this.#keeper.stockroom.plan();
     this.#scheduleSweep();
@@ -345,7 +354,8 @@ export class LayeredPool {
     if (this.#lifecycle.awaitedSandboxes >= this.#options.settings.startParallelism) return false;
     const { cpuHigh } = this.#options.budget.pressure;
     // More instances would not compute any faster: what a tenant has is used better.
-    if (cpuHigh && this.instancesOf(placement.key) > 0 && !sandboxes.isPoor(tenant, maxSandboxes)) return false;
+    if (cpuHigh && this.instancesOf(placement.key) > 0 && !sandboxes.isPoor(tenant, maxSandboxes))
+      return false;
     const reserve = Math.floor((maxSandboxes * reservePercent) / 100);
     if (sandboxes.isShareLeft(tenant, maxSandboxes, reserve)) return true;
     if (ahead) return false;

@@ -151,7 +151,9 @@ export class Lifecycle {
     }
     // The sandbox may have ended meanwhile, and the slot with it: whoever waits hears of it all the same.
     if (slot.state !== 'starting') {
-      asked?.callbacks.failed(new StrataError('start_failed', 'The sandbox ended while an instance was booting in it.'));
+      asked?.callbacks.failed(
+        new StrataError('start_failed', 'The sandbox ended while an instance was booting in it.'),
+      );
       return;
     }
     void slot.instance.gone.then(() => this.#vanished(slot));
@@ -221,7 +223,9 @@ export class Lifecycle {
   async #bringUp(sandbox: Sandbox, wanted: boolean): Promise<void> {
     let failed: StrataError | null = null;
     try {
-      const carrier = await this.starts.provision(wanted, (tookMs) => this.#options.costs.provisionMs.add(tookMs));
+      const carrier = await this.starts.provision(wanted, (tookMs) =>
+        this.#options.costs.provisionMs.add(tookMs),
+      );
       sandbox.carrier = carrier;
       void carrier.exited.then((exit) => this.#exited(sandbox, exit));
       if (sandbox.state === 'starting') sandbox.state = 'ready';
@@ -239,7 +243,10 @@ export class Lifecycle {
       this.instances.add(asked.placement.key, -1);
       this.#options.budget.charge(asked.placement.tenant, -asked.reservedMb);
       if (up) void this.boot(sandbox, this.bootMb(asked.placement.memoryMb), asked);
-      else asked.callbacks.failed(failed ?? new StrataError('start_failed', 'The sandbox ended while it started.'));
+      else
+        asked.callbacks.failed(
+          failed ?? new StrataError('start_failed', 'The sandbox ended while it started.'),
+        );
     }
     if (up) this.#reportEmpty(sandbox);
     // Whoever waits may start the next one.
@@ -292,7 +299,8 @@ export class Lifecycle {
   }
 
   #reportEmpty(sandbox: Sandbox): void {
-    if (sandbox.state === 'ready' && sandbox.tenant !== null && !this.#closed) this.#options.events.emptied(sandbox);
+    if (sandbox.state === 'ready' && sandbox.tenant !== null && !this.#closed)
+      this.#options.events.emptied(sandbox);
   }
 
   #changed({ tenant }: Sandbox): void {

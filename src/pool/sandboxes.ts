@@ -126,8 +126,7 @@ export class Sandboxes {
     let chosen: Sandbox | null = null;
     for (const sandbox of tenant === null ? this.all : this.of(tenant)) {
       if (sandbox.state !== 'ready' || !isAtRest(sandbox) || isDraining(sandbox)) continue;
-      const more =
-        chosen === null ? 1 : this.#held.of(sandbox.tenant) - this.#held.of(chosen.tenant);
+      const more = chosen === null ? 1 : this.#held.of(sandbox.tenant) - this.#held.of(chosen.tenant);
       if (chosen === null || more > 0 || (more === 0 && sandbox.usedMs < chosen.usedMs)) chosen = sandbox;
     }
     return chosen;

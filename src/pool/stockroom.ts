@@ -109,7 +109,10 @@ export class Stockroom {
       isUp += 1;
       if (runtimesIn(sandbox, this.#options.settings.runtimeMemoryMb).ready >= runtimesEach) isWarm += 1;
     }
-    return isWarm >= Math.min(warm, this.#wanted.warm) && isUp >= Math.min(warm + cold, this.#wanted.warm + this.#wanted.cold);
+    return (
+      isWarm >= Math.min(warm, this.#wanted.warm) &&
+      isUp >= Math.min(warm + cold, this.#wanted.warm + this.#wanted.cold)
+    );
   }
 
   /** Starts what is missing and ends what is too much. */
@@ -178,7 +181,8 @@ export class Stockroom {
     const byRuntimes = [...sandboxes.pristine]
       .filter(({ state }) => state === 'ready')
       .sort((one, other) => other.slots.size - one.slots.size);
-    for (const sandbox of byRuntimes.slice(0, warm)) this.#boot(sandbox, runtimesEach, settings.runtimeMemoryMb);
+    for (const sandbox of byRuntimes.slice(0, warm))
+      this.#boot(sandbox, runtimesEach, settings.runtimeMemoryMb);
   }
 
   /** A tenant's spare runtimes are kept where it has been at work last. */

@@ -76,7 +76,8 @@ export class Victims implements Evictable {
   #victim({ worth, slot, sandbox }: Candidate): Victim {
     const { lifecycle } = this.#options;
     const isLast = slot === null || (sandbox.slots.size === 1 && isAtRest(sandbox));
-    const memoryMb = (slot?.chargedMb ?? chargedIn(sandbox)) + (slot !== null && isLast ? sandbox.chargedMb : 0);
+    const memoryMb =
+      (slot?.chargedMb ?? chargedIn(sandbox)) + (slot !== null && isLast ? sandbox.chargedMb : 0);
     return {
       ...{ worth, memoryMb },
       end() {
@@ -111,7 +112,11 @@ export class Victims implements Evictable {
     this.#candidates = candidates.sort((one, other) => other.worth - one.worth);
   }
 
-  #code(slot: Slot, costs: LayerCosts, known: Pick<Idle, 'gaps' | 'uses'> & { gapMs: number | null }): Candidate {
+  #code(
+    slot: Slot,
+    costs: LayerCosts,
+    known: Pick<Idle, 'gaps' | 'uses'> & { gapMs: number | null },
+  ): Candidate {
     const idleMs = this.#madeMs - slot.usedMs;
     const { pressureAtUse, sandbox, usedMs, chargedMb: memoryMb } = slot;
     const { gaps, uses, gapMs } = known;

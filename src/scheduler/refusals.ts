@@ -47,7 +47,10 @@ export const wouldWaitTooLong = (limitMs: number, expectedMs: number): StrataErr
   new StrataError(
     'queue_timeout',
     `The wait for an instance is expected to take ${expectedMs} ms, and the caller was willing to wait ${limitMs} ms. Retry later.`,
-    { limit: { kind: 'queueTimeoutMs', configured: limitMs, observed: expectedMs }, retryAfterMs: expectedMs },
+    {
+      limit: { kind: 'queueTimeoutMs', configured: limitMs, observed: expectedMs },
+      retryAfterMs: expectedMs,
+    },
   );
 
 export const unavailable = (start: Start): StrataError =>

@@ -191,7 +191,9 @@ describe('the scheduler', () => {
 
   it('ends nobody for who insists on a start from none', async () => {
     const { scheduler, clock, ends } = await createBench({ settings: { maxSandboxes: 1, pristine: 1 } });
-    await expect(Promise.resolve().then(() => scheduler.acquire(place('f'), { requireStart: 'none' }))).rejects.toMatchObject({
+    await expect(
+      Promise.resolve().then(() => scheduler.acquire(place('f'), { requireStart: 'none' })),
+    ).rejects.toMatchObject({
       code: 'start_unavailable',
     });
     await clock.advance(100);

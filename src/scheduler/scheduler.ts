@@ -181,7 +181,8 @@ export class Scheduler {
       const full = { atMost, allowed: maxLengthPerFunction };
       throw lineFull(placement, waiters.size, full, this.#retryAfterMs(line));
     }
-    if (this.#total.count >= maxLength) throw queueFull(this.#total.count, maxLength, this.#retryAfterMs(line));
+    if (this.#total.count >= maxLength)
+      throw queueFull(this.#total.count, maxLength, this.#retryAfterMs(line));
   }
 
   /** Whoever would wait in vain, as the line has moved lately, hears of it at once. */

@@ -94,7 +94,8 @@ export class Waiting {
   served(line: Line, nowMs: number): void {
     if (line.servedMs !== null) {
       const tookMs = nowMs - line.servedMs;
-      line.intervalMs = line.intervalMs === null ? tookMs : line.intervalMs + (tookMs - line.intervalMs) * WEIGHT;
+      line.intervalMs =
+        line.intervalMs === null ? tookMs : line.intervalMs + (tookMs - line.intervalMs) * WEIGHT;
     }
     line.servedMs = nowMs;
   }

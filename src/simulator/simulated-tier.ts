@@ -8,7 +8,15 @@ import { StrataError } from '../core/errors.ts';
 import type { Tier } from '../core/spec.ts';
 import type { DefaultCosts } from '../pool/costs.ts';
 import type { VirtualClock } from '../ports/virtual-clock.ts';
-import type { Carrier, CarrierExit, Instance, InvokeOutcome, KillCause, LoadOutcome, SandboxTier } from '../sandbox/api.ts';
+import type {
+  Carrier,
+  CarrierExit,
+  Instance,
+  InvokeOutcome,
+  KillCause,
+  LoadOutcome,
+  SandboxTier,
+} from '../sandbox/api.ts';
 
 export const simulatedTier = (
   tier: Tier,

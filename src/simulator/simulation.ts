@@ -4,9 +4,10 @@
  * Owns the wiring and the events of an invocation: it comes, is placed, loads if it has to, runs, and leaves. What
  * layers cost comes from the benches. Deterministic: the same trace, seed and settings give the same figures.
  */
-import { STRATA_VERSION } from '../core/version.ts';
+
 import { StrataError } from '../core/errors.ts';
 import type { Runtime, Tier } from '../core/spec.ts';
+import { STRATA_VERSION } from '../core/version.ts';
 import { Budget } from '../pool/budget.ts';
 import { DEFAULT_COSTS, type DefaultCosts, FunctionCosts, RuntimeCosts } from '../pool/costs.ts';
 import { LayeredPool, type PoolSettings } from '../pool/layered-pool.ts';
@@ -104,7 +105,9 @@ class Run {
     this.#minutes = arrivals(trace, seed);
     this.#endMs = trace.minutes * trace.minuteMs;
     this.#memoryMb = trace.functions.map(({ memoryMb }) => Math.max(costs.runtimeMb, memoryMb));
-    this.#placements = trace.functions.map(({ id, owner }, index) => placementOf(id, owner, this.#memoryMb[index] ?? 0));
+    this.#placements = trace.functions.map(({ id, owner }, index) =>
+      placementOf(id, owner, this.#memoryMb[index] ?? 0),
+    );
     this.#budget = new Budget({ clock, memoryMb: budgetGb * MB_PER_GB, reservePercent: RESERVE_PERCENT });
     const scheduler = new Scheduler(clock, QUEUE);
     this.#pool = new LayeredPool({
