@@ -21,7 +21,7 @@ const run = (
   for (const from of ['none', 'container', 'runtime'] as const) results.started(from, coldMs);
   results.held(idleMbSeconds, 1_000);
   results.memory(8 * 1024);
-  if (policy === 'fixed') results.refused('queue_timeout');
+  if (policy === 'fixed') results.refused('queue_timeout', 0);
   return { tier: 'isolate', budgetGb, policy, figures: results.figures() };
 };
 
