@@ -20,14 +20,19 @@ export interface SimulationOptions {
 /** Every combination of tier, budget and policy is one run, in this order. */
 export type Simulate = (options: SimulationOptions) => Promise<SimulationResult>;
 
-/** Knows the future: the bound that no policy can pass, where one was computed. */
-export const CLAIRVOYANT = 'clairvoyant';
-export type RunPolicy = PolicyName | typeof CLAIRVOYANT;
+/** What somebody comes to at a price for memory who knows the future: see `clairvoyant.ts`. */
+export interface BoundPoint {
+  readonly priceMsPerMbSecond: number;
+  /** Invocations that did not find an instance. */
+  readonly misses: number;
+  readonly startLatencyMs: number;
+  readonly idleMbSeconds: number;
+}
 
 export interface SimulationRun {
   readonly tier: Tier;
   readonly budgetGb: number;
-  readonly policy: RunPolicy;
+  readonly policy: PolicyName;
   readonly figures: RunFigures;
 }
 
@@ -39,5 +44,7 @@ export interface SimulationResult {
   /** What the layers cost in each tier, of a function with the trace's median memory. */
   readonly costs: Readonly<Partial<Record<Tier, LayerCosts>>>;
   readonly settings: Readonly<Record<string, string | number | boolean>>;
+  /** By tier, whatever the budget: no policy comes below these points and the lines between them. */
+  readonly bounds: Readonly<Partial<Record<Tier, readonly BoundPoint[]>>>;
   readonly runs: readonly SimulationRun[];
 }

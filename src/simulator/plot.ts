@@ -1,12 +1,13 @@
 /**
  * What a simulation found as a picture: for each tier, start latency against wasted memory, and what starts began from.
  *
- * A colour is a policy and a shape a budget; the clairvoyant is a line, below and left of which nothing can come. Both
+ * A colour is a policy and a shape a budget; the bound is a line, below and left of which nothing can come. Both
  * axes are logarithmic, and a zero lies on the edge. Owns the drawing; every text in it is escaped.
  */
 import type { Start } from '../core/receipt.ts';
 import { STARTS } from '../core/receipt.ts';
-import { CLAIRVOYANT, type RunPolicy, type SimulationResult, type SimulationRun } from './api.ts';
+import type { PolicyName } from '../pool/policy/api.ts';
+import type { BoundPoint, SimulationResult, SimulationRun } from './api.ts';
 import { axisOf, type LogAxis } from './plot-axis.ts';
 import { gbHours } from './results.ts';
 
@@ -21,7 +22,7 @@ export const plotOf = (result: SimulationResult): string => {
   const rows = tiers.map((tier, at) => {
     const runs = result.runs.filter((run) => run.tier === tier);
     return element('g', { transform: `translate(0 ${HEAD + at * ROW})` }, [
-      scatter(`Tier ${tier}: start latency and wasted memory`, runs, budgets),
+      scatter(`Tier ${tier}: start latency and wasted memory`, runs, budgets, result.bounds[tier] ?? []),
       bars(`Tier ${tier}: starts not from ready code`, runs, budgets),
     ]);
   });
@@ -39,7 +40,7 @@ export const plotOf = (result: SimulationResult): string => {
         element('rect', { width: WIDTH, height, fill: '#ffffff' }),
         label(LEFT, 28, 'Keep-warm policies', { 'font-size': 18, 'font-weight': 'bold' }),
         label(LEFT, 48, subtitle),
-        legend(policies, budgets),
+        legend(policies, budgets, Object.keys(result.bounds).length > 0),
         ...rows,
       ],
     ),
@@ -62,14 +63,15 @@ const INK = '#222222';
 const GRID = '#dddddd';
 
 /** Colours that people tell apart who see few of them (Okabe and Ito). */
-const COLOURS: Readonly<Record<RunPolicy, string>> = {
+const COLOURS: Readonly<Record<PolicyName, string>> = {
   fixed: '#777777',
   histogram: '#0072b2',
   'greedy-dual': '#009e73',
   layered: '#cc79a7',
   strata: '#d55e00',
-  [CLAIRVOYANT]: '#000000',
 };
+const BOUND_COLOUR = '#000000';
+const BOUND_DASHES = '6 3';
 
 const LAYER_COLOURS: Readonly<Record<Start, string>> = {
   none: '#8c2d04',
@@ -91,16 +93,20 @@ const SHAPES: readonly string[] = [
 const shapeOf = (budgets: readonly number[], budgetGb: number): string =>
   SHAPES[budgets.indexOf(budgetGb) % SHAPES.length] ?? '';
 
-const legend = (policies: readonly RunPolicy[], budgets: readonly number[]): string => {
+const legend = (policies: readonly PolicyName[], budgets: readonly number[], bounded: boolean): string => {
   const parts: string[] = [];
   let x = LEFT;
   for (const policy of policies) {
-    const mark =
-      policy === CLAIRVOYANT
-        ? element('path', { d: `M${x - 6},72h14`, stroke: COLOURS[policy], 'stroke-dasharray': '4 2' })
-        : element('rect', { x: x - 5, y: 66, width: 12, height: 12, fill: COLOURS[policy] });
-    parts.push(mark, label(x + 14, 76, policy));
+    parts.push(element('rect', { x: x - 5, y: 66, width: 12, height: 12, fill: COLOURS[policy] }));
+    parts.push(label(x + 14, 76, policy));
     x += 36 + policy.length * 7;
+  }
+  if (bounded) {
+    parts.push(
+      element('path', { d: `M${x - 6},72h18`, stroke: BOUND_COLOUR, 'stroke-dasharray': BOUND_DASHES }),
+    );
+    parts.push(label(x + 18, 76, 'bound'));
+    x += 75;
   }
   x += 20;
   for (const budget of budgets) {
@@ -120,20 +126,25 @@ const legend = (policies: readonly RunPolicy[], budgets: readonly number[]): str
 const wasted = ({ figures }: SimulationRun): number => gbHours(figures.idleMbSeconds);
 const latencySeconds = ({ figures }: SimulationRun): number => figures.startLatencyMs.totalMs / 1_000;
 
-const scatter = (title: string, runs: readonly SimulationRun[], budgets: readonly number[]): string => {
+const scatter = (
+  title: string,
+  runs: readonly SimulationRun[],
+  budgets: readonly number[],
+  bound: readonly BoundPoint[],
+): string => {
   const x = axisOf(runs.map(wasted), LEFT, LEFT + SCATTER_WIDTH);
-  const y = axisOf(runs.map(latencySeconds), BOTTOM, TOP);
-  const bound = runs
-    .filter(({ policy }) => policy === CLAIRVOYANT)
-    .toSorted((one, other) => one.budgetGb - other.budgetGb);
-  const points = bound.map((run) => `${round(x.at(wasted(run)))},${round(y.at(latencySeconds(run)))}`);
+  const y = axisOf([...runs.map(latencySeconds), ...boundWithin(runs, bound)], BOTTOM, TOP);
+  const points = bound.map(
+    ({ startLatencyMs, idleMbSeconds }) =>
+      `${round(x.at(gbHours(idleMbSeconds)))},${round(y.at(startLatencyMs / 1_000))}`,
+  );
   const line =
     points.length === 0
       ? []
       : [
           element('polyline', {
-            ...{ points: points.join(' '), fill: 'none', stroke: COLOURS[CLAIRVOYANT] },
-            ...{ 'stroke-width': 1.5, 'stroke-dasharray': '6 3' },
+            ...{ points: points.join(' '), fill: 'none', stroke: BOUND_COLOUR },
+            ...{ 'stroke-width': 1.5, 'stroke-dasharray': BOUND_DASHES },
           }),
         ];
   return element('g', {}, [
@@ -155,6 +166,15 @@ const scatter = (title: string, runs: readonly SimulationRun[], budgets: readonl
       );
     }),
   ]);
+};
+
+/** Of the bound's latencies those at what runs waste: the axis need not hold the rest of the line. */
+const boundWithin = (runs: readonly SimulationRun[], bound: readonly BoundPoint[]): number[] => {
+  const idle = runs.map(({ figures }) => figures.idleMbSeconds);
+  const [least, most] = [Math.min(...idle), Math.max(...idle)];
+  return bound
+    .filter(({ idleMbSeconds }) => idleMbSeconds >= least && idleMbSeconds <= most)
+    .map(({ startLatencyMs }) => startLatencyMs / 1_000);
 };
 
 const COLD: readonly Start[] = STARTS.filter((from) => from !== 'code');
