@@ -116,7 +116,7 @@ class Run {
       ...{ clock, runtime, policy, settings, budget: this.#budget, defaultCosts: costs },
       tier: simulatedTier(tier, virtual, costs, CAPACITY_OF[tier]),
       ...{ capacity: CAPACITY_OF[tier], resizable: true, sweepIntervalMs: SWEEP_MS },
-      refillPerSecond: tier === 'container' ? 5 : null,
+      refillPerSecond: tier === 'container' ? 20 : null,
       prepare: (_placement, lease) => this.#prepare(lease),
       events: {
         ready: scheduler.ready,
@@ -235,5 +235,5 @@ export const boundOf = (trace: Trace, tier: Tier, seed: number): readonly BoundP
 
 const costsOf = (tier: Tier, memoryMb: number): LayerCosts => {
   const defaults: DefaultCosts = DEFAULT_COSTS[RUNTIME_OF[tier]];
-  return new RuntimeCosts(defaults, CAPACITY_OF[tier]).of(new FunctionCosts(memoryMb * 4));
+  return new RuntimeCosts(defaults, CAPACITY_OF[tier], () => 0).of(new FunctionCosts(memoryMb * 4));
 };
