@@ -20,7 +20,14 @@ export interface SimulationOptions {
 /** Every combination of tier, budget and policy is one run, in this order. */
 export type Simulate = (options: SimulationOptions) => Promise<SimulationResult>;
 
-/** What somebody comes to at a price for memory who knows the future: see `clairvoyant.ts`. */
+/** What somebody comes to who knows the future, by rising price for memory: see `clairvoyant.ts`. */
+export interface Bounds {
+  /** Who knows every gap, and keeps or gives up. */
+  readonly keeping: readonly BoundPoint[];
+  /** Who knows all that can be known, and can do anything. */
+  readonly knowing: readonly BoundPoint[];
+}
+
 export interface BoundPoint {
   readonly priceMsPerMbSecond: number;
   /** Invocations that did not find an instance. */
@@ -44,7 +51,7 @@ export interface SimulationResult {
   /** What the layers cost in each tier, of a function with the trace's median memory. */
   readonly costs: Readonly<Partial<Record<Tier, LayerCosts>>>;
   readonly settings: Readonly<Record<string, string | number | boolean>>;
-  /** By tier, whatever the budget: no policy comes below these points and the lines between them. */
-  readonly bounds: Readonly<Partial<Record<Tier, readonly BoundPoint[]>>>;
+  /** By tier, whatever the budget. */
+  readonly bounds: Readonly<Partial<Record<Tier, Bounds>>>;
   readonly runs: readonly SimulationRun[];
 }

@@ -1,13 +1,14 @@
 /**
  * What a simulation found as a picture: for each tier, start latency against wasted memory, and what starts began from.
  *
- * A colour is a policy and a shape a budget; the bound is a line, below and left of which nothing can come. Both
+ * A colour is a policy and a shape a budget; bounds are lines: dashed what keeping can
+ * reach, dotted what nothing can pass. Both
  * axes are logarithmic, and a zero lies on the edge. Owns the drawing; every text in it is escaped.
  */
 import type { Start } from '../core/receipt.ts';
 import { STARTS } from '../core/receipt.ts';
 import type { PolicyName } from '../pool/policy/api.ts';
-import type { BoundPoint, SimulationResult, SimulationRun } from './api.ts';
+import type { Bounds, SimulationResult, SimulationRun } from './api.ts';
 import { axisOf, type LogAxis } from './plot-axis.ts';
 import { gbHours } from './results.ts';
 
@@ -22,7 +23,12 @@ export const plotOf = (result: SimulationResult): string => {
   const rows = tiers.map((tier, at) => {
     const runs = result.runs.filter((run) => run.tier === tier);
     return element('g', { transform: `translate(0 ${HEAD + at * ROW})` }, [
-      scatter(`Tier ${tier}: start latency and wasted memory`, runs, budgets, result.bounds[tier] ?? []),
+      scatter(
+        `Tier ${tier}: start latency and wasted memory`,
+        runs,
+        budgets,
+        result.bounds[tier] ?? NO_BOUNDS,
+      ),
       bars(`Tier ${tier}: starts not from ready code`, runs, budgets),
     ]);
   });
@@ -71,7 +77,11 @@ const COLOURS: Readonly<Record<PolicyName, string>> = {
   strata: '#d55e00',
 };
 const BOUND_COLOUR = '#000000';
-const BOUND_DASHES = '6 3';
+const NO_BOUNDS: Bounds = { keeping: [], knowing: [] };
+const BOUNDS = [
+  { name: 'keeping', title: 'Belady', dashes: '6 3' },
+  { name: 'knowing', title: 'bound', dashes: '1.5 3' },
+] as const;
 
 const LAYER_COLOURS: Readonly<Record<Start, string>> = {
   none: '#8c2d04',
@@ -101,12 +111,10 @@ const legend = (policies: readonly PolicyName[], budgets: readonly number[], bou
     parts.push(label(x + 14, 76, policy));
     x += 36 + policy.length * 7;
   }
-  if (bounded) {
-    parts.push(
-      element('path', { d: `M${x - 6},72h18`, stroke: BOUND_COLOUR, 'stroke-dasharray': BOUND_DASHES }),
-    );
-    parts.push(label(x + 18, 76, 'bound'));
-    x += 75;
+  for (const { title, dashes } of bounded ? BOUNDS : []) {
+    parts.push(element('path', { d: `M${x - 6},72h18`, stroke: BOUND_COLOUR, 'stroke-dasharray': dashes }));
+    parts.push(label(x + 18, 76, title));
+    x += 42 + title.length * 7;
   }
   x += 20;
   for (const budget of budgets) {
@@ -130,23 +138,21 @@ const scatter = (
   title: string,
   runs: readonly SimulationRun[],
   budgets: readonly number[],
-  bound: readonly BoundPoint[],
+  bounds: Bounds,
 ): string => {
   const x = axisOf(runs.map(wasted), LEFT, LEFT + SCATTER_WIDTH);
-  const y = axisOf([...runs.map(latencySeconds), ...boundWithin(runs, bound)], BOTTOM, TOP);
-  const points = bound.map(
-    ({ startLatencyMs, idleMbSeconds }) =>
-      `${round(x.at(gbHours(idleMbSeconds)))},${round(y.at(startLatencyMs / 1_000))}`,
+  const y = axisOf([...runs.map(latencySeconds), ...boundWithin(runs, bounds)], BOTTOM, TOP);
+  const lines = BOUNDS.filter(({ name }) => bounds[name].length > 0).map(({ name, dashes }) =>
+    element('polyline', {
+      points: bounds[name]
+        .map(
+          ({ startLatencyMs, idleMbSeconds }) =>
+            `${round(x.at(gbHours(idleMbSeconds)))},${round(y.at(startLatencyMs / 1_000))}`,
+        )
+        .join(' '),
+      ...{ fill: 'none', stroke: BOUND_COLOUR, 'stroke-width': 1.5, 'stroke-dasharray': dashes },
+    }),
   );
-  const line =
-    points.length === 0
-      ? []
-      : [
-          element('polyline', {
-            ...{ points: points.join(' '), fill: 'none', stroke: BOUND_COLOUR },
-            ...{ 'stroke-width': 1.5, 'stroke-dasharray': BOUND_DASHES },
-          }),
-        ];
   return element('g', {}, [
     label(LEFT, TOP - 10, title, { 'font-weight': 'bold' }),
     xGrid(x),
@@ -154,7 +160,7 @@ const scatter = (
     frame(LEFT, SCATTER_WIDTH),
     label(LEFT + SCATTER_WIDTH / 2, BOTTOM + 36, 'wasted memory, GB·h (log)', { 'text-anchor': 'middle' }),
     upright(LEFT - 50, 'start latency in total, s (log)'),
-    ...line,
+    ...lines,
     ...runs.map((run) => {
       const said = `${run.policy}, ${run.budgetGb} GB: ${latencySeconds(run).toFixed(1)} s, ${wasted(run).toFixed(2)} GB·h`;
       return marker(
@@ -168,11 +174,11 @@ const scatter = (
   ]);
 };
 
-/** Of the bound's latencies those at what runs waste: the axis need not hold the rest of the line. */
-const boundWithin = (runs: readonly SimulationRun[], bound: readonly BoundPoint[]): number[] => {
+/** Of the bounds' latencies those at what runs waste: the axis need not hold the rest of the lines. */
+const boundWithin = (runs: readonly SimulationRun[], { keeping, knowing }: Bounds): number[] => {
   const idle = runs.map(({ figures }) => figures.idleMbSeconds);
   const [least, most] = [Math.min(...idle), Math.max(...idle)];
-  return bound
+  return [...keeping, ...knowing]
     .filter(({ idleMbSeconds }) => idleMbSeconds >= least && idleMbSeconds <= most)
     .map(({ startLatencyMs }) => startLatencyMs / 1_000);
 };

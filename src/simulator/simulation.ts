@@ -18,7 +18,7 @@ import type { Placement } from '../pool/slot.ts';
 import type { Clock } from '../ports/clock.ts';
 import { VirtualClock } from '../ports/virtual-clock.ts';
 import { Scheduler, type SchedulerSettings } from '../scheduler/scheduler.ts';
-import type { BoundPoint, Simulate, SimulationRun } from './api.ts';
+import type { Bounds, Simulate, SimulationRun } from './api.ts';
 import { type ArrivalMinute, arrivals } from './arrivals.ts';
 import { clairvoyant } from './clairvoyant.ts';
 import { type RunFigures, RunResults } from './results.ts';
@@ -230,7 +230,7 @@ const placementOf = (id: string, owner: string, memoryMb: number): Placement => 
 });
 
 /** What nobody can pass, for the costs and memory that the runs have. */
-export const boundOf = (trace: Trace, tier: Tier, seed: number): readonly BoundPoint[] =>
+export const boundOf = (trace: Trace, tier: Tier, seed: number): Bounds =>
   clairvoyant(trace, seed, (memoryMb) => costsOf(tier, memoryMb));
 
 const costsOf = (tier: Tier, memoryMb: number): LayerCosts => {
