@@ -16,6 +16,7 @@ import { density } from './density.ts';
 import { ephemeral } from './ephemeral.ts';
 import { answer, BENCH_FLAGS, type Bench, optionsFrom, progress } from './harness/command.ts';
 import { toMarkdown } from './harness/result.ts';
+import { placement } from './placement.ts';
 import { policies } from './policies.ts';
 import { RESULTS_FOLDER, updateTables } from './tables.ts';
 import { throughput } from './throughput.ts';
@@ -28,6 +29,7 @@ const BENCHES: readonly Bench[] = [
   containerStart,
   containerDensity,
   policies,
+  placement,
 ];
 
 const run = async (): Promise<void> => {
