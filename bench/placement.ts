@@ -10,10 +10,8 @@ import { DECISIONS, type DecisionKind, PlacementWorld } from './harness/placemen
 import { compare, row } from './harness/result.ts';
 import { divide, type Summary, summarise } from './harness/stats.ts';
 
-const FULL = { functions: [100, 10_000], activeShare: 0.2, rounds: 3, invocations: 100_000 };
-const QUICK = { functions: [100, 1_000], activeShare: 0.2, rounds: 1, invocations: 5_000 };
-/** Invocations of each active function before anything is timed. */
-const WARM_UP_EACH = 15;
+const FULL = { functions: [100, 10_000], activeShare: 0.2, rounds: 3, warmUpEach: 15, timedEach: 50 };
+const QUICK = { functions: [100, 1_000], activeShare: 0.2, rounds: 1, warmUpEach: 15, timedEach: 25 };
 const UNBOUNDED_MB = 1e9;
 /** Of what the same load takes without a bound. */
 const SCARCE_SHARE = 0.8;
@@ -29,7 +27,11 @@ export const placement: Bench = {
     const samples = new Map(sizes.functions.map((functions) => [functions, empty()]));
     for (let round = 0; round < sizes.rounds; round += 1) {
       for (const [functions, into] of samples) {
-        const took = await measureRound(functions, round, sizes, into);
+        // As many decisions of each number of functions, and as many of each function: of few, in several worlds.
+        const worlds = Math.round(Math.max(...sizes.functions) / functions);
+        let took = '';
+        for (let world = 0; world < worlds; world += 1)
+          took = await measureWorld(functions, round * worlds + world, sizes, into);
         progress(`placement: round ${round + 1}, ${functions} functions: ${took}`);
       }
     }
@@ -37,7 +39,7 @@ export const placement: Bench = {
       [...samples.values()].map((each) => summarise(each[kind]));
     const [few, many] = sizes.functions;
     return {
-      sizes: { ...sizes, warmUpEach: WARM_UP_EACH },
+      sizes,
       rows: [
         ...[...samples].flatMap(([functions, each]) =>
           DECISIONS.map((kind) => rowOf(`${functions} functions, ${kind}`, each[kind])),
@@ -65,17 +67,17 @@ export const placement: Bench = {
 
 const empty = (): Samples => ({ warm: [], 'from runtime': [], evicting: [] });
 
-const measureRound = async (
+const measureWorld = async (
   functions: number,
   seed: number,
-  { activeShare, invocations }: typeof FULL,
+  { activeShare, warmUpEach, timedEach }: typeof FULL,
   into: Samples,
 ): Promise<string> => {
-  const warmUp = Math.ceil(functions * activeShare) * WARM_UP_EACH;
+  const active = Math.ceil(functions * activeShare);
   const play = async (memoryMb: number): Promise<PlacementWorld> => {
     const world = new PlacementWorld({ functions, activeShare, memoryMb, seed });
-    await world.play(warmUp, false);
-    await world.play(invocations, true);
+    await world.play(active * warmUpEach, false);
+    await world.play(active * timedEach, true);
     await world.close();
     return world;
   };
