@@ -16,6 +16,7 @@ import { density } from './density.ts';
 import { ephemeral } from './ephemeral.ts';
 import { answer, BENCH_FLAGS, type Bench, optionsFrom, progress } from './harness/command.ts';
 import { toMarkdown } from './harness/result.ts';
+import { overload } from './overload.ts';
 import { placement } from './placement.ts';
 import { policies } from './policies.ts';
 import { RESULTS_FOLDER, updateTables } from './tables.ts';
@@ -30,6 +31,7 @@ const BENCHES: readonly Bench[] = [
   containerDensity,
   policies,
   placement,
+  overload,
 ];
 
 const run = async (): Promise<void> => {
