@@ -3,8 +3,8 @@
  *
  * A handler that computes for about two milliseconds, in isolates. A closed loop finds what the server carries; then an
  * open loop offers a half, once, twice and five times as much, at a fixed rate and whatever the answers are. Twice over:
- * with one instance, so that the server and the generator have a core to themselves, and with as many as there are
- * cores, so that everybody shares. The generator is a process of its own on the same machine.
+ * with one instance, so that the server and the generator have a core to themselves, and with four for each core, so that
+ * everybody shares. The generator is a process of its own on the same machine.
  */
 import { cpus } from 'node:os';
 import { Scope } from './harness/children.ts';
@@ -20,10 +20,14 @@ const FULL = { rounds: 3, secondsPerRun: 10, warmUpSeconds: 3, factors: [0.5, 1,
 const QUICK = { rounds: 1, secondsPerRun: 1, warmUpSeconds: 1, factors: [0.5, 5], connections: 512 };
 
 const HANDLER_MS = 2;
+/** More than one, so that a core has work while an answer and the next call are under way. */
+const INSTANCES_PER_CORE = 4;
 /** In the closed loop: enough that an instance never waits. */
-const CLOSED_PER_INSTANCE = 8;
+const CLOSED_PER_INSTANCE = 4;
 const RSS_INTERVAL_MS = 250;
-const CALIBRATION_CALLS = 30;
+/** The first passes are compiled while they run, and say little. */
+const CALIBRATION_PASSES = 5;
+const CALIBRATION_CALLS = 100;
 
 const SOURCE = `exports.handler = ({ steps }) => {
   let x = 1;
@@ -35,7 +39,7 @@ export const overload: Bench = {
   question: 'overload',
   measure: async ({ quick }) => {
     const sizes = quick ? QUICK : FULL;
-    const subjects = [...new Set([1, cpus().length])];
+    const subjects = [1, INSTANCES_PER_CORE * cpus().length];
     const measured: Measured[] = [];
     for (const instances of subjects) measured.push(await measureSubject(instances, sizes));
     return {
@@ -45,7 +49,7 @@ export const overload: Bench = {
       notes: [
         'Goodput: answers with 200 a second. Accepted: from when the request was due, so that a late generator counts. Refused: 429, from when it was sent. Late: how long after it was due a request was sent. Medians of the rounds.',
         'The queue is as it is by default: 200 for one function, ten seconds at most. What is accepted under overload has waited behind 200 others.',
-        'Generator share: of one core, for the generator alone. It runs on the cores of the server and of the handlers, which have that much less: goodput with as many instances as cores is what is left.',
+        'Generator share: of one core, for the generator alone. It runs on the cores of the server and of the handlers, which have that much less: goodput with four instances for each core is what is left.',
         'RSS: of the server process, read four times a second over all runs; growth is the median of the last quarter over that of the second.',
       ],
     };
@@ -81,7 +85,7 @@ const measureSubject = (instances: number, sizes: Sizes): Promise<Measured> =>
 /** How many steps take the time that a handler is to take. */
 const calibrate = async (strata: Strata, name: string): Promise<number> => {
   let steps = 100_000;
-  for (let pass = 0; pass < 3; pass += 1) {
+  for (let pass = 0; pass < CALIBRATION_PASSES; pass += 1) {
     const tookMs: number[] = [];
     for (let call = 0; call < CALIBRATION_CALLS; call += 1) {
       const reply = await strata.invoke(name, { steps });
