@@ -43,7 +43,7 @@ describe('the windows of strata', () => {
       ...repeated(3_500, 60),
       ...repeated(40_000, 60),
     ]);
-    const held = [0.05, 0.1, 0.2, 0.4, 0.8].map((memoryLoad) =>
+    const held = [0.1, 0.42, 0.44, 0.47, 0.8].map((memoryLoad) =>
       heldMs(windows(gaps, { ...CONTAINER_COSTS, memoryLoad })),
     );
     expect(held).toEqual(held.toSorted((one, other) => other - one));
@@ -72,6 +72,28 @@ describe('the windows of strata', () => {
   });
 });
 
+describe('the price of memory', () => {
+  const gaps = profile([
+    ...repeated(20, 60),
+    ...repeated(700, 60),
+    ...repeated(3_500, 60),
+    ...repeated(40_000, 60),
+  ]);
+  const at = (memoryLoad: number | undefined): number => {
+    const { memoryLoad: _, ...costs } = CONTAINER_COSTS;
+    return heldMs(windows(gaps, memoryLoad === undefined ? costs : { ...costs, memoryLoad }));
+  };
+
+  it('is low until it is known how much is in use', () => {
+    expect(at(undefined)).toBe(at(0));
+  });
+
+  it('stays within its two ends', () => {
+    expect([at(0.39), at(0.51)]).toEqual([at(0), at(5)]);
+    expect(at(0.39)).toBeGreaterThan(at(0.51));
+  });
+});
+
 describe('the stock of strata', () => {
   const floor = { warm: 1, runtimesEach: 1, cold: 1, max: 20 };
   const stock = (perSecond: number, costs: LayerCosts = CONTAINER_COSTS) =>
@@ -89,7 +111,7 @@ describe('the stock of strata', () => {
   });
 
   it('never falls below the floor, however dear memory is', () => {
-    const dear = strataPolicy({ fullPriceMsPerMbSecond: 1e9 });
+    const dear = strataPolicy({ priceMsPerMbSecond: 1e9, scarcePriceMsPerMbSecond: 1e9 });
     const asked = { stablePerSecond: 0, panicPerSecond: 0, refillMs: 130 };
     expect(dear.stock(asked, CONTAINER_COSTS, floor)).toMatchObject({ warm: 1, cold: 1 });
   });

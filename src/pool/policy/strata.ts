@@ -1,8 +1,9 @@
 /**
  * `strata`: memory has a price, and every layer is kept exactly as long as it saves more waiting than it costs.
  *
- *   price  = fullPrice × load³, milliseconds of waiting that a megabyte held for a second must save. The load is the share
- *            of the memory budget that serves: memory is worth what others lack it for, which grows steeply as it fills.
+ *   price  = low × (high / low)^x, milliseconds of waiting that a megabyte held for a second must save; x rises from 0 to 1
+ *            while memory in use rises from 40 to 50 % of the budget. Plenty has a low price, and half the memory is left
+ *            to bursts. At the low one 60 MB are worth holding for five minutes to save 1.9 ms; at the high one, three s.
  *   saved  = startMs.runtime + take: what a start from code saves over the next best one, a pristine runtime.
  *   take   = scarcity × (startMs.none − startMs.runtime): what emptying the stock costs whoever comes next.
  *
@@ -19,7 +20,7 @@
  *   worth: hazard × saved / MB: milliseconds that a megabyte saves a second, now.
  *
  * Source: ours. The price is what RainbowCake's α / (1 − α) is (ASPLOS 2024), the histogram comes from Serverless in the
- * Wild (ATC 2020); choosing windows by dynamic programming, and memory's price by load, from neither.
+ * Wild (ATC 2020); choosing windows by dynamic programming, and a price that follows the load, from neither.
  */
 import type {
   Demotion,
@@ -36,10 +37,13 @@ import type {
 import { BINS, endShares, hazardPerSecond, lowerEdgeMs, upperEdgeMs } from './gap-belief.ts';
 
 export interface StrataSettings {
-  /** Milliseconds of waiting that a megabyte-second must save when all memory serves. */
-  readonly fullPriceMsPerMbSecond: number;
-  /** The power of the load that the price follows; 0 makes it constant. */
-  readonly steepness: number;
+  /** Milliseconds of waiting that a megabyte-second must save while memory is plentiful. */
+  readonly priceMsPerMbSecond: number;
+  /** The same when it is scarce; between the two the price rises by equal factors. */
+  readonly scarcePriceMsPerMbSecond: number;
+  /** Shares of the memory budget in use. */
+  readonly plentyUntil: number;
+  readonly scarceFrom: number;
   /** How often one that was taken from stock is missed before it has been replaced: a few times in a thousand. */
   readonly scarcity: number;
   /** How many of a function's own gaps the population's distribution weighs: less than the first of its own. */
@@ -47,18 +51,14 @@ export interface StrataSettings {
 }
 
 export const STRATA_DEFAULTS: StrataSettings = {
-  ...{ fullPriceMsPerMbSecond: 0.33, steepness: 3 },
+  ...{ priceMsPerMbSecond: 0.0001, scarcePriceMsPerMbSecond: 0.01, plentyUntil: 0.4, scarceFrom: 0.5 },
   ...{ scarcity: 0.003, priorGaps: 0.5 },
 };
 
-/** The load that is believed until it is known: a server a quarter full. */
-const UNKNOWN_LOAD = 0.25;
-/** A server without load still pays something for memory, and an overloaded one not more than a full one. */
-const LEAST_LOAD = 0.01;
-
 const priceOf = (costs: LayerCosts, settings: StrataSettings): number => {
-  const load = Math.min(1, Math.max(LEAST_LOAD, costs.memoryLoad ?? UNKNOWN_LOAD));
-  return settings.fullPriceMsPerMbSecond * load ** settings.steepness;
+  const { priceMsPerMbSecond: low, scarcePriceMsPerMbSecond: high, plentyUntil, scarceFrom } = settings;
+  const scarcity = ((costs.memoryLoad ?? 0) - plentyUntil) / (scarceFrom - plentyUntil);
+  return low * (high / low) ** Math.min(1, Math.max(0, scarcity));
 };
 
 const DROPPED: Demotion = { runtimeMs: 0, containerMs: 0 };
