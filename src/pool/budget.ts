@@ -76,6 +76,21 @@ export class Budget {
     return this.#usedMb;
   }
 
+  /** How much of it serves. */
+  get servingMb(): number {
+    return this.#servingMb;
+  }
+
+  /** What one holder takes. */
+  heldBy(holder: Holder): number {
+    return this.#held.of(holder);
+  }
+
+  /** How many tenants take something. */
+  get holders(): number {
+    return this.#held.countWith(null);
+  }
+
   get peakMb(): number {
     return this.#peakMb;
   }

@@ -21,6 +21,10 @@ export interface Bench {
   readonly scheduler: Scheduler;
   readonly faults: string[];
   readonly ends: string[];
+  /** Ends the carriers that have come up from outside, the oldest first; those that have ended already stay so. */
+  readonly kills: (() => void)[];
+  /** How often the pool said that it had put its counts right. */
+  repairs(): number;
 }
 
 export interface BenchOptions {
@@ -36,6 +40,8 @@ export interface BenchOptions {
   /** Shared with other benches. */
   readonly queued?: QueueLength;
   readonly failStart?: () => boolean;
+  readonly provisionMs?: number;
+  readonly sweepIntervalMs?: number;
 }
 
 const SETTINGS: PoolSettings = {
@@ -59,8 +65,12 @@ export const createBench = async (options: BenchOptions = {}): Promise<Bench> =>
   const clock = new ManualClock();
   const faults: string[] = [];
   const ends: string[] = [];
+  const kills: (() => void)[] = [];
+  let repairs = 0;
   const backend = fakeBackend({
-    ...{ clock, capacity: options.capacity ?? 4, provisionMs: 20, bootMs: 2, loadMs: 1, handlerMs: 1 },
+    ...{ clock, capacity: options.capacity ?? 4, bootMs: 2, loadMs: 1, handlerMs: 1 },
+    provisionMs: options.provisionMs ?? 20,
+    onUp: (die) => kills.push(die),
     ...(options.failStart === undefined ? {} : { failStart: options.failStart }),
   });
   const guard = { clock, random: seededRandom(7), startTimeoutMs: 1_000, killGraceMs: 50, watchdog: null };
@@ -71,7 +81,8 @@ export const createBench = async (options: BenchOptions = {}): Promise<Bench> =>
   const pool = new LayeredPool({
     ...{ budget, policy: options.policy ?? patient, defaultCosts: DEFAULT_COSTS.isolate },
     prepare: (placement, lease) => void prepareOn(lease, placement.label as FakeBehaviour),
-    ...{ clock, tier: guardTier(backend, guard), capacity: options.capacity ?? 4, sweepIntervalMs: 1_000 },
+    ...{ clock, tier: guardTier(backend, guard), capacity: options.capacity ?? 4 },
+    sweepIntervalMs: options.sweepIntervalMs ?? 1_000,
     ...{ runtime: 'isolate', resizable: options.resizable ?? false },
     refillPerSecond: options.refillPerSecond ?? null,
     settings: { ...SETTINGS, ...options.settings },
@@ -82,13 +93,15 @@ export const createBench = async (options: BenchOptions = {}): Promise<Bench> =>
         ends.push(cause);
         scheduler.retry();
       },
-      repaired: () => undefined,
+      repaired: () => {
+        repairs += 1;
+      },
       fault: (message, details) => faults.push(`${message} ${JSON.stringify(details)}`),
     },
   });
   scheduler.attach(pool);
   await clock.advance(100);
-  return { clock, pool, budget, scheduler, faults, ends };
+  return { clock, pool, budget, scheduler, faults, ends, kills, repairs: () => repairs };
 };
 
 export const place = (name: string, overrides: Partial<Placement> = {}): Placement => ({
@@ -128,7 +141,7 @@ const prepareOn = async (lease: Lease, behaviour: FakeBehaviour): Promise<void> 
   lease.releaseAhead(failure === null, cpuNs);
 };
 
-const loadRequest = (behaviour: FakeBehaviour): LoadRequest => ({
+export const loadRequest = (behaviour: FakeBehaviour): LoadRequest => ({
   ...{
     runtime: 'isolate',
     functionName: 'f',

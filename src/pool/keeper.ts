@@ -171,7 +171,8 @@ export class Keeper {
     }
     const runtimes = [...sandbox.slots].filter((slot) => slot.state === 'free' && slot.layer === 'runtime');
     if (now >= sandbox.runtimeUntilMs) {
-      for (const slot of runtimes) lifecycle.drain(slot);
+      // Each that goes has the sandbox looked at anew, and may take the others with it.
+      for (const slot of runtimes) if (slot.state === 'free') lifecycle.drain(slot);
       this.#sandboxes.by(sandbox, sandbox.untilMs);
       return;
     }

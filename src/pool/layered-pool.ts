@@ -10,6 +10,7 @@ import type { Runtime } from '../core/spec.ts';
 import type { Clock, Timer } from '../ports/clock.ts';
 import type { SandboxTier } from '../sandbox/api.ts';
 import type { SlotCounts, TierView } from './api.ts';
+import { audit } from './audit.ts';
 import type { Budget } from './budget.ts';
 import { type DefaultCosts, RuntimeCosts } from './costs.ts';
 import { type FunctionState, Functions } from './functions.ts';
@@ -269,6 +270,16 @@ export class LayeredPool {
     if (slot.state === 'busy') this.#lifecycle.offer(slot);
   }
 
+  /** Counts anew and puts right what differs; returns what did, or null. */
+  audit(): string | null {
+    return audit(this.#lifecycle, this.#comingPlaces, placesOf);
+  }
+
+  /** Invocations of a function that have come and not left. */
+  inFlightOf({ group }: Placement): number {
+    return this.#functions.find(group)?.demand.inFlight ?? 0;
+  }
+
   counts(): SlotCounts {
     return this.#lifecycle.slots.counts();
   }
@@ -408,7 +419,7 @@ export class LayeredPool {
   #beginLoad(slot: Slot, placement: Placement, loading: 'asked' | 'ahead'): void {
     slot.layer = 'code';
     slot.loading = loading;
-    this.#comingPlaces.add(placement.key, placesOf(placement, loading));
+    this.#comingPlaces.add(placement.key, placesOf(placement.concurrency, loading));
     if (slot.placement === null) this.#lifecycle.instances.add(placement.key, 1);
     slot.placement = placement;
     const state = this.#functions.of(placement);
@@ -444,13 +455,13 @@ export class LayeredPool {
 
   #loadEnded(slot: Slot): void {
     if (slot.loading === null || slot.placement === null) return;
-    this.#comingPlaces.add(slot.placement.key, -placesOf(slot.placement, slot.loading));
+    this.#comingPlaces.add(slot.placement.key, -placesOf(slot.placement.concurrency, slot.loading));
     slot.loading = null;
   }
 
   #scheduleSweep(): void {
     this.#sweep = this.#clock.setTimer(this.#options.sweepIntervalMs, () => {
-      const difference = this.#lifecycle.slots.audit(this.#lifecycle.sandboxes.all);
+      const difference = this.audit();
       if (difference !== null) {
         this.#options.events.repaired();
         this.#options.events.fault('slots were not conserved', { difference });
@@ -462,5 +473,5 @@ export class LayeredPool {
 }
 
 /** Places of an instance that loads code, beside that of the invocation for which it does. */
-const placesOf = ({ concurrency }: Placement, loading: 'asked' | 'ahead'): number =>
+const placesOf = (concurrency: number, loading: 'asked' | 'ahead'): number =>
   loading === 'ahead' ? concurrency : concurrency - 1;

@@ -66,6 +66,11 @@ export class Scheduler {
     return this.#waiting.count;
   }
 
+  /** Functions for which somebody waits or an instance starts: bounded by what is there. */
+  get lines(): number {
+    return this.#waiting.size;
+  }
+
   /**
    * A lease, at once when something is ready.
    * @throws StrataError `overloaded`, `concurrency_limit`, `queue_timeout`, `start_failed`, `cancelled`, and

@@ -42,6 +42,10 @@ export class Waiting {
     return this.#count;
   }
 
+  get size(): number {
+    return this.#lines.size;
+  }
+
   get lines(): Iterable<Line> {
     return this.#lines.values();
   }
