@@ -85,6 +85,11 @@ export class Keeper {
     if (wanted.nextMs !== Number.POSITIVE_INFINITY) this.#functions.by(state, wanted.nextMs);
   }
 
+  /** An instance of a function ends: one that it is to have at least is replaced. */
+  lost(state: FunctionState): void {
+    if (state.placement.minInstances > 0 && !state.deleted) this.#functions.by(state, this.#clock.nowMs());
+  }
+
   /** A load ahead has ended. */
   preloaded(state: FunctionState, worked: boolean): void {
     state.preloading -= 1;

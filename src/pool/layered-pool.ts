@@ -97,6 +97,7 @@ export class LayeredPool {
         room: events.room,
         sandboxEnded: events.sandboxEnded,
         fault: events.fault,
+        left: (slot) => this.#left(slot),
         changed: (tenant) => this.#keeper.stockroom.changed(tenant),
         emptied: (sandbox) => this.#keeper.emptied(sandbox),
       },
@@ -143,7 +144,7 @@ export class LayeredPool {
    * @param insists take a pristine one all the same.
    */
   takeRuntime(placement: Placement, insists = false): Lease | null {
-    if (this.instancesOf(placement.key) >= placement.maxInstances) return null;
+    if (this.isFull(placement)) return null;
     const slot = this.#readyRuntime(placement, insists);
     if (slot === null) {
       // There is none left to be held up.
@@ -173,7 +174,7 @@ export class LayeredPool {
   ): boolean {
     const { budget } = this.#options;
     const lifecycle = this.#lifecycle;
-    if (this.#closed || this.instancesOf(placement.key) >= placement.maxInstances) return false;
+    if (this.#closed || this.isFull(placement)) return false;
     const alone = lifecycle.quarantine.has(placement.key);
     const codeMb = lifecycle.codeMb(placement);
     const asked: Asked = {
@@ -202,6 +203,11 @@ export class LayeredPool {
     this.#keeper.stockroom.taken(placement.tenant, true);
     lifecycle.await(sandbox, { ...asked, start: 'none' });
     return true;
+  }
+
+  /** Whether a function has as many instances as it may have. */
+  isFull({ key, maxInstances }: Placement): boolean {
+    return this.instancesOf(key) >= maxInstances;
   }
 
   /** Instances that run, load or start for a function. */
@@ -381,7 +387,7 @@ export class LayeredPool {
   #preload(state: FunctionState): boolean {
     const { placement } = state;
     const { prepare } = this.#options;
-    if (this.#closed || this.instancesOf(placement.key) >= placement.maxInstances) return false;
+    if (this.#closed || this.isFull(placement)) return false;
     const slot = this.#readyRuntime(placement, false);
     if (slot !== null) {
       if (!this.#mayLoad(slot, placement, true)) return false;
@@ -451,6 +457,12 @@ export class LayeredPool {
       this.#lifecycle.slots.move(slot, 'free');
     }
     this.#lifecycle.offer(slot);
+  }
+
+  #left(slot: Slot): void {
+    // Whoever counted on it has to be served by another.
+    this.#loadEnded(slot);
+    if (slot.owner !== null && !this.#closed) this.#keeper.lost(slot.owner);
   }
 
   #loadEnded(slot: Slot): void {

@@ -40,6 +40,8 @@ export interface LifecycleEvents {
   ready(slot: Slot): void;
   /** An instance has gone: what was refused for want of room may be possible now. */
   room(): void;
+  /** A slot takes nothing more: it has begun to end, or is gone at once. Told once of each. */
+  left(slot: Slot): void;
   /** Something changed in a sandbox of this tenant, or in one that is nobody's. */
   changed(tenant: string | null): void;
   /** Nothing is left in a tenant's sandbox that anybody uses. */
@@ -177,6 +179,7 @@ export class Lifecycle {
     this.slots.move(slot, 'draining');
     slot.owner?.slots.delete(slot);
     if (slot.placement !== null) this.leaving.add(slot.placement.key, 1);
+    this.#options.events.left(slot);
     if (doubtful) sandbox.doubtful += 1;
     const gone = (): void => {
       if (slot.state === 'draining') {
@@ -268,10 +271,12 @@ export class Lifecycle {
 
   #gone(slot: Slot): void {
     this.ready.remove(slot);
-    if (slot.state === 'draining' && slot.placement !== null) this.leaving.add(slot.placement.key, -1);
+    const drained = slot.state === 'draining';
+    if (drained && slot.placement !== null) this.leaving.add(slot.placement.key, -1);
     this.slots.move(slot, 'gone');
     slot.owner?.slots.delete(slot);
     if (slot.placement !== null) this.instances.add(slot.placement.key, -1);
+    if (!drained) this.#options.events.left(slot);
   }
 
   /** Nothing is left of the instance. One that ended while idle leaves its place to another. */
