@@ -20,9 +20,17 @@ export interface BudgetOptions {
 export interface Victim {
   /** The lower, the sooner it goes; comparable over pools. */
   readonly worth: number;
+  /** Asked to be there in any case: it goes when nothing else is left, whatever it is worth. */
+  readonly provisioned: boolean;
   readonly memoryMb: number;
   end(): void;
 }
+
+/** The order in which things are given up. */
+export const goesBefore = (
+  one: Pick<Victim, 'worth' | 'provisioned'>,
+  other: Pick<Victim, 'worth' | 'provisioned'>,
+): boolean => (one.provisioned === other.provisioned ? one.worth < other.worth : other.provisioned);
 
 /** A pool, as far as it can make room. */
 export interface Evictable {
@@ -151,7 +159,7 @@ export class Budget {
     let victim: Victim | null = null;
     for (const pool of this.#pools) {
       const offered = pool.cheapest(mayEnd);
-      if (offered !== null && (victim === null || offered.worth < victim.worth)) victim = offered;
+      if (offered !== null && (victim === null || goesBefore(offered, victim))) victim = offered;
     }
     if (victim === null) return null;
     this.#evictions += 1;

@@ -23,6 +23,8 @@ export interface Bench {
   readonly ends: string[];
   /** Ends the carriers that have come up from outside, the oldest first; those that have ended already stay so. */
   readonly kills: (() => void)[];
+  /** When code was loaded ahead, as the clock stood. */
+  readonly preloads: number[];
   /** How often the pool said that it had put its counts right. */
   repairs(): number;
 }
@@ -66,6 +68,7 @@ export const createBench = async (options: BenchOptions = {}): Promise<Bench> =>
   const faults: string[] = [];
   const ends: string[] = [];
   const kills: (() => void)[] = [];
+  const preloads: number[] = [];
   let repairs = 0;
   const backend = fakeBackend({
     ...{ clock, capacity: options.capacity ?? 4, bootMs: 2, loadMs: 1, handlerMs: 1 },
@@ -80,7 +83,10 @@ export const createBench = async (options: BenchOptions = {}): Promise<Bench> =>
   const budget = new Budget({ clock, memoryMb, reservePercent });
   const pool = new LayeredPool({
     ...{ budget, policy: options.policy ?? patient, defaultCosts: DEFAULT_COSTS.isolate },
-    prepare: (placement, lease) => void prepareOn(lease, placement.label as FakeBehaviour),
+    prepare: (placement, lease) => {
+      preloads.push(clock.nowMs());
+      void prepareOn(lease, placement.label as FakeBehaviour);
+    },
     ...{ clock, tier: guardTier(backend, guard), capacity: options.capacity ?? 4 },
     sweepIntervalMs: options.sweepIntervalMs ?? 1_000,
     ...{ runtime: 'isolate', resizable: options.resizable ?? false },
@@ -101,7 +107,7 @@ export const createBench = async (options: BenchOptions = {}): Promise<Bench> =>
   });
   scheduler.attach(pool);
   await clock.advance(100);
-  return { clock, pool, budget, scheduler, faults, ends, kills, repairs: () => repairs };
+  return { clock, pool, budget, scheduler, faults, ends, kills, preloads, repairs: () => repairs };
 };
 
 export const place = (name: string, overrides: Partial<Placement> = {}): Placement => ({

@@ -226,6 +226,7 @@ export class LayeredPool {
     state.placement = placement;
     state.deleted = false;
     state.heldOffUntilMs = 0;
+    state.failures = 0;
     if (placement.minInstances > 0) this.#keeper.review(state);
   }
 
