@@ -139,6 +139,9 @@ export class Budget {
     if (memoryMb <= 0) return true;
     const { memoryHigh, cpuHigh } = this.pressure;
     if (ahead && (memoryHigh || cpuHigh)) return false;
+    const limitMb = this.#limitFor(holder, memoryMb);
+    // Not even if all that is idle were ended for it: then nothing is.
+    if (this.#servingMb + memoryMb > limitMb) return false;
     let freedMb = 0;
     const fits = (): boolean =>
       this.#usedMb + memoryMb <= this.#limitFor(holder, memoryMb) && (!memoryHigh || freedMb >= memoryMb);
@@ -172,9 +175,9 @@ export class Budget {
     return this.#isPoor(holder, memoryMb) ? this.#limitMb : this.#limitMb * (1 - this.#reserve);
   }
 
-  /** It would still hold no more than its fair share: the limit divided among all that hold something, itself too. */
+  /** It would still hold no more than its fair share of the limit. */
   #isPoor(holder: Holder, moreMb: number): boolean {
-    return this.#held.of(holder) + moreMb <= this.#limitMb / this.#held.countWith(holder);
+    return this.#held.of(holder) + moreMb <= this.#limitMb / this.#held.sharers(holder);
   }
 
   #advance(): void {

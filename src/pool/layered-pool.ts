@@ -181,7 +181,7 @@ export class LayeredPool {
       ...{ placement, callbacks, sinceMs: this.#clock.nowMs(), reservedMb: codeMb },
       start: from === 'none' ? 'none' : 'container',
     };
-    const room = from === 'none' ? null : lifecycle.sandboxes.roomFor(placement, alone);
+    const room = from === 'none' ? null : this.#roomFor(placement, alone);
     if (room !== null) {
       // More at once would take as long all together, and most would come when their waiters have been served.
       if (room.starting >= Math.max(1, this.#options.settings.bootParallelism)) return false;
@@ -326,6 +326,12 @@ export class LayeredPool {
     await this.#lifecycle.close();
   }
 
+  /** A pristine sandbox is one more that the tenant holds: beyond its share it gets none. */
+  #roomFor(placement: Placement, alone: boolean): Sandbox | null {
+    const room = this.#lifecycle.sandboxes.roomFor(placement, alone);
+    return room === null || room.tenant !== null || this.#isShareLeft(placement) ? room : null;
+  }
+
   #readyRuntime(placement: Placement, insists: boolean): Slot | null {
     const { ready, quarantine, sandboxes } = this.#lifecycle;
     const alone = quarantine.has(placement.key);
@@ -343,6 +349,8 @@ export class LayeredPool {
       if (slot.state === 'free') this.#lifecycle.ready.add(slot);
       return false;
     }
+    // What ended for it may have taken the slot's sandbox with it.
+    if (slot.state !== 'free' || slot.sandbox.state !== 'ready') return false;
     this.#claim(slot.sandbox, placement);
     this.#lifecycle.slots.resize(slot, codeMb);
     return true;

@@ -85,7 +85,7 @@ export class Sandboxes {
 
   /** With one more it would still hold no more than its fair share of all that there may be. */
   isPoor(tenant: string, max: number): boolean {
-    return this.#held.of(tenant) < Math.max(1, Math.floor(max / this.#held.countWith(tenant)));
+    return this.#held.of(tenant) < Math.max(1, Math.floor(max / this.#held.sharers(tenant)));
   }
 
   /**
