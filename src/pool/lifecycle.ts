@@ -177,7 +177,7 @@ export class Lifecycle {
     const doubtful = slot.instance?.ended === true;
     this.ready.remove(slot);
     this.slots.move(slot, 'draining');
-    slot.owner?.slots.delete(slot);
+    disown(slot);
     if (slot.placement !== null) this.leaving.add(slot.placement.key, 1);
     this.#options.events.left(slot);
     if (doubtful) sandbox.doubtful += 1;
@@ -231,8 +231,10 @@ export class Lifecycle {
       );
       sandbox.carrier = carrier;
       void carrier.exited.then((exit) => this.#exited(sandbox, exit));
-      if (sandbox.state === 'starting') sandbox.state = 'ready';
-      else carrier.kill('shutdown');
+      if (sandbox.state === 'starting') {
+        sandbox.state = 'ready';
+        this.slots.freed += 1;
+      } else carrier.kill('shutdown');
     } catch (thrown) {
       failed = thrown as StrataError;
       this.slots.close(sandbox);
@@ -274,7 +276,7 @@ export class Lifecycle {
     const drained = slot.state === 'draining';
     if (drained && slot.placement !== null) this.leaving.add(slot.placement.key, -1);
     this.slots.move(slot, 'gone');
-    slot.owner?.slots.delete(slot);
+    disown(slot);
     if (slot.placement !== null) this.instances.add(slot.placement.key, -1);
     if (!drained) this.#options.events.left(slot);
   }
@@ -312,3 +314,9 @@ export class Lifecycle {
     if (!this.#closed) this.#options.events.changed(tenant);
   }
 }
+
+/** Its function has one instance less; the uses of one that has none left begin anew. */
+const disown = (slot: Slot): void => {
+  const { owner } = slot;
+  if (owner?.slots.delete(slot) === true && owner.slots.size === 0) owner.demand.uses = 0;
+};

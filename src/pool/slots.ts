@@ -16,7 +16,7 @@ export class Slots {
   readonly #counts = { free: 0, busy: 0, starting: 0, draining: 0 };
   #chargedMb = 0;
   #servingMb = 0;
-  /** How many slots have become free so far: who looked at the idle ones knows by it whether there are others. */
+  /** How many slots have become free or gone so far: who looked at what is idle knows by it whether there is more. */
   freed = 0;
 
   constructor(budget: Budget) {
@@ -49,7 +49,7 @@ export class Slots {
     if (from === 'busy') this.#serve(slot, -1);
     slot.state = to;
     if (to === 'busy') this.#serve(slot, 1);
-    if (to === 'free') this.freed += 1;
+    if (to === 'free' || to === 'gone') this.freed += 1;
     if (to === 'draining' || to === 'gone') this.#charge(slot, -slot.chargedMb);
     if (to === 'gone') sandbox.slots.delete(slot);
     else this.#counts[to] += 1;
