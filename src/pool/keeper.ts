@@ -85,6 +85,11 @@ export class Keeper {
     if (wanted.nextMs !== Number.POSITIVE_INFINITY) this.#functions.by(state, wanted.nextMs);
   }
 
+  /** An instance of a function ends: one that it is to have at least is replaced. */
+  lost(state: FunctionState): void {
+    if (state.placement.minInstances > 0 && !state.deleted) this.#functions.by(state, this.#clock.nowMs());
+  }
+
   /** A load ahead has ended. */
   preloaded(state: FunctionState, worked: boolean): void {
     state.preloading -= 1;
@@ -171,7 +176,8 @@ export class Keeper {
     }
     const runtimes = [...sandbox.slots].filter((slot) => slot.state === 'free' && slot.layer === 'runtime');
     if (now >= sandbox.runtimeUntilMs) {
-      for (const slot of runtimes) lifecycle.drain(slot);
+      // Each that goes has the sandbox looked at anew, and may take the others with it.
+      for (const slot of runtimes) if (slot.state === 'free') lifecycle.drain(slot);
       this.#sandboxes.by(sandbox, sandbox.untilMs);
       return;
     }

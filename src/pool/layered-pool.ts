@@ -10,6 +10,7 @@ import type { Runtime } from '../core/spec.ts';
 import type { Clock, Timer } from '../ports/clock.ts';
 import type { SandboxTier } from '../sandbox/api.ts';
 import type { SlotCounts, TierView } from './api.ts';
+import { audit } from './audit.ts';
 import type { Budget } from './budget.ts';
 import { type DefaultCosts, RuntimeCosts } from './costs.ts';
 import { type FunctionState, Functions } from './functions.ts';
@@ -96,6 +97,7 @@ export class LayeredPool {
         room: events.room,
         sandboxEnded: events.sandboxEnded,
         fault: events.fault,
+        left: (slot) => this.#left(slot),
         changed: (tenant) => this.#keeper.stockroom.changed(tenant),
         emptied: (sandbox) => this.#keeper.emptied(sandbox),
       },
@@ -142,7 +144,7 @@ export class LayeredPool {
    * @param insists take a pristine one all the same.
    */
   takeRuntime(placement: Placement, insists = false): Lease | null {
-    if (this.instancesOf(placement.key) >= placement.maxInstances) return null;
+    if (this.isFull(placement)) return null;
     const slot = this.#readyRuntime(placement, insists);
     if (slot === null) {
       // There is none left to be held up.
@@ -172,14 +174,14 @@ export class LayeredPool {
   ): boolean {
     const { budget } = this.#options;
     const lifecycle = this.#lifecycle;
-    if (this.#closed || this.instancesOf(placement.key) >= placement.maxInstances) return false;
+    if (this.#closed || this.isFull(placement)) return false;
     const alone = lifecycle.quarantine.has(placement.key);
     const codeMb = lifecycle.codeMb(placement);
     const asked: Asked = {
       ...{ placement, callbacks, sinceMs: this.#clock.nowMs(), reservedMb: codeMb },
       start: from === 'none' ? 'none' : 'container',
     };
-    const room = from === 'none' ? null : lifecycle.sandboxes.roomFor(placement, alone);
+    const room = from === 'none' ? null : this.#roomFor(placement, alone);
     if (room !== null) {
       // More at once would take as long all together, and most would come when their waiters have been served.
       if (room.starting >= Math.max(1, this.#options.settings.bootParallelism)) return false;
@@ -203,6 +205,11 @@ export class LayeredPool {
     return true;
   }
 
+  /** Whether a function has as many instances as it may have. */
+  isFull({ key, maxInstances }: Placement): boolean {
+    return this.instancesOf(key) >= maxInstances;
+  }
+
   /** Instances that run, load or start for a function. */
   instancesOf(key: string): number {
     return this.#lifecycle.instances.of(key);
@@ -219,6 +226,7 @@ export class LayeredPool {
     state.placement = placement;
     state.deleted = false;
     state.heldOffUntilMs = 0;
+    state.failures = 0;
     if (placement.minInstances > 0) this.#keeper.review(state);
   }
 
@@ -269,6 +277,16 @@ export class LayeredPool {
     if (slot.state === 'busy') this.#lifecycle.offer(slot);
   }
 
+  /** Counts anew and puts right what differs; returns what did, or null. */
+  audit(): string | null {
+    return audit(this.#lifecycle, this.#comingPlaces, placesOf);
+  }
+
+  /** Invocations of a function that have come and not left. */
+  inFlightOf({ group }: Placement): number {
+    return this.#functions.find(group)?.demand.inFlight ?? 0;
+  }
+
   counts(): SlotCounts {
     return this.#lifecycle.slots.counts();
   }
@@ -308,6 +326,12 @@ export class LayeredPool {
     await this.#lifecycle.close();
   }
 
+  /** A pristine sandbox is one more that the tenant holds: beyond its share it gets none. */
+  #roomFor(placement: Placement, alone: boolean): Sandbox | null {
+    const room = this.#lifecycle.sandboxes.roomFor(placement, alone);
+    return room === null || room.tenant !== null || this.#isShareLeft(placement) ? room : null;
+  }
+
   #readyRuntime(placement: Placement, insists: boolean): Slot | null {
     const { ready, quarantine, sandboxes } = this.#lifecycle;
     const alone = quarantine.has(placement.key);
@@ -325,6 +349,8 @@ export class LayeredPool {
       if (slot.state === 'free') this.#lifecycle.ready.add(slot);
       return false;
     }
+    // What ended for it may have taken the slot's sandbox with it.
+    if (slot.state !== 'free' || slot.sandbox.state !== 'ready') return false;
     this.#claim(slot.sandbox, placement);
     this.#lifecycle.slots.resize(slot, codeMb);
     return true;
@@ -370,7 +396,7 @@ export class LayeredPool {
   #preload(state: FunctionState): boolean {
     const { placement } = state;
     const { prepare } = this.#options;
-    if (this.#closed || this.instancesOf(placement.key) >= placement.maxInstances) return false;
+    if (this.#closed || this.isFull(placement)) return false;
     const slot = this.#readyRuntime(placement, false);
     if (slot !== null) {
       if (!this.#mayLoad(slot, placement, true)) return false;
@@ -408,7 +434,7 @@ export class LayeredPool {
   #beginLoad(slot: Slot, placement: Placement, loading: 'asked' | 'ahead'): void {
     slot.layer = 'code';
     slot.loading = loading;
-    this.#comingPlaces.add(placement.key, placesOf(placement, loading));
+    this.#comingPlaces.add(placement.key, placesOf(placement.concurrency, loading));
     if (slot.placement === null) this.#lifecycle.instances.add(placement.key, 1);
     slot.placement = placement;
     const state = this.#functions.of(placement);
@@ -442,15 +468,21 @@ export class LayeredPool {
     this.#lifecycle.offer(slot);
   }
 
+  #left(slot: Slot): void {
+    // Whoever counted on it has to be served by another.
+    this.#loadEnded(slot);
+    if (slot.owner !== null && !this.#closed) this.#keeper.lost(slot.owner);
+  }
+
   #loadEnded(slot: Slot): void {
     if (slot.loading === null || slot.placement === null) return;
-    this.#comingPlaces.add(slot.placement.key, -placesOf(slot.placement, slot.loading));
+    this.#comingPlaces.add(slot.placement.key, -placesOf(slot.placement.concurrency, slot.loading));
     slot.loading = null;
   }
 
   #scheduleSweep(): void {
     this.#sweep = this.#clock.setTimer(this.#options.sweepIntervalMs, () => {
-      const difference = this.#lifecycle.slots.audit(this.#lifecycle.sandboxes.all);
+      const difference = this.audit();
       if (difference !== null) {
         this.#options.events.repaired();
         this.#options.events.fault('slots were not conserved', { difference });
@@ -462,5 +494,5 @@ export class LayeredPool {
 }
 
 /** Places of an instance that loads code, beside that of the invocation for which it does. */
-const placesOf = ({ concurrency }: Placement, loading: 'asked' | 'ahead'): number =>
+const placesOf = (concurrency: number, loading: 'asked' | 'ahead'): number =>
   loading === 'ahead' ? concurrency : concurrency - 1;
