@@ -9,10 +9,18 @@ import { type Runtime, tierOf } from './core/spec.ts';
 import type { Executor } from './invocation/api.ts';
 import { LocalExecutor } from './invocation/executor.ts';
 import { type Lane, Lanes } from './invocation/lanes.ts';
+import type { LoadContext } from './invocation/load-request.ts';
 import { Metrics } from './invocation/metrics.ts';
+import { placementOf } from './invocation/placement.ts';
+import { preload } from './invocation/preload.ts';
 import { Records } from './invocation/records.ts';
+import { Budget } from './pool/budget.ts';
+import { DEFAULT_COSTS } from './pool/costs.ts';
 import { LayeredPool, type PoolOptions } from './pool/layered-pool.ts';
+import type { Policy } from './pool/policy/api.ts';
+import { createPolicy } from './pool/policy/policies.ts';
 import { systemClock } from './ports/clock.ts';
+import { type Machine, systemMachine } from './ports/machine.ts';
 import { systemProcesses } from './ports/processes.ts';
 import { systemRandom } from './ports/random.ts';
 import { MEMORY, openRegistry } from './registry/registry.ts';
@@ -20,6 +28,7 @@ import type { SandboxTier } from './sandbox/api.ts';
 import { type ContainerTiers, createContainerTiers } from './sandbox/container/tiers.ts';
 import { createIsolateTier } from './sandbox/isolate/tier.ts';
 import { QueueLength, Scheduler } from './scheduler/scheduler.ts';
+import { Watermarks } from './scheduler/watermarks.ts';
 
 export type { ConfigOverrides } from './config/config.ts';
 export { type ErrorCode, type Failure, StrataError } from './core/errors.ts';
@@ -54,20 +63,36 @@ export const createExecutor = async (options: ExecutorOptions = {}): Promise<Exe
     registry.close();
     throw thrown;
   });
+  const machine = systemMachine(clock);
+  const budget = new Budget({
+    ...{ clock, memoryMb: budgetMb(config, machine), reservePercent: config.admission.reservePercent },
+  });
   const metrics = new Metrics({
     pools: () => lanes.view().tiers,
     queued: () => lanes.waiting,
     inFlight: () => executor.inFlight,
+    spent: () => budget.spent(),
+    evictions: () => budget.evictions,
   });
-  const queued = new QueueLength();
-  const sandboxEnded = (runtime: Runtime, cause: string): void => metrics.sandboxEnded(runtime, cause);
+  const { resultMaxBytes, logMaxBytes } = config.limits;
+  const codeFiles: LoadContext['codeFiles'] = (record) => registry.codeFiles(record);
+  const parts: LaneParts = {
+    ...{ budget, metrics, onFault, queued: new QueueLength(), policy: createPolicy(config.policy.name) },
+    prepare: (placement, lease) => void preload({ codeFiles, resultMaxBytes, logMaxBytes }, placement, lease),
+  };
+  const watermarks = new Watermarks({ clock, machine, budget, settings: config.machine, onChange: onFault });
   const lanes = new Lanes({
-    lanes: [...tiers.served].map(([runtime, tier]) =>
-      openLane(config, runtime, tier, { queued, sandboxEnded, onFault }),
-    ),
+    lanes: [...tiers.served].map(([runtime, tier]) => openLane(config, runtime, tier, parts)),
     unavailable: tiers.unavailable,
-    release: tiers.close,
+    budget,
+    release: () => {
+      watermarks.close();
+      return tiers.close();
+    },
   });
+  for (const record of registry.all()) {
+    if (record.minInstances > 0) lanes.deployed(record.runtime, placementOf(record));
+  }
   const executor = new LocalExecutor({
     ...{ clock, random, logger, registry, lanes, metrics, limits: config.limits },
     records: new Records(config.records),
@@ -122,25 +147,45 @@ const openContainerTiers = (config: Config, onFault: OnFault): Promise<Container
     limits: config.limits,
   });
 
+/** What the lanes share. */
 interface LaneParts {
   readonly queued: QueueLength;
-  readonly sandboxEnded: (runtime: Runtime, cause: string) => void;
+  readonly budget: Budget;
+  readonly policy: Policy;
+  readonly metrics: Metrics;
+  readonly prepare: PoolOptions['prepare'];
   readonly onFault: OnFault;
 }
+
+/** Without a figure of its own, and where the machine does not tell its memory, as much as a small one has. */
+const BUDGET_DEFAULT_MB = 2_048;
+const BUDGET_SHARE = 0.8;
+
+const budgetMb = ({ machine: { memoryMb } }: Config, machine: Machine): number =>
+  memoryMb > 0 ? memoryMb : (machine.memory()?.totalMb ?? BUDGET_DEFAULT_MB / BUDGET_SHARE) * BUDGET_SHARE;
 
 /** The pool and the scheduler of one runtime, joined. */
 const openLane = (config: Config, runtime: Runtime, tier: SandboxTier, parts: LaneParts): Lane => {
   const scheduler = new Scheduler(systemClock, config.queue, parts.queued);
   const pool = new LayeredPool({
-    ...{ tier, runtime, clock: systemClock },
+    ...{
+      tier,
+      runtime,
+      clock: systemClock,
+      budget: parts.budget,
+      policy: parts.policy,
+      prepare: parts.prepare,
+    },
+    defaultCosts: DEFAULT_COSTS[runtime],
     ...(tierOf(runtime) === 'isolate' ? isolatePool(config) : containerPool(config, runtime)),
     events: {
       ready: scheduler.ready,
       room: scheduler.retry,
       sandboxEnded: (cause) => {
-        parts.sandboxEnded(runtime, cause);
+        parts.metrics.sandboxEnded(runtime, cause);
         scheduler.retry();
       },
+      repaired: () => parts.metrics.repaired(runtime),
       fault: (message, details) => parts.onFault(message, { runtime, ...details }),
     },
   });
@@ -153,7 +198,7 @@ type PoolShape = Pick<
   'capacity' | 'resizable' | 'refillPerSecond' | 'sweepIntervalMs' | 'settings'
 >;
 
-const isolatePool = ({ isolate }: Config): PoolShape => ({
+const isolatePool = ({ isolate, admission }: Config): PoolShape => ({
   ...{ capacity: isolate.maxInstancesPerHost, resizable: false, refillPerSecond: null },
   sweepIntervalMs: isolate.sweepIntervalMs,
   settings: {
@@ -167,11 +212,15 @@ const isolatePool = ({ isolate }: Config): PoolShape => ({
     runtimeIdleMs: isolate.runtimeIdleMs,
     sandboxIdleMs: isolate.hostIdleMs,
     runtimeMemoryMb: isolate.runtimeMemoryMb,
+    ...{
+      maxPristine: Math.max(isolate.pristineHosts, isolate.maxPristineHosts),
+      reservePercent: admission.reservePercent,
+    },
   },
 });
 
 /** One instance in each container, of whatever size its function asks for: but V8's heap is sized when Node boots. */
-const containerPool = ({ container }: Config, runtime: Runtime): PoolShape => ({
+const containerPool = ({ container, admission }: Config, runtime: Runtime): PoolShape => ({
   ...{ capacity: 1, resizable: runtime !== 'nodejs24', refillPerSecond: container.refillPerSecond },
   sweepIntervalMs: container.sweepIntervalMs,
   settings: {
@@ -183,5 +232,9 @@ const containerPool = ({ container }: Config, runtime: Runtime): PoolShape => ({
     runtimeIdleMs: container.runtimeIdleMs,
     sandboxIdleMs: container.containerIdleMs,
     runtimeMemoryMb: container.memoryMb,
+    ...{
+      maxPristine: Math.max(container.pristine, container.maxPristine),
+      reservePercent: admission.reservePercent,
+    },
   },
 });

@@ -5,8 +5,8 @@
  * wrong usage.
  */
 import { Command, CommanderError } from 'commander';
-import { STRATA_VERSION } from '../core/version.ts';
 import { StrataError } from '../core/errors.ts';
+import { STRATA_VERSION } from '../core/version.ts';
 import { ProblemError } from './client.ts';
 import { addDelete } from './commands/delete.ts';
 import { addDeploy } from './commands/deploy.ts';

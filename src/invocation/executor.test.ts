@@ -52,11 +52,12 @@ const open = async (
   const tier = guardTier(backendOf(clock, resultJson), {
     ...{ clock, random, startTimeoutMs: 1_000, killGraceMs: 50, watchdog: null },
   });
+  const budget = new Budget({ clock, memoryMb: 1e9, reservePercent: 0 });
   const pool = new LayeredPool({
     ...{ clock, tier, capacity: 4, sweepIntervalMs: 1_000 },
     ...{ runtime, resizable: false, refillPerSecond: null },
     ...{
-      budget: new Budget({ clock, memoryMb: 1e9, reservePercent: 0 }),
+      budget,
       policy: patient,
       defaultCosts: DEFAULT_COSTS.isolate,
     },
@@ -94,10 +95,14 @@ const open = async (
     lanes: new Lanes({
       lanes: [{ runtime, confinement: tier.confinement, pool, scheduler }],
       unavailable: new Map([['python3', 'no Docker engine answers']]),
+      budget,
       release: async () => {},
     }),
     records: new Records({ maxInvocations: 10, maxLogLines: 10 }),
-    metrics: new Metrics({ pools: () => ({}), queued: () => 0, inFlight: () => 0 }),
+    metrics: new Metrics({
+      ...{ pools: () => ({}), queued: () => 0, inFlight: () => 0, evictions: () => 0 },
+      spent: () => budget.spent(),
+    }),
     limits: { eventMaxBytes: 1_000, resultMaxBytes: 1_000, logMaxBytes: 1_000 },
     drainTimeoutMs: 1_000,
   });

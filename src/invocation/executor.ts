@@ -28,9 +28,10 @@ import type {
 import { EMPTY_EVENT, encodeEvent, refuseEvent } from './json.ts';
 import type { Lanes } from './lanes.ts';
 import type { Metrics } from './metrics.ts';
+import { placementOf } from './placement.ts';
 import type { Records } from './records.ts';
 import { refuseMaxWait, untilAborted } from './waiting.ts';
-import { placementOf, type WalkContext, type Walked, walk } from './walk.ts';
+import { type WalkContext, type Walked, walk } from './walk.ts';
 
 const DEFAULT_TENANT = 'default';
 
@@ -89,6 +90,7 @@ export class LocalExecutor implements Executor {
     const current = this.#find(tenant, name);
     const { group } = placementOf(deployment.function);
     this.#parts.lanes.supersede(group, current === null ? null : placementOf(current).key);
+    if (current !== null) this.#parts.lanes.deployed(current.runtime, placementOf(current));
     this.#parts.logger.info(
       { tenant, function: name, codeDigest: deployment.function.codeDigest, created: deployment.created },
       'deployed',

@@ -16,6 +16,7 @@ const open = async (options: BenchOptions = {}) => {
   const lanes = new Lanes({
     lanes: [laneOf('isolate', benches[0]), laneOf('python3', benches[1])],
     unavailable: new Map(),
+    budget: benches[0].budget,
     release: async () => void released.push('released'),
   });
   return { lanes, benches, released };
@@ -57,6 +58,7 @@ describe('lanes', () => {
     const alone = new Lanes({
       lanes: [laneOf('isolate', benches[1])],
       unavailable: new Map(),
+      budget: benches[1].budget,
       release: async () => undefined,
     });
     expect(alone.filled).toBe(false);

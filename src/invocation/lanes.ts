@@ -7,7 +7,9 @@
 import { StrataError } from '../core/errors.ts';
 import { RUNTIMES, type Runtime, tierOf } from '../core/spec.ts';
 import type { PoolsView, TierView } from '../pool/api.ts';
+import type { Budget } from '../pool/budget.ts';
 import type { LayeredPool } from '../pool/layered-pool.ts';
+import type { Placement } from '../pool/slot.ts';
 import type { Confinement } from '../sandbox/api.ts';
 import type { Scheduler } from '../scheduler/scheduler.ts';
 import type { RuntimeView } from './api.ts';
@@ -23,6 +25,8 @@ export interface LaneOptions {
   readonly lanes: readonly Lane[];
   /** Why there is no lane for the other runtimes. */
   readonly unavailable: ReadonlyMap<Runtime, string>;
+  /** What the pools of all lanes share. */
+  readonly budget: Budget;
   /** Ends what the lanes share; called once, after the last of them has ended. */
   readonly release: () => Promise<void>;
 }
@@ -79,6 +83,11 @@ export class Lanes {
   /** In every lane, because a function may have had another runtime before. */
   supersede(group: string, currentKey: string | null): void {
     for (const { pool } of this.#options.lanes) pool.supersede(group, currentKey);
+  }
+
+  /** A revision of a function has become the current one; nothing where its runtime is not served. */
+  deployed(runtime: Runtime, placement: Placement): void {
+    this.#byRuntime.get(runtime)?.pool.deployed(placement);
   }
 
   refuseAll(error: StrataError): void {

@@ -15,6 +15,9 @@ export interface MetricSources {
   readonly pools: () => Readonly<Record<string, TierView>>;
   readonly queued: () => number;
   readonly inFlight: () => number;
+  /** Megabyte-seconds of sandboxes so far. */
+  readonly spent: () => { readonly idleMbSeconds: number; readonly servingMbSeconds: number };
+  readonly evictions: () => number;
 }
 
 const PHASE_BUCKETS_SECONDS = [
@@ -38,6 +41,7 @@ export class Metrics {
   readonly #cpuSeconds: Counter<'tier' | 'runtime'>;
   readonly #refusals: Counter<'code'>;
   readonly #deaths: Counter<'tier' | 'runtime' | 'cause'>;
+  readonly #repairs: Counter<'tier' | 'runtime'>;
   /** The combinations seen since the last scrape: few. */
   readonly #pending: Pending[] = [];
   readonly #phaseChildren = new Map<string, { observe(seconds: number): void }>();
@@ -78,7 +82,14 @@ export class Metrics {
       labelNames: ['tier', 'runtime', 'cause'],
       registers,
     });
+    this.#repairs = new Counter({
+      name: 'strata_pool_repairs_total',
+      help: 'Times that the counts of a pool were found wrong and put right: each one is a fault of Strata.',
+      labelNames: ['tier', 'runtime'],
+      registers,
+    });
     this.#gauges(sources, registers);
+    memoryCounters(sources, registers);
   }
 
   finished(finished: Finished): void {
@@ -98,6 +109,10 @@ export class Metrics {
 
   sandboxEnded(runtime: Runtime, cause: string): void {
     this.#deaths.inc({ tier: tierOf(runtime), runtime, cause });
+  }
+
+  repaired(runtime: Runtime): void {
+    this.#repairs.inc({ tier: tierOf(runtime), runtime });
   }
 
   async expose(): Promise<{ contentType: string; body: string }> {
@@ -179,3 +194,28 @@ export class Metrics {
     });
   }
 }
+
+/** What others count for good is read when somebody scrapes. */
+const memoryCounters = (sources: MetricSources, registers: Registry[]): void => {
+  new Counter({
+    name: 'strata_sandbox_memory_mb_seconds_total',
+    help: 'Memory of sandboxes over time, as their layers are known to take it; use is serving or idle.',
+    labelNames: ['use'],
+    registers,
+    collect() {
+      const { idleMbSeconds, servingMbSeconds } = sources.spent();
+      this.reset();
+      this.inc({ use: 'idle' }, idleMbSeconds);
+      this.inc({ use: 'serving' }, servingMbSeconds);
+    },
+  });
+  new Counter({
+    name: 'strata_evictions_total',
+    help: 'Idle things that were ended because their memory was wanted.',
+    registers,
+    collect() {
+      this.reset();
+      this.inc(sources.evictions());
+    },
+  });
+};

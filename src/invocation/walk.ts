@@ -7,21 +7,18 @@
 import type { Finished } from '../billing/receipts.ts';
 import { type Failure, failure } from '../core/errors.ts';
 import type { LogLine } from '../core/receipt.ts';
-import { type CodeFiles, type FunctionRecord, tierOf } from '../core/spec.ts';
+import { type FunctionRecord, tierOf } from '../core/spec.ts';
 import type { Lease } from '../pool/lease.ts';
-import type { Placement } from '../pool/slot.ts';
 import type { Clock } from '../ports/clock.ts';
-import { entryFile } from '../registry/entry.ts';
-import type { InvokeOutcome, LoadOutcome, LoadRequest } from '../sandbox/api.ts';
+import type { InvokeOutcome, LoadOutcome } from '../sandbox/api.ts';
 import type { Scheduler } from '../scheduler/scheduler.ts';
 import { isJson } from './json-check.ts';
+import { type LoadContext, loadRequest } from './load-request.ts';
+import { placementOf } from './placement.ts';
 import type { Waiting } from './waiting.ts';
 
-export interface WalkContext {
+export interface WalkContext extends LoadContext {
   readonly clock: Clock;
-  readonly codeFiles: (record: FunctionRecord) => Promise<CodeFiles>;
-  readonly resultMaxBytes: number;
-  readonly logMaxBytes: number;
 }
 
 export interface Walk extends Waiting {
@@ -53,9 +50,11 @@ export const walk = async (context: WalkContext, request: Walk): Promise<Walked>
     lease = admitted;
   }
   let reusable = false;
+  let memoryMb: number | null = null;
   try {
     const ran = await run(context, request, lease);
     reusable = request.record.processModel === 'resident' && !lease.instance.ended && ran.reusable;
+    if (ran.maxMemoryBytes !== null) memoryMb = ran.maxMemoryBytes / MIB;
     return {
       resultJson: ran.resultJson,
       finished: {
@@ -64,7 +63,7 @@ export const walk = async (context: WalkContext, request: Walk): Promise<Walked>
         start: lease.start,
         meter: lease.instance.carrier.meter,
         phases: [queueMs, lease.provisionMs, lease.bootMs, ran.loadMs, ran.initMs, ran.handlerMs],
-        initCpuNs: ran.initCpuNs,
+        initCpuNs: ran.initCpuNs + lease.aheadCpuNs,
         handlerCpuNs: ran.handlerCpuNs,
         maxMemoryBytes: ran.maxMemoryBytes,
         failure: ran.failure,
@@ -74,9 +73,11 @@ export const walk = async (context: WalkContext, request: Walk): Promise<Walked>
       },
     };
   } finally {
-    lease.release(reusable);
+    lease.release(reusable, memoryMb);
   }
 };
+
+const MIB = 1024 * 1024;
 
 interface Ran {
   readonly failure: Failure | null;
@@ -152,38 +153,3 @@ const invoked = (outcome: InvokeOutcome, load: LoadOutcome | null): Ran => ({
   logTruncated: outcome.logTruncated || (load?.logTruncated ?? false),
   reusable: true,
 });
-
-const loadRequest = (context: WalkContext, record: FunctionRecord, files: CodeFiles): LoadRequest => ({
-  runtime: record.runtime,
-  entry: entryFile(files, record.handler, record.runtime),
-  initializerEntry: record.initializer === null ? null : entryFile(files, record.initializer, record.runtime),
-  ...{ functionName: record.name, functionVersion: record.version, codeDigest: record.codeDigest, files },
-  ...{ handler: record.handler, initializer: record.initializer, env: record.env, memoryMb: record.memoryMb },
-  initTimeoutMs: record.initTimeoutMs,
-  resultMaxBytes: context.resultMaxBytes,
-  logMaxBytes: context.logMaxBytes,
-});
-
-const PLACEMENTS = new WeakMap<FunctionRecord, Placement>();
-
-/** What the pool needs to know of a function; made once for each deployed state of it. */
-export const placementOf = (record: FunctionRecord): Placement => {
-  let placement = PLACEMENTS.get(record);
-  if (placement === undefined) {
-    placement = {
-      key: `${record.id}/${record.version}/${record.revision}`,
-      group: `${record.id}/${record.version}`,
-      tenant: record.tenant,
-      label: `${record.name}@${record.version}`,
-      memoryMb: record.memoryMb,
-      concurrency: record.processModel === 'ephemeral' ? 1 : record.concurrency,
-      minInstances: record.minInstances,
-      maxInstances: record.maxInstances,
-      reservedConcurrency: record.reservedConcurrency,
-      idleTimeoutMs: record.idleTimeoutMs,
-      ephemeral: record.processModel === 'ephemeral',
-    };
-    PLACEMENTS.set(record, placement);
-  }
-  return placement;
-};

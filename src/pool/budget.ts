@@ -38,6 +38,9 @@ export interface Pressure {
   readonly cpuHigh: boolean;
 }
 
+/** The load is averaged over so long: what a burst takes for seconds does not change what is worth keeping. */
+const LOAD_WINDOW_MS = 300_000;
+
 export const NO_PRESSURE: Pressure = { memoryHigh: false, cpuHigh: false };
 
 export class Budget {
@@ -52,6 +55,7 @@ export class Budget {
   #sinceMs: number;
   #idleMbMs = 0;
   #servingMbMs = 0;
+  #load = 0;
   #evictions = 0;
   /** The worth of what was ended last for want of room: GreedyDual's clock. */
   #worthOfLast = 0;
@@ -86,6 +90,12 @@ export class Budget {
 
   get worthOfLast(): number {
     return this.#worthOfLast;
+  }
+
+  /** What serves, of what there is, averaged over the last minutes; 0 to 1. */
+  get load(): number {
+    this.#advance();
+    return this.#load;
   }
 
   /** Megabyte-seconds so far: of what served, and of what was only kept. */
@@ -159,6 +169,8 @@ export class Budget {
     const elapsedMs = now - this.#sinceMs;
     if (elapsedMs <= 0) return;
     this.#sinceMs = now;
+    this.#load +=
+      (this.#servingMb / this.#limitMb - this.#load) * (1 - Math.exp(-elapsedMs / LOAD_WINDOW_MS));
     this.#servingMbMs += this.#servingMb * elapsedMs;
     this.#idleMbMs += (this.#usedMb - this.#servingMb) * elapsedMs;
   }

@@ -9,6 +9,7 @@ import type { RuntimeCosts } from './costs.ts';
 import type { Functions } from './functions.ts';
 import type { Keeper } from './keeper.ts';
 import type { Lifecycle } from './lifecycle.ts';
+import { viewPlans } from './plans.ts';
 import type { Policy } from './policy/api.ts';
 import type { Sandbox, Slot } from './slot.ts';
 
@@ -25,7 +26,8 @@ export interface TierViewParts {
   readonly nowMs: number;
 }
 
-export const viewTier = ({ tier, runtime, lifecycle }: TierViewParts): TierView => {
+export const viewTier = (parts: TierViewParts): TierView => {
+  const { tier, runtime, lifecycle, policy, keeper, functions } = parts;
   const ready: Record<Layer, number> = { container: 0, runtime: 0, code: 0 };
   const views: SandboxView[] = [];
   for (const sandbox of lifecycle.sandboxes.all) {
@@ -33,8 +35,37 @@ export const viewTier = ({ tier, runtime, lifecycle }: TierViewParts): TierView 
     for (const slot of sandbox.slots) if (slot.state === 'free') ready[slot.layer] += 1;
     views.push(viewSandbox(tier, runtime, sandbox));
   }
-  const slots = lifecycle.slots.counts();
-  return { tier: tier.tier, runtime, confinement: tier.confinement.kind, slots, ready, sandboxes: views };
+  const { startMs, memoryMb } = parts.costs.of(null);
+  const { slots } = lifecycle;
+  return {
+    ...{ tier: tier.tier, runtime, confinement: tier.confinement.kind, slots: slots.counts(), ready },
+    ...{ sandboxes: views, policy: policy.name, stock: keeper.stockroom.wanted },
+    provisioned: provisionedIn(functions, lifecycle),
+    costs: {
+      startMs: {
+        none: tenths(startMs.none),
+        container: tenths(startMs.container),
+        runtime: tenths(startMs.runtime),
+      },
+      memoryMb: { container: memoryMb.container, runtime: memoryMb.runtime },
+    },
+    memoryMb: { used: tenths(slots.chargedMb), idle: tenths(slots.chargedMb - slots.servingMb) },
+    // Made when somebody reads it: there may be thousands, and metrics look at the rest of the view only.
+    get plans() {
+      return viewPlans(parts);
+    },
+  };
+};
+
+const tenths = (value: number): number => Math.round(value * 10) / 10;
+
+const provisionedIn = (functions: Functions, lifecycle: Lifecycle): number => {
+  let count = 0;
+  for (const { placement, deleted } of functions.all()) {
+    if (placement.minInstances === 0 || deleted) continue;
+    count += Math.min(placement.minInstances, lifecycle.staying(placement.key));
+  }
+  return count;
 };
 
 const viewSandbox = (tier: SandboxTier, runtime: Runtime, sandbox: Sandbox): SandboxView => {

@@ -40,6 +40,8 @@ export interface Registry {
   resolve(tenant: string, name: string, qualifier?: string): FunctionRecord;
   /** @throws StrataError `invalid_request` for a bad cursor or limit. */
   list(query: ListQuery): FunctionPage;
+  /** Every function of every tenant: what a server looks through when it starts. */
+  all(): Iterable<FunctionRecord>;
   /** @throws StrataError `not_found`, `storage_full`. */
   delete(tenant: string, name: string): Promise<FunctionRecord>;
   /**

@@ -32,6 +32,10 @@ export class FunctionTable {
     if (table.records.size === 0) this.#tenants.delete(tenant);
   }
 
+  *all(): Generator<FunctionRecord> {
+    for (const { records } of this.#tenants.values()) yield* records.values();
+  }
+
   /** @throws StrataError `invalid_request` for a bad cursor or limit. */
   list(query: ListQuery): FunctionPage {
     const limit = checkedLimit(query.limit);

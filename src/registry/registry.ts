@@ -150,6 +150,10 @@ class StoredRegistry implements Registry {
     return record;
   }
 
+  all(): Iterable<FunctionRecord> {
+    return this.#table.all();
+  }
+
   list(query: ListQuery): FunctionPage {
     return this.#table.list(query);
   }

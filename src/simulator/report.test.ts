@@ -21,7 +21,7 @@ const run = (
   for (const from of ['none', 'container', 'runtime'] as const) results.started(from, coldMs);
   results.held(idleMbSeconds, 1_000);
   results.memory(8 * 1024);
-  if (policy === 'fixed') results.refused('queue_timeout');
+  if (policy === 'fixed') results.refused('queue_timeout', 0);
   return { tier: 'isolate', budgetGb, policy, figures: results.figures() };
 };
 
@@ -69,7 +69,7 @@ describe('sectionsOf', () => {
     const rows = sections[1]?.rows ?? [];
     expect(new Set(rows.map(({ length }) => length)).size).toBe(1);
     expect(rows[1]?.join(' | ')).toBe(
-      'fixed | 96.8 % | 1.08 % | 1.08 % | 1.08 % | 0 | 0 | 100 | 3.23 | 0.300 | 1.00 | 8.00 | 0 | 1 (queue_timeout 1) |  | ',
+      'fixed | 96.8 % | 1.08 % | 1.08 % | 1.08 % | 0 | 0 | 100 | 3.19 | 0.300 | 1.00 | 8.00 | 0 | 1 (queue_timeout 1) |  | ',
     );
     expect(rows[2]?.slice(-2)).toEqual(['−75 %', '−90 %']);
     expect(rows[3]?.slice(-2)).toEqual(['−80 %', '−100 %']);

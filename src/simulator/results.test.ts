@@ -20,7 +20,7 @@ describe('RunResults', () => {
   it('counts starts by layer, refusals by code, evictions, memory and its peak', () => {
     const results = new RunResults();
     for (const from of ['code', 'code', 'none', 'runtime'] as const) results.started(from, 1);
-    for (const code of ['overloaded', 'queue_timeout', 'overloaded'] as const) results.refused(code);
+    for (const code of ['overloaded', 'queue_timeout', 'overloaded'] as const) results.refused(code, 0);
     results.evicted();
     results.evicted(3);
     for (const mb of [5, 9, 2]) results.memory(mb);

@@ -229,5 +229,5 @@ const placementOf = (id: string, owner: string, memoryMb: number): Placement => 
 
 const costsOf = (tier: Tier, memoryMb: number): LayerCosts => {
   const defaults: DefaultCosts = DEFAULT_COSTS[RUNTIME_OF[tier]];
-  return new RuntimeCosts(defaults, CAPACITY_OF[tier]).of(new FunctionCosts(memoryMb * 4));
+  return new RuntimeCosts(defaults, CAPACITY_OF[tier], () => 0).of(new FunctionCosts(memoryMb * 4));
 };

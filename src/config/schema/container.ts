@@ -22,6 +22,11 @@ export const CONTAINER = group(
       [0, 100],
       'Containers kept ready that no tenant has used, for each runtime whose image is there.',
     ),
+    maxPristine: whole(
+      8,
+      [0, 100],
+      'Demand may raise that to so many, for each runtime; what was raised goes again when demand does.',
+    ),
     pristineRuntimes: whole(
       1,
       [0, 100],

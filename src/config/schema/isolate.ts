@@ -10,6 +10,11 @@ export const ISOLATE = group('The isolate tier: host processes and the isolates 
       'refuses to start without it.',
   ),
   pristineHosts: whole(2, [0, 50], 'Host processes kept ready that no tenant has used.'),
+  maxPristineHosts: whole(
+    8,
+    [0, 100],
+    'Demand may raise that to so many; what was raised goes again when demand does.',
+  ),
   runtimesPerHost: whole(4, [0, 100], 'Isolates booted ahead in each host that no tenant has used.'),
   spareRuntimes: whole(2, [0, 100], "Isolates kept booted in a tenant's host for its next function."),
   maxHosts: whole(64, [1, 10_000], 'Host processes at once; when all are taken, invocations wait.'),

@@ -35,18 +35,32 @@ import type {
   Window,
 } from './api.ts';
 import { BINS, endShares, hazardPerSecond, lowerEdgeMs, upperEdgeMs } from './gap-belief.ts';
-import { poissonTails } from './poisson.ts';
 
 export interface StrataSettings {
-  /** Milliseconds of waiting that a megabyte-second must save. */
-  readonly priceMsPerMbSecond: number;
+  /** Milliseconds of waiting that a megabyte-second must save when all memory serves. */
+  readonly fullPriceMsPerMbSecond: number;
+  /** How steeply the price falls with the load. */
+  readonly steepness: number;
   /** How often one that was taken from stock is missed before it has been replaced. */
   readonly scarcity: number;
   /** How many of a function's own gaps the population's distribution weighs. */
   readonly priorGaps: number;
 }
 
-export const STRATA_DEFAULTS: StrataSettings = { priceMsPerMbSecond: 0.002, scarcity: 0.01, priorGaps: 4 };
+export const STRATA_DEFAULTS: StrataSettings = {
+  ...{ fullPriceMsPerMbSecond: 0.3, steepness: 3 },
+  ...{ scarcity: 0.003, priorGaps: 0.5 },
+};
+
+/** The load that is believed until it is known: a server a quarter full. */
+const UNKNOWN_LOAD = 0.25;
+/** A server without load still pays something for memory, and an overloaded one not more than a full one. */
+const LEAST_LOAD = 0.01;
+
+const priceOf = (costs: LayerCosts, settings: StrataSettings): number => {
+  const load = Math.min(1, Math.max(LEAST_LOAD, costs.memoryLoad ?? UNKNOWN_LOAD));
+  return settings.fullPriceMsPerMbSecond * load ** settings.steepness;
+};
 
 const DROPPED: Demotion = { runtimeMs: 0, containerMs: 0 };
 
@@ -72,7 +86,7 @@ const heldMb = ({ memoryMb, capacity }: LayerCosts, level: number): number =>
 const warm = (gaps: GapProfile, costs: LayerCosts, settings: StrataSettings): WarmPlan => {
   const take = takeMs(costs, settings.scarcity);
   const saved = costs.startMs.runtime + take;
-  const rentPerMs = (settings.priceMsPerMbSecond * heldMb(costs, gaps.level)) / 1_000;
+  const rentPerMs = (priceOf(costs, settings) * heldMb(costs, gaps.level)) / 1_000;
   const choice = choose(gaps, settings.priorGaps, saved, rentPerMs, take);
   const windows: Window[] = [];
   let fromMs = -1;
@@ -128,9 +142,11 @@ const believedRate = (demand: StockDemand): number =>
 /** How many units the newsvendor's rule keeps. */
 const units = (demand: StockDemand, savedMs: number, rent: number, from: number, max: number): number => {
   const rate = believedRate(demand);
+  const mean = (rate * demand.refillMs) / 1_000;
+  const ratio = mean / (1 + mean);
   let count = 0;
-  for (const tail of poissonTails((rate * demand.refillMs) / 1_000)) {
-    if (count >= max || (count >= from && rate * tail * savedMs < rent)) return count;
+  for (let tail = 1; count < max; tail *= ratio) {
+    if (count >= from && rate * tail * savedMs < rent) break;
     count += 1;
   }
   return count;
@@ -138,10 +154,12 @@ const units = (demand: StockDemand, savedMs: number, rent: number, from: number,
 
 const stock = (
   demand: StockDemand,
-  { startMs, memoryMb }: LayerCosts,
+  costs: LayerCosts,
   floor: StockFloor,
-  { priceMsPerMbSecond: price }: StrataSettings,
+  settings: StrataSettings,
 ): Stock => {
+  const { startMs, memoryMb } = costs;
+  const price = priceOf(costs, settings);
   const runtimesEach = Math.max(1, floor.runtimesEach);
   const warmRent = price * (memoryMb.container + runtimesEach * memoryMb.runtime);
   const warmWanted = units(demand, startMs.none - startMs.runtime, warmRent, floor.warm, floor.max);
@@ -155,13 +173,12 @@ const stock = (
   };
 };
 
-const spares = (
-  demand: StockDemand,
-  { startMs, memoryMb, capacity }: LayerCosts,
-  max: number,
-  { priceMsPerMbSecond: price }: StrataSettings,
-): number =>
-  capacity === 1 ? 0 : units(demand, startMs.container - startMs.runtime, price * memoryMb.runtime, 0, max);
+const spares = (demand: StockDemand, costs: LayerCosts, max: number, settings: StrataSettings): number => {
+  const { startMs, memoryMb, capacity } = costs;
+  if (capacity === 1) return 0;
+  const rent = priceOf(costs, settings) * memoryMb.runtime;
+  return units(demand, startMs.container - startMs.runtime, rent, 0, max);
+};
 
 const worth = (idle: Idle, costs: LayerCosts, settings: StrataSettings): number => {
   const { startMs } = costs;
