@@ -32,6 +32,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
       'registry/api.ts',
       'registry/entry.ts',
       'sandbox/api.ts',
+      'scheduler/admission.ts',
       'scheduler/scheduler.ts',
     ],
     ...['pool/api.ts', 'pool/layered-pool.ts', 'pool/lease.ts', 'pool/slot.ts'],
@@ -50,7 +51,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   'index.ts': [
     ...[CORE, 'ports/', 'config/config.ts', 'registry/registry.ts', 'sandbox/api.ts'],
     ...['sandbox/isolate/tier.ts', 'sandbox/container/tiers.ts'],
-    ...['pool/layered-pool.ts', 'scheduler/scheduler.ts', 'invocation/'],
+    ...['pool/layered-pool.ts', 'scheduler/admission.ts', 'scheduler/scheduler.ts', 'invocation/'],
   ],
   'main.ts': ['cli/program.ts'],
 };

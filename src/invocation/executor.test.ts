@@ -12,6 +12,7 @@ import { openRegistry } from '../registry/registry.ts';
 import type { Backend } from '../sandbox/backend.ts';
 import { fakeBackend } from '../sandbox/fake/backend.ts';
 import { guardTier } from '../sandbox/guard.ts';
+import { Admission, type AdmissionSettings } from '../scheduler/admission.ts';
 import { Scheduler } from '../scheduler/scheduler.ts';
 import { LocalExecutor } from './executor.ts';
 import { Lanes } from './lanes.ts';
@@ -41,6 +42,7 @@ const open = async (
   resultJson: string | null = null,
   maxLengthPerFunction = 10,
   runtime: Runtime = 'isolate',
+  admission: Partial<AdmissionSettings> = {},
 ) => {
   const clock = new ManualClock();
   const random = seededRandom(3);
@@ -100,8 +102,18 @@ const open = async (
     }),
     records: new Records({ maxInvocations: 10, maxLogLines: 10 }),
     metrics: new Metrics({
-      ...{ pools: () => ({}), queued: () => 0, inFlight: () => 0, evictions: () => 0 },
+      ...{ pools: () => ({}), queued: () => 0, unadmitted: () => 0, inFlight: () => 0, evictions: () => 0 },
       spent: () => budget.spent(),
+    }),
+    admission: new Admission({
+      clock,
+      settings: {
+        maxInFlight: 100,
+        maxInFlightPerTenant: 100,
+        maxLength: 10,
+        timeoutMs: 1_000,
+        ...admission,
+      },
     }),
     limits: { eventMaxBytes: 1_000, resultMaxBytes: 1_000, logMaxBytes: 1_000 },
     drainTimeoutMs: 1_000,

@@ -27,11 +27,17 @@ const wait = (admission: Admission, tenant: string, options: EnterOptions = {}, 
   const seen: { ticket: Ticket | null; refused: string | null; cancel: () => void } = {
     ...{ ticket: null, refused: null, cancel: () => {} },
   };
-  const onWait = (cancel: () => void): void => void (seen.cancel = cancel);
+  const onWait = (cancel: () => void): void => {
+    seen.cancel = cancel;
+  };
   const enter = async (): Promise<Ticket> => admission.enter(by(tenant, name), { onWait, ...options });
   void enter().then(
-    (ticket) => void (seen.ticket = ticket),
-    (error: StrataError) => void (seen.refused = error.code),
+    (ticket) => {
+      seen.ticket = ticket;
+    },
+    (error: StrataError) => {
+      seen.refused = error.code;
+    },
   );
   return seen;
 };
@@ -357,7 +363,9 @@ describe('whatever happens in whatever order', () => {
       const hadRoom = of('inside', ({ group }) => group === who.group).length < (amounts.get(who.group) ?? 0);
       const hadWaiting = admission.waiting;
       guests.push(guest);
-      const onWait = (cancel: () => void): void => void (guest.cancel = cancel);
+      const onWait = (cancel: () => void): void => {
+        guest.cancel = cancel;
+      };
       try {
         const ticket = admission.enter(who, { priority, maxWaitMs: waitMs, onWait });
         if (ticket instanceof Promise) {
