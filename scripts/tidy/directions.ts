@@ -63,7 +63,7 @@ const ALLOWED_IN_TESTS: Readonly<Record<string, readonly string[]>> = {
   // One suite for every backend; the ones that start processes run it from test/.
   sandbox: ['../test/contract/sandbox.suite.ts'],
   pool: ['ports/', 'sandbox/fake/backend.ts', 'sandbox/guard.ts', 'scheduler/scheduler.ts'],
-  scheduler: ['pool/fixture.ts', 'sandbox/fake/backend.ts'],
+  scheduler: ['ports/manual-clock.ts', 'pool/fixture.ts', 'sandbox/fake/backend.ts'],
   invocation: [
     ...['pool/fixture.ts', 'pool/budget.ts', 'pool/costs.ts'],
     'registry/registry.ts',

@@ -11,7 +11,7 @@ import { type FunctionRecord, type FunctionSpecInput, RUNTIMES } from '../core/s
 import type { PoolsView } from '../pool/api.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Random } from '../ports/random.ts';
-import type { Accept, Deployment, FunctionPage, ListQuery, Registry } from '../registry/api.ts';
+import type { Deployment, FunctionPage, ListQuery, Registry } from '../registry/api.ts';
 import type { Confinement } from '../sandbox/api.ts';
 import type { Admission, Ticket } from '../scheduler/admission.ts';
 import { answerOf, jsonAnswerOf } from './answers.ts';
@@ -31,6 +31,7 @@ import type { Lanes } from './lanes.ts';
 import type { Metrics } from './metrics.ts';
 import { placementOf } from './placement.ts';
 import type { Records } from './records.ts';
+import { reserveStored, reserving, unreserve } from './reservations.ts';
 import { refuseMaxWait, untilAborted, Waits } from './waiting.ts';
 import { type WalkContext, type Walked, walk } from './walk.ts';
 
@@ -77,7 +78,7 @@ export class LocalExecutor implements Executor {
       resultMaxBytes: parts.limits.resultMaxBytes,
       logMaxBytes: parts.limits.logMaxBytes,
     };
-    this.#reserveStored();
+    reserveStored(parts.admission, parts.registry, parts.logger);
   }
 
   /** Invocations inside the server. */
@@ -95,7 +96,8 @@ export class LocalExecutor implements Executor {
     const { name, tenant = DEFAULT_TENANT, ...input } = spec;
     // A runtime that does not exist is for the registry to refuse.
     if (RUNTIMES.includes(input.runtime)) this.#parts.lanes.of(input.runtime);
-    const deployment = await this.#change(this.#parts.registry.deploy(tenant, name, input, this.#reserve));
+    const { registry, admission } = this.#parts;
+    const deployment = await this.#change(registry.deploy(tenant, name, input, reserving(admission)));
     // Another deployment may have come after this one; whatever is current now counts.
     const current = this.#find(tenant, name);
     const { group } = placementOf(deployment.function);
@@ -133,9 +135,8 @@ export class LocalExecutor implements Executor {
     this.#refuseWhenDraining();
     const { tenant = DEFAULT_TENANT } = options;
     const record = await this.#change(this.#parts.registry.delete(tenant, name));
-    const { group } = placementOf(record);
-    this.#parts.lanes.supersede(group, null);
-    this.#parts.admission.reserve(group, record.tenant, 0);
+    this.#parts.lanes.supersede(placementOf(record).group, null);
+    unreserve(this.#parts.admission, record);
     this.#parts.logger.info({ tenant: record.tenant, function: name }, 'deleted');
     return record;
   }
@@ -290,34 +291,6 @@ export class LocalExecutor implements Executor {
 
   #refuseWhenDraining(): void {
     if (this.#state === 'draining') throw draining();
-  }
-
-  /**
-   * Claims what a function is to reserve before it is stored: what it gives up is given up once it has been stored, so
-   * that neither way can fail.
-   */
-  readonly #reserve: Accept = (record) => {
-    const { admission } = this.#parts;
-    const { reservedConcurrency } = record;
-    const { group, tenant } = placementOf(record);
-    const former = admission.reserved(group);
-    admission.reserve(group, tenant, Math.max(former, reservedConcurrency));
-    return (stored) => admission.reserve(group, tenant, stored ? reservedConcurrency : former);
-  };
-
-  /** What does not fit any more, because limits were lowered, is served without a reservation. */
-  #reserveStored(): void {
-    const { admission, registry, logger } = this.#parts;
-    for (const record of registry.all()) {
-      if (record.reservedConcurrency === 0) continue;
-      try {
-        admission.reserve(placementOf(record).group, record.tenant, record.reservedConcurrency);
-      } catch (thrown) {
-        if (!(thrown instanceof StrataError)) throw thrown;
-        const { tenant, name } = record;
-        logger.warn({ tenant, function: name, reason: thrown.message }, 'no concurrency is reserved');
-      }
-    }
   }
 
   #refuseWhenClosed(): void {
