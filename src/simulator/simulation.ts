@@ -114,7 +114,7 @@ class Run {
       ...{ clock, runtime, policy, settings, budget: this.#budget, defaultCosts: costs },
       tier: simulatedTier(tier, virtual, costs, CAPACITY_OF[tier]),
       ...{ capacity: CAPACITY_OF[tier], resizable: true, sweepIntervalMs: SWEEP_MS },
-      refillPerSecond: tier === 'container' ? 5 : null,
+      refillPerSecond: tier === 'container' ? 20 : null,
       prepare: (_placement, lease) => this.#prepare(lease),
       events: {
         ready: scheduler.ready,
