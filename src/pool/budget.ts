@@ -34,7 +34,7 @@ export interface Evictable {
 export interface Pressure {
   /** Memory is above its watermark: nothing grows unless something ends for it. */
   readonly memoryHigh: boolean;
-  /** The processors are above theirs: nothing is started ahead. */
+  /** The processors are above theirs: nothing is started ahead but what the configuration asks for in any case. */
   readonly cpuHigh: boolean;
 }
 
@@ -124,8 +124,8 @@ export class Budget {
    */
   makeRoom(holder: Holder, memoryMb: number, ahead: boolean): boolean {
     if (memoryMb <= 0) return true;
-    const { memoryHigh, cpuHigh } = this.pressure;
-    if (ahead && (memoryHigh || cpuHigh)) return false;
+    const { memoryHigh } = this.pressure;
+    if (ahead && memoryHigh) return false;
     let freedMb = 0;
     const fits = (): boolean =>
       this.#usedMb + memoryMb <= this.#limitFor(holder, memoryMb) && (!memoryHigh || freedMb >= memoryMb);
