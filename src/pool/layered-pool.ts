@@ -75,6 +75,7 @@ export class LayeredPool {
   readonly #functions = new Functions();
   readonly #lifecycle: Lifecycle;
   readonly #keeper: Keeper;
+  readonly #victims: Victims;
   /** Places that instances which are loading code will have for others, by function. */
   readonly #comingPlaces = new Tally();
   /** The current revision of each function that was deployed or deleted lately. */
@@ -115,7 +116,8 @@ export class LayeredPool {
       refillPerSecond,
       preload,
     });
-    budget.join(new Victims({ clock, policy, lifecycle, functions, costs, budget }));
+    this.#victims = new Victims({ clock, policy, lifecycle, functions, costs, budget });
+    budget.join(this.#victims);
     this.#keeper.stockroom.plan();
     this.#scheduleSweep();
   }
@@ -488,6 +490,7 @@ export class LayeredPool {
         this.#options.events.fault('slots were not conserved', { difference });
       }
       this.#keeper.stockroom.sweep();
+      this.#victims.sweep();
       this.#scheduleSweep();
     });
   }

@@ -157,7 +157,9 @@ export class Stockroom {
     const { policy, costs, budget } = this.#options;
     const layerCosts = costs.of(null);
     // Processors that are at their limit are not made to start more than the reserve.
-    const floor = budget.pressure.cpuHigh ? { ...this.#floor, max: this.#floor.warm + this.#floor.cold } : this.#floor;
+    const floor = budget.pressure.cpuHigh
+      ? { ...this.#floor, max: this.#floor.warm + this.#floor.cold }
+      : this.#floor;
     return policy.stock(this.#demand(this.#taken, layerCosts.startMs.none), layerCosts, floor);
   }
 

@@ -18,8 +18,9 @@ import type { Placement } from '../pool/slot.ts';
 import type { Clock } from '../ports/clock.ts';
 import { VirtualClock } from '../ports/virtual-clock.ts';
 import { Scheduler, type SchedulerSettings } from '../scheduler/scheduler.ts';
-import type { Simulate, SimulationRun } from './api.ts';
+import type { Bounds, Simulate, SimulationRun } from './api.ts';
 import { type ArrivalMinute, arrivals } from './arrivals.ts';
+import { clairvoyant } from './clairvoyant.ts';
 import { type RunFigures, RunResults } from './results.ts';
 import { simulatedTier } from './simulated-tier.ts';
 import { summaryOf, type Trace } from './trace.ts';
@@ -62,6 +63,7 @@ export const simulate: Simulate = async ({ trace, policies, budgetsGb, tiers, se
   }
   return {
     ...{ version: STRATA_VERSION, trace: summaryOf(trace), seed, runs },
+    bounds: Object.fromEntries(tiers.map((tier) => [tier, boundOf(trace, tier, seed)])),
     costs: Object.fromEntries(tiers.map((tier) => [tier, costsOf(tier, summaryOf(trace).memoryMb.p50)])),
     settings: { ...QUEUE, reservePercent: RESERVE_PERCENT },
   };
@@ -226,6 +228,10 @@ const placementOf = (id: string, owner: string, memoryMb: number): Placement => 
   ...{ key: id, group: id, tenant: owner, label: id, memoryMb: memoryMb * 4, concurrency: 1 },
   ...{ minInstances: 0, maxInstances: MANY, reservedConcurrency: 0, idleTimeoutMs: NO_END, ephemeral: false },
 });
+
+/** What nobody can pass, for the costs and memory that the runs have. */
+export const boundOf = (trace: Trace, tier: Tier, seed: number): Bounds =>
+  clairvoyant(trace, seed, (memoryMb) => costsOf(tier, memoryMb));
 
 const costsOf = (tier: Tier, memoryMb: number): LayerCosts => {
   const defaults: DefaultCosts = DEFAULT_COSTS[RUNTIME_OF[tier]];
