@@ -153,8 +153,7 @@ export class Budget {
     // Not even if all that is idle were ended for it: then nothing is.
     if (this.#servingMb + memoryMb > limitMb) return false;
     let freedMb = 0;
-    const fits = (): boolean =>
-      this.#usedMb + memoryMb <= limitMb && (!memoryHigh || freedMb >= memoryMb);
+    const fits = (): boolean => this.#usedMb + memoryMb <= limitMb && (!memoryHigh || freedMb >= memoryMb);
     while (!fits()) {
       if (ahead) return false;
       const freed = this.evict(holder);
@@ -195,8 +194,7 @@ export class Budget {
     const elapsedMs = now - this.#sinceMs;
     if (elapsedMs <= 0) return;
     this.#sinceMs = now;
-    this.#load +=
-      (this.#usedMb / this.#limitMb - this.#load) * (1 - Math.exp(-elapsedMs / LOAD_WINDOW_MS));
+    this.#load += (this.#usedMb / this.#limitMb - this.#load) * (1 - Math.exp(-elapsedMs / LOAD_WINDOW_MS));
     this.#servingMbMs += this.#servingMb * elapsedMs;
     this.#idleMbMs += (this.#usedMb - this.#servingMb) * elapsedMs;
   }
