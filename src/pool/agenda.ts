@@ -11,6 +11,9 @@ export interface Due extends HeapItem {
   dueMs: number;
 }
 
+/** Timers of the system cannot wait for longer than 24 days; it is looked at anew after one. */
+const LONGEST_MS = 86_400_000;
+
 export class Agenda<Item extends Due> {
   readonly #clock: Clock;
   readonly #onDue: (item: Item) => void;
@@ -40,7 +43,8 @@ export class Agenda<Item extends Due> {
   #arm(dueMs: number): void {
     this.#timer?.cancel();
     this.#timerMs = dueMs;
-    this.#timer = this.#clock.setTimer(Math.max(0, dueMs - this.#clock.nowMs()), this.#fire);
+    const delayMs = Math.max(0, dueMs - this.#clock.nowMs());
+    this.#timer = this.#clock.setTimer(Math.min(LONGEST_MS, delayMs), this.#fire);
   }
 
   readonly #fire = (): void => {

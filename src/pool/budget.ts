@@ -20,9 +20,17 @@ export interface BudgetOptions {
 export interface Victim {
   /** The lower, the sooner it goes; comparable over pools. */
   readonly worth: number;
+  /** Asked to be there in any case: it goes when nothing else is left, whatever it is worth. */
+  readonly provisioned: boolean;
   readonly memoryMb: number;
   end(): void;
 }
+
+/** The order in which things are given up. */
+export const goesBefore = (
+  one: Pick<Victim, 'worth' | 'provisioned'>,
+  other: Pick<Victim, 'worth' | 'provisioned'>,
+): boolean => (one.provisioned === other.provisioned ? one.worth < other.worth : other.provisioned);
 
 /** A pool, as far as it can make room. */
 export interface Evictable {
@@ -39,7 +47,7 @@ export interface Pressure {
 }
 
 /** The load is averaged over so long: what a burst takes for seconds does not change what is worth keeping. */
-const LOAD_WINDOW_MS = 300_000;
+const LOAD_WINDOW_MS = 120_000;
 
 export const NO_PRESSURE: Pressure = { memoryHigh: false, cpuHigh: false };
 
@@ -80,6 +88,21 @@ export class Budget {
     return this.#usedMb;
   }
 
+  /** How much of it serves. */
+  get servingMb(): number {
+    return this.#servingMb;
+  }
+
+  /** What one holder takes. */
+  heldBy(holder: Holder): number {
+    return this.#held.of(holder);
+  }
+
+  /** How many tenants take something. */
+  get holders(): number {
+    return this.#held.countWith(null);
+  }
+
   get peakMb(): number {
     return this.#peakMb;
   }
@@ -92,7 +115,7 @@ export class Budget {
     return this.#worthOfLast;
   }
 
-  /** What serves, of what there is, averaged over the last minutes; 0 to 1. */
+  /** What is in use, of what there is, averaged over the last minutes; 0 to 1. */
   get load(): number {
     this.#advance();
     return this.#load;
@@ -126,9 +149,11 @@ export class Budget {
     if (memoryMb <= 0) return true;
     const { memoryHigh } = this.pressure;
     if (ahead && memoryHigh) return false;
+    const limitMb = this.#limitFor(holder, memoryMb);
+    // Not even if all that is idle were ended for it: then nothing is.
+    if (this.#servingMb + memoryMb > limitMb) return false;
     let freedMb = 0;
-    const fits = (): boolean =>
-      this.#usedMb + memoryMb <= this.#limitFor(holder, memoryMb) && (!memoryHigh || freedMb >= memoryMb);
+    const fits = (): boolean => this.#usedMb + memoryMb <= limitMb && (!memoryHigh || freedMb >= memoryMb);
     while (!fits()) {
       if (ahead) return false;
       const freed = this.evict(holder);
@@ -146,7 +171,7 @@ export class Budget {
     let victim: Victim | null = null;
     for (const pool of this.#pools) {
       const offered = pool.cheapest(mayEnd);
-      if (offered !== null && (victim === null || offered.worth < victim.worth)) victim = offered;
+      if (offered !== null && (victim === null || goesBefore(offered, victim))) victim = offered;
     }
     if (victim === null) return null;
     this.#evictions += 1;
@@ -159,9 +184,9 @@ export class Budget {
     return this.#isPoor(holder, memoryMb) ? this.#limitMb : this.#limitMb * (1 - this.#reserve);
   }
 
-  /** It would still hold no more than its fair share: the limit divided among all that hold something, itself too. */
+  /** It would still hold no more than its fair share of the limit. */
   #isPoor(holder: Holder, moreMb: number): boolean {
-    return this.#held.of(holder) + moreMb <= this.#limitMb / this.#held.countWith(holder);
+    return this.#held.of(holder) + moreMb <= this.#limitMb / this.#held.sharers(holder);
   }
 
   #advance(): void {
@@ -169,8 +194,7 @@ export class Budget {
     const elapsedMs = now - this.#sinceMs;
     if (elapsedMs <= 0) return;
     this.#sinceMs = now;
-    this.#load +=
-      (this.#servingMb / this.#limitMb - this.#load) * (1 - Math.exp(-elapsedMs / LOAD_WINDOW_MS));
+    this.#load += (this.#usedMb / this.#limitMb - this.#load) * (1 - Math.exp(-elapsedMs / LOAD_WINDOW_MS));
     this.#servingMbMs += this.#servingMb * elapsedMs;
     this.#idleMbMs += (this.#usedMb - this.#servingMb) * elapsedMs;
   }

@@ -21,6 +21,12 @@ export interface Bench {
   readonly scheduler: Scheduler;
   readonly faults: string[];
   readonly ends: string[];
+  /** Ends the carriers that have come up from outside, the oldest first; those that have ended already stay so. */
+  readonly kills: (() => void)[];
+  /** When code was loaded ahead, as the clock stood. */
+  readonly preloads: number[];
+  /** How often the pool said that it had put its counts right. */
+  repairs(): number;
 }
 
 export interface BenchOptions {
@@ -36,6 +42,8 @@ export interface BenchOptions {
   /** Shared with other benches. */
   readonly queued?: QueueLength;
   readonly failStart?: () => boolean;
+  readonly provisionMs?: number;
+  readonly sweepIntervalMs?: number;
 }
 
 const SETTINGS: PoolSettings = {
@@ -59,8 +67,13 @@ export const createBench = async (options: BenchOptions = {}): Promise<Bench> =>
   const clock = new ManualClock();
   const faults: string[] = [];
   const ends: string[] = [];
+  const kills: (() => void)[] = [];
+  const preloads: number[] = [];
+  let repairs = 0;
   const backend = fakeBackend({
-    ...{ clock, capacity: options.capacity ?? 4, provisionMs: 20, bootMs: 2, loadMs: 1, handlerMs: 1 },
+    ...{ clock, capacity: options.capacity ?? 4, bootMs: 2, loadMs: 1, handlerMs: 1 },
+    provisionMs: options.provisionMs ?? 20,
+    onUp: (die) => kills.push(die),
     ...(options.failStart === undefined ? {} : { failStart: options.failStart }),
   });
   const guard = { clock, random: seededRandom(7), startTimeoutMs: 1_000, killGraceMs: 50, watchdog: null };
@@ -70,8 +83,12 @@ export const createBench = async (options: BenchOptions = {}): Promise<Bench> =>
   const budget = new Budget({ clock, memoryMb, reservePercent });
   const pool = new LayeredPool({
     ...{ budget, policy: options.policy ?? patient, defaultCosts: DEFAULT_COSTS.isolate },
-    prepare: (placement, lease) => void prepareOn(lease, placement.label as FakeBehaviour),
-    ...{ clock, tier: guardTier(backend, guard), capacity: options.capacity ?? 4, sweepIntervalMs: 1_000 },
+    prepare: (placement, lease) => {
+      preloads.push(clock.nowMs());
+      void prepareOn(lease, placement.label as FakeBehaviour);
+    },
+    ...{ clock, tier: guardTier(backend, guard), capacity: options.capacity ?? 4 },
+    sweepIntervalMs: options.sweepIntervalMs ?? 1_000,
     ...{ runtime: 'isolate', resizable: options.resizable ?? false },
     refillPerSecond: options.refillPerSecond ?? null,
     settings: { ...SETTINGS, ...options.settings },
@@ -82,13 +99,15 @@ export const createBench = async (options: BenchOptions = {}): Promise<Bench> =>
         ends.push(cause);
         scheduler.retry();
       },
-      repaired: () => undefined,
+      repaired: () => {
+        repairs += 1;
+      },
       fault: (message, details) => faults.push(`${message} ${JSON.stringify(details)}`),
     },
   });
   scheduler.attach(pool);
   await clock.advance(100);
-  return { clock, pool, budget, scheduler, faults, ends };
+  return { clock, pool, budget, scheduler, faults, ends, kills, preloads, repairs: () => repairs };
 };
 
 export const place = (name: string, overrides: Partial<Placement> = {}): Placement => ({
@@ -128,7 +147,7 @@ const prepareOn = async (lease: Lease, behaviour: FakeBehaviour): Promise<void> 
   lease.releaseAhead(failure === null, cpuNs);
 };
 
-const loadRequest = (behaviour: FakeBehaviour): LoadRequest => ({
+export const loadRequest = (behaviour: FakeBehaviour): LoadRequest => ({
   ...{
     runtime: 'isolate',
     functionName: 'f',

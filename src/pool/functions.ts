@@ -27,7 +27,7 @@ export interface FunctionState extends Due {
   /** Loads ahead that failed since the last that worked, and until when none is tried. */
   failures: number;
   heldOffUntilMs: number;
-  /** It was deleted. */
+  /** It was deleted, or is forgotten. */
   deleted: boolean;
 }
 
@@ -64,7 +64,11 @@ export class Functions {
     let tries = 0;
     for (const [group, state] of this.#states) {
       this.#states.delete(group);
-      if (isForgettable(state)) return;
+      if (isForgettable(state)) {
+        // What is still planned for it must not load it again behind its successor's back.
+        state.deleted = true;
+        return;
+      }
       this.#states.set(group, state);
       tries += 1;
       if (tries === TRIES) return;

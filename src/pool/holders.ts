@@ -23,6 +23,11 @@ export class HoldersTally {
     return holder === null ? 0 : (this.#sums.get(holder) ?? 0);
   }
 
+  /** Among how many to divide for a fair share: a tenant that is alone shares with the one that may come any moment. */
+  sharers(holder: Holder): number {
+    return Math.max(2, this.countWith(holder));
+  }
+
   /** How many hold something, and this one in any case. */
   countWith(holder: Holder): number {
     return this.#sums.size + (holder === null || this.#sums.has(holder) ? 0 : 1);

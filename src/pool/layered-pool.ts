@@ -10,6 +10,7 @@ import type { Runtime } from '../core/spec.ts';
 import type { Clock, Timer } from '../ports/clock.ts';
 import type { SandboxTier } from '../sandbox/api.ts';
 import type { SlotCounts, TierView } from './api.ts';
+import { audit } from './audit.ts';
 import type { Budget } from './budget.ts';
 import { type DefaultCosts, RuntimeCosts } from './costs.ts';
 import { type FunctionState, Functions } from './functions.ts';
@@ -17,15 +18,13 @@ import { Keeper, type KeeperSettings } from './keeper.ts';
 import { Lease } from './lease.ts';
 import { Lifecycle } from './lifecycle.ts';
 import type { Policy } from './policy/api.ts';
+import { type ShareSettings, Shares } from './shares.ts';
 import type { Asked, Placement, Sandbox, Slot, StartCallbacks, StartTiming } from './slot.ts';
 import { Tally } from './tally.ts';
 import { Victims } from './victims.ts';
 import { viewTier } from './view.ts';
 
-export interface PoolSettings extends KeeperSettings {
-  /** The last of `maxSandboxes`, percent, are for tenants that hold less than their fair share. */
-  readonly reservePercent: number;
-}
+export interface PoolSettings extends KeeperSettings, ShareSettings {}
 
 export interface PoolOptions {
   readonly tier: SandboxTier;
@@ -65,6 +64,8 @@ export interface PoolEvents {
   fault(message: string, details: Readonly<Record<string, unknown>>): void;
 }
 
+/** So many times quicker than the start of a sandbox. */
+const BOOT_IS_CHEAP = 8;
 const CURRENT_KEYS_MAX = 10_000;
 
 export class LayeredPool {
@@ -74,6 +75,7 @@ export class LayeredPool {
   readonly #functions = new Functions();
   readonly #lifecycle: Lifecycle;
   readonly #keeper: Keeper;
+  readonly #shares: Shares;
   readonly #victims: Victims;
   /** Places that instances which are loading code will have for others, by function. */
   readonly #comingPlaces = new Tally();
@@ -97,11 +99,13 @@ export class LayeredPool {
         room: events.room,
         sandboxEnded: events.sandboxEnded,
         fault: events.fault,
+        left: (slot) => this.#left(slot),
         changed: (tenant) => this.#keeper.stockroom.changed(tenant),
         emptied: (sandbox) => this.#keeper.emptied(sandbox),
       },
     });
     this.#lifecycle = lifecycle;
+    this.#shares = new Shares({ lifecycle, budget, settings });
     const preload = (state: FunctionState): boolean => this.#preload(state);
     const { refillPerSecond } = options;
     this.#keeper = new Keeper({
@@ -109,6 +113,7 @@ export class LayeredPool {
       policy,
       settings,
       lifecycle,
+      functions,
       costs,
       budget,
       refillPerSecond,
@@ -140,11 +145,12 @@ export class LayeredPool {
 
   /**
    * A booted runtime of this tenant, else a pristine one; null when there is none or the function has its fill.
-   * A pristine one costs a whole sandbox: a tenant that has room in its own boots another instance there.
+   * A pristine one costs a whole sandbox: a tenant that has room in its own boots another instance there, where that
+   * takes next to no time beside the start of a sandbox.
    * @param insists take a pristine one all the same.
    */
   takeRuntime(placement: Placement, insists = false): Lease | null {
-    if (this.instancesOf(placement.key) >= placement.maxInstances) return null;
+    if (this.isFull(placement)) return null;
     const slot = this.#readyRuntime(placement, insists);
     if (slot === null) {
       // There is none left to be held up.
@@ -174,14 +180,14 @@ export class LayeredPool {
   ): boolean {
     const { budget } = this.#options;
     const lifecycle = this.#lifecycle;
-    if (this.#closed || this.instancesOf(placement.key) >= placement.maxInstances) return false;
+    if (this.#closed || this.isFull(placement)) return false;
     const alone = lifecycle.quarantine.has(placement.key);
     const codeMb = lifecycle.codeMb(placement);
     const asked: Asked = {
       ...{ placement, callbacks, sinceMs: this.#clock.nowMs(), reservedMb: codeMb },
       start: from === 'none' ? 'none' : 'container',
     };
-    const room = from === 'none' ? null : lifecycle.sandboxes.roomFor(placement, alone);
+    const room = from === 'none' ? null : this.#roomFor(placement, alone);
     if (room !== null) {
       // More at once would take as long all together, and most would come when their waiters have been served.
       if (room.starting >= Math.max(1, this.#options.settings.bootParallelism)) return false;
@@ -197,12 +203,17 @@ export class LayeredPool {
       lifecycle.await(coming, { ...asked, start: 'none' });
       return true;
     }
-    if (!this.#mayProvision(placement, from === 'none', ahead)) return false;
+    if (!this.#shares.mayProvision(placement, { insists: from === 'none', ahead })) return false;
     if (!budget.makeRoom(placement.tenant, codeMb + this.#costs.containerMb, ahead)) return false;
     const sandbox = lifecycle.provision(placement);
     this.#keeper.stockroom.taken(placement.tenant, true);
     lifecycle.await(sandbox, { ...asked, start: 'none' });
     return true;
+  }
+
+  /** Whether a function has as many instances as it may have. */
+  isFull({ key, maxInstances }: Placement): boolean {
+    return this.instancesOf(key) >= maxInstances;
   }
 
   /** Instances that run, load or start for a function. */
@@ -221,6 +232,7 @@ export class LayeredPool {
     state.placement = placement;
     state.deleted = false;
     state.heldOffUntilMs = 0;
+    state.failures = 0;
     if (placement.minInstances > 0) this.#keeper.review(state);
   }
 
@@ -271,6 +283,16 @@ export class LayeredPool {
     if (slot.state === 'busy') this.#lifecycle.offer(slot);
   }
 
+  /** Counts anew and puts right what differs; returns what did, or null. */
+  audit(): string | null {
+    return audit(this.#lifecycle, this.#comingPlaces, placesOf);
+  }
+
+  /** Invocations of a function that have come and not left. */
+  inFlightOf({ group }: Placement): number {
+    return this.#functions.find(group)?.demand.inFlight ?? 0;
+  }
+
   counts(): SlotCounts {
     return this.#lifecycle.slots.counts();
   }
@@ -310,13 +332,20 @@ export class LayeredPool {
     await this.#lifecycle.close();
   }
 
+  /** A pristine sandbox is one more that the tenant holds: beyond its share it gets none. */
+  #roomFor(placement: Placement, alone: boolean): Sandbox | null {
+    const room = this.#lifecycle.sandboxes.roomFor(placement, alone);
+    return room === null || room.tenant !== null || this.#shares.mayClaim(placement) ? room : null;
+  }
+
   #readyRuntime(placement: Placement, insists: boolean): Slot | null {
     const { ready, quarantine, sandboxes } = this.#lifecycle;
     const alone = quarantine.has(placement.key);
     const own = ready.ownRuntime(placement, alone);
     if (own !== null) return own;
-    if (!insists && sandboxes.roomFor(placement, alone)?.tenant != null) return null;
-    return this.#isShareLeft(placement) ? ready.pristineRuntime(placement) : null;
+    const bootsOwn = !insists && this.#costs.bootMs.value * BOOT_IS_CHEAP < this.#costs.provisionMs.value;
+    if (bootsOwn && sandboxes.roomFor(placement, alone)?.tenant != null) return null;
+    return this.#shares.mayClaim(placement) ? ready.pristineRuntime(placement) : null;
   }
 
   /** Finds room for what the code will take beyond the runtime; puts the slot back when there is none. */
@@ -327,6 +356,8 @@ export class LayeredPool {
       if (slot.state === 'free') this.#lifecycle.ready.add(slot);
       return false;
     }
+    // What ended for it may have taken the slot's sandbox with it.
+    if (slot.state !== 'free' || slot.sandbox.state !== 'ready') return false;
     this.#claim(slot.sandbox, placement);
     this.#lifecycle.slots.resize(slot, codeMb);
     return true;
@@ -337,42 +368,11 @@ export class LayeredPool {
     this.#lifecycle.claim(sandbox, placement);
   }
 
-  /** Whether the tenant may have one more sandbox of those that there may be. */
-  #isShareLeft({ tenant }: Placement): boolean {
-    const { maxSandboxes, reservePercent } = this.#options.settings;
-    const reserve = Math.floor((maxSandboxes * reservePercent) / 100);
-    return reserve === 0 || this.#lifecycle.sandboxes.isShareLeft(tenant, maxSandboxes + 1, reserve);
-  }
-
-  /**
-   * Whether one more sandbox may start, once an idle one has been ended for it if need be.
-   * @param insists who insists on a new sandbox may have one at its own tenant's cost, and at nobody else's.
-   */
-  #mayProvision(placement: Placement, insists: boolean, ahead: boolean): boolean {
-    const { maxSandboxes, reservePercent } = this.#options.settings;
-    const { sandboxes } = this.#lifecycle;
-    const { tenant } = placement;
-    // The next one is started when one of these is up, for whoever still waits then.
-    if (this.#lifecycle.awaitedSandboxes >= this.#options.settings.startParallelism) return false;
-    const { cpuHigh } = this.#options.budget.pressure;
-    // More instances would not compute any faster: what a tenant has is used better.
-    if (cpuHigh && this.instancesOf(placement.key) > 0 && !sandboxes.isPoor(tenant, maxSandboxes))
-      return false;
-    const reserve = Math.floor((maxSandboxes * reservePercent) / 100);
-    if (sandboxes.isShareLeft(tenant, maxSandboxes, reserve)) return true;
-    if (ahead) return false;
-    // Beyond its share a tenant makes room for itself by its own means.
-    const own = insists || !sandboxes.isPoor(tenant, maxSandboxes);
-    const idle = sandboxes.dispensable(own && reserve > 0 ? tenant : insists ? tenant : null);
-    if (idle !== null) this.#lifecycle.end(idle, 'evicted');
-    return idle !== null;
-  }
-
   /** Loads one more instance of a function for those who will come. */
   #preload(state: FunctionState): boolean {
     const { placement } = state;
     const { prepare } = this.#options;
-    if (this.#closed || this.instancesOf(placement.key) >= placement.maxInstances) return false;
+    if (this.#closed || this.isFull(placement)) return false;
     const slot = this.#readyRuntime(placement, false);
     if (slot !== null) {
       if (!this.#mayLoad(slot, placement, true)) return false;
@@ -410,7 +410,7 @@ export class LayeredPool {
   #beginLoad(slot: Slot, placement: Placement, loading: 'asked' | 'ahead'): void {
     slot.layer = 'code';
     slot.loading = loading;
-    this.#comingPlaces.add(placement.key, placesOf(placement, loading));
+    this.#comingPlaces.add(placement.key, placesOf(placement.concurrency, loading));
     if (slot.placement === null) this.#lifecycle.instances.add(placement.key, 1);
     slot.placement = placement;
     const state = this.#functions.of(placement);
@@ -444,20 +444,26 @@ export class LayeredPool {
     this.#lifecycle.offer(slot);
   }
 
+  #left(slot: Slot): void {
+    // Whoever counted on it has to be served by another.
+    this.#loadEnded(slot);
+    if (slot.owner !== null && !this.#closed) this.#keeper.lost(slot.owner);
+  }
+
   #loadEnded(slot: Slot): void {
     if (slot.loading === null || slot.placement === null) return;
-    this.#comingPlaces.add(slot.placement.key, -placesOf(slot.placement, slot.loading));
+    this.#comingPlaces.add(slot.placement.key, -placesOf(slot.placement.concurrency, slot.loading));
     slot.loading = null;
   }
 
   #scheduleSweep(): void {
     this.#sweep = this.#clock.setTimer(this.#options.sweepIntervalMs, () => {
-      const difference = this.#lifecycle.slots.audit(this.#lifecycle.sandboxes.all);
+      const difference = this.audit();
       if (difference !== null) {
         this.#options.events.repaired();
         this.#options.events.fault('slots were not conserved', { difference });
       }
-      this.#keeper.stockroom.sweep();
+      this.#keeper.sweep();
       this.#victims.sweep();
       this.#scheduleSweep();
     });
@@ -465,5 +471,5 @@ export class LayeredPool {
 }
 
 /** Places of an instance that loads code, beside that of the invocation for which it does. */
-const placesOf = ({ concurrency }: Placement, loading: 'asked' | 'ahead'): number =>
+const placesOf = (concurrency: number, loading: 'asked' | 'ahead'): number =>
   loading === 'ahead' ? concurrency : concurrency - 1;

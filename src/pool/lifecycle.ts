@@ -40,6 +40,8 @@ export interface LifecycleEvents {
   ready(slot: Slot): void;
   /** An instance has gone: what was refused for want of room may be possible now. */
   room(): void;
+  /** A slot takes nothing more: it has begun to end, or is gone at once. Told once of each. */
+  left(slot: Slot): void;
   /** Something changed in a sandbox of this tenant, or in one that is nobody's. */
   changed(tenant: string | null): void;
   /** Nothing is left in a tenant's sandbox that anybody uses. */
@@ -175,8 +177,9 @@ export class Lifecycle {
     const doubtful = slot.instance?.ended === true;
     this.ready.remove(slot);
     this.slots.move(slot, 'draining');
-    slot.owner?.slots.delete(slot);
+    disown(slot);
     if (slot.placement !== null) this.leaving.add(slot.placement.key, 1);
+    this.#options.events.left(slot);
     if (doubtful) sandbox.doubtful += 1;
     const gone = (): void => {
       if (slot.state === 'draining') {
@@ -228,8 +231,10 @@ export class Lifecycle {
       );
       sandbox.carrier = carrier;
       void carrier.exited.then((exit) => this.#exited(sandbox, exit));
-      if (sandbox.state === 'starting') sandbox.state = 'ready';
-      else carrier.kill('shutdown');
+      if (sandbox.state === 'starting') {
+        sandbox.state = 'ready';
+        this.slots.freed += 1;
+      } else carrier.kill('shutdown');
     } catch (thrown) {
       failed = thrown as StrataError;
       this.slots.close(sandbox);
@@ -268,10 +273,12 @@ export class Lifecycle {
 
   #gone(slot: Slot): void {
     this.ready.remove(slot);
-    if (slot.state === 'draining' && slot.placement !== null) this.leaving.add(slot.placement.key, -1);
+    const drained = slot.state === 'draining';
+    if (drained && slot.placement !== null) this.leaving.add(slot.placement.key, -1);
     this.slots.move(slot, 'gone');
-    slot.owner?.slots.delete(slot);
+    disown(slot);
     if (slot.placement !== null) this.instances.add(slot.placement.key, -1);
+    if (!drained) this.#options.events.left(slot);
   }
 
   /** Nothing is left of the instance. One that ended while idle leaves its place to another. */
@@ -307,3 +314,9 @@ export class Lifecycle {
     if (!this.#closed) this.#options.events.changed(tenant);
   }
 }
+
+/** Its function has one instance less; the uses of one that has none left begin anew. */
+const disown = (slot: Slot): void => {
+  const { owner } = slot;
+  if (owner?.slots.delete(slot) === true && owner.slots.size === 0) owner.demand.uses = 0;
+};

@@ -85,7 +85,7 @@ export class Sandboxes {
 
   /** With one more it would still hold no more than its fair share of all that there may be. */
   isPoor(tenant: string, max: number): boolean {
-    return this.#held.of(tenant) < Math.max(1, Math.floor(max / this.#held.countWith(tenant)));
+    return this.#held.of(tenant) < Math.max(1, Math.floor(max / this.#held.sharers(tenant)));
   }
 
   /**
@@ -118,18 +118,24 @@ export class Sandboxes {
   }
 
   /**
-   * The one to end so that another may start: at rest, of the tenant that holds the most of them, and of those the one
-   * unused for longest; null when all are at work.
+   * The one to end so that another may start: at rest, rather without instances that are to be there in any case, of the
+   * tenant that holds the most of them, and of those the one unused for longest; null when all are at work.
    * @param tenant whose it has to be; null for anybody's.
    */
   dispensable(tenant: string | null): Sandbox | null {
     let chosen: Sandbox | null = null;
     for (const sandbox of tenant === null ? this.all : this.of(tenant)) {
       if (sandbox.state !== 'ready' || !isAtRest(sandbox) || isDraining(sandbox)) continue;
-      const more = chosen === null ? 1 : this.#held.of(sandbox.tenant) - this.#held.of(chosen.tenant);
-      if (chosen === null || more > 0 || (more === 0 && sandbox.usedMs < chosen.usedMs)) chosen = sandbox;
+      if (chosen === null || this.#goesBefore(sandbox, chosen)) chosen = sandbox;
     }
     return chosen;
+  }
+
+  #goesBefore(one: Sandbox, other: Sandbox): boolean {
+    const provisioned = isProvisioned(other);
+    if (isProvisioned(one) !== provisioned) return provisioned;
+    const more = this.#held.of(one.tenant) - this.#held.of(other.tenant);
+    return more > 0 || (more === 0 && one.usedMs < other.usedMs);
   }
 }
 
@@ -141,5 +147,12 @@ const isFor = (sandbox: Sandbox, placement: Placement, alone: boolean): boolean 
 
 const isDraining = (sandbox: Sandbox): boolean => {
   for (const { state } of sandbox.slots) if (state === 'draining') return true;
+  return false;
+};
+
+/** A function is loaded in it that is to have instances in any case. */
+const isProvisioned = ({ slots }: Sandbox): boolean => {
+  for (const { owner } of slots)
+    if (owner !== null && !owner.deleted && owner.placement.minInstances > 0) return true;
   return false;
 };

@@ -16,7 +16,7 @@ export class Slots {
   readonly #counts = { free: 0, busy: 0, starting: 0, draining: 0 };
   #chargedMb = 0;
   #servingMb = 0;
-  /** How many slots have become free so far: who looked at the idle ones knows by it whether there are others. */
+  /** How many slots have become free or gone so far: who looked at what is idle knows by it whether there is more. */
   freed = 0;
 
   constructor(budget: Budget) {
@@ -49,7 +49,7 @@ export class Slots {
     if (from === 'busy') this.#serve(slot, -1);
     slot.state = to;
     if (to === 'busy') this.#serve(slot, 1);
-    if (to === 'free') this.freed += 1;
+    if (to === 'free' || to === 'gone') this.freed += 1;
     if (to === 'draining' || to === 'gone') this.#charge(slot, -slot.chargedMb);
     if (to === 'gone') sandbox.slots.delete(slot);
     else this.#counts[to] += 1;
@@ -93,6 +93,7 @@ export class Slots {
     const found: string[] = [];
     const recount = { free: 0, busy: 0, starting: 0, draining: 0 };
     let chargedMb = 0;
+    let servingMb = 0;
     for (const sandbox of sandboxes) {
       chargedMb += sandbox.chargedMb;
       const inside = { busy: 0, starting: 0 };
@@ -105,7 +106,9 @@ export class Slots {
         }
         recount[slot.state] += 1;
         if (slot.state === 'busy' || slot.state === 'starting') inside[slot.state] += 1;
+        if (slot.state === 'busy') servingMb += slot.chargedMb;
       }
+      if (inside.busy > 0) servingMb += sandbox.chargedMb;
       for (const state of ['busy', 'starting'] as const) {
         if (sandbox[state] === inside[state]) continue;
         found.push(`sandbox ${sandbox.number} ${state}: counted ${sandbox[state]}, are ${inside[state]}`);
@@ -121,6 +124,10 @@ export class Slots {
       found.push(`charged: ${this.#chargedMb.toFixed(2)} MB counted, are ${chargedMb.toFixed(2)}`);
       this.#budget.charge(null, chargedMb - this.#chargedMb);
       this.#chargedMb = chargedMb;
+    }
+    if (Math.abs(servingMb - this.#servingMb) > TOLERANCE_MB) {
+      found.push(`serving: ${this.#servingMb.toFixed(2)} MB counted, are ${servingMb.toFixed(2)}`);
+      this.#servingSum(servingMb - this.#servingMb);
     }
     return found.length === 0 ? null : found.join('; ');
   }

@@ -17,6 +17,8 @@ export class Starts {
   readonly #clock: Clock;
   readonly #queue: PQueue;
   readonly #onFault: (message: string, details: Readonly<Record<string, unknown>>) => void;
+  /** Carriers in which a boot has failed. */
+  readonly #failed = new WeakSet<Carrier>();
   #failures = 0;
   #retryAtMs = 0;
 
@@ -52,9 +54,10 @@ export class Starts {
     try {
       const carrier = await this.#queue.add(start, { priority: wanted ? 1 : 0 });
       this.#failures = 0;
+      this.#retryAtMs = 0;
       return carrier;
     } catch (thrown) {
-      throw this.#failed(thrown);
+      throw this.#fail(thrown);
     }
   }
 
@@ -64,7 +67,10 @@ export class Starts {
       if (carrier === null) throw new StrataError('start_failed', 'The sandbox is not up.');
       return await carrier.boot(memoryMb);
     } catch (thrown) {
-      throw this.#failed(thrown);
+      // All that boots in a sandbox fails when it dies: that is one failure.
+      const isFirst = carrier === null || !this.#failed.has(carrier);
+      if (carrier !== null) this.#failed.add(carrier);
+      throw isFirst ? this.#fail(thrown) : asStartFailed(thrown);
     }
   }
 
@@ -72,13 +78,8 @@ export class Starts {
     this.#queue.clear();
   }
 
-  #failed(thrown: unknown): StrataError {
-    const error =
-      thrown instanceof StrataError
-        ? thrown
-        : new StrataError('start_failed', `A sandbox could not be started: ${String(thrown)}`, {
-            cause: thrown,
-          });
+  #fail(thrown: unknown): StrataError {
+    const error = asStartFailed(thrown);
     this.#failures += 1;
     const waitMs = Math.min(BACKOFF_MAX_MS, BACKOFF_MIN_MS * 2 ** (this.#failures - 1));
     this.#retryAtMs = this.#clock.nowMs() + waitMs;
@@ -86,3 +87,8 @@ export class Starts {
     return error;
   }
 }
+
+const asStartFailed = (thrown: unknown): StrataError =>
+  thrown instanceof StrataError
+    ? thrown
+    : new StrataError('start_failed', `A sandbox could not be started: ${String(thrown)}`, { cause: thrown });

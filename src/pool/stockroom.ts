@@ -11,7 +11,7 @@ import type { Lifecycle } from './lifecycle.ts';
 import type { Policy, Stock, StockDemand, StockFloor } from './policy/api.ts';
 import { Rate } from './rate.ts';
 import { Refill } from './refill.ts';
-import type { Sandbox } from './slot.ts';
+import { isEmpty, type Sandbox } from './slot.ts';
 
 export interface StockSettings {
   /** Pristine sandboxes that are kept up whatever the demand. */
@@ -204,9 +204,16 @@ export class Stockroom {
     const home = homeOf(own);
     for (const sandbox of own) {
       if (sandbox.state !== 'ready' || sandbox.quarantinedFor !== null) continue;
-      if (sandbox !== home || wanted === 0) this.#dropSpares(sandbox, sandbox === home ? wanted : null);
+      if (sandbox !== home || wanted === 0 || this.#hasHadItsTime(sandbox))
+        this.#dropSpares(sandbox, sandbox === home ? wanted : null);
       else this.#boot(sandbox, wanted - sparesElsewhere(own, sandbox), sandbox.spareMemoryMb);
     }
+  }
+
+  /** Its runtimes were given up because nobody had used it for so long: they would be again. */
+  #hasHadItsTime(sandbox: Sandbox): boolean {
+    const { plannedForMs, usedMs, runtimeUntilMs } = sandbox;
+    return plannedForMs === usedMs && this.#clock.nowMs() >= runtimeUntilMs && isEmpty(sandbox);
   }
 
   /** Gives up spare runtimes that the policy does not want any longer; elsewhere than at home they are just not renewed. */

@@ -6,7 +6,7 @@
  * at that very moment is offered.
  */
 import type { Clock } from '../ports/clock.ts';
-import type { Budget, Evictable, Victim } from './budget.ts';
+import { type Budget, type Evictable, goesBefore, type Victim } from './budget.ts';
 import type { RuntimeCosts } from './costs.ts';
 import type { Functions } from './functions.ts';
 import type { Holder } from './holders.ts';
@@ -26,6 +26,8 @@ export interface VictimsOptions {
 
 interface Candidate {
   readonly worth: number;
+  /** One of those that its function is to have at least: it goes when nothing else is left. */
+  readonly provisioned: boolean;
   readonly holder: Holder;
   /** Null for a whole sandbox. */
   readonly slot: Slot | null;
@@ -82,13 +84,13 @@ export class Victims implements Evictable {
     return null;
   }
 
-  #victim({ worth, slot, sandbox }: Candidate): Victim {
+  #victim({ worth, provisioned, slot, sandbox }: Candidate): Victim {
     const { lifecycle } = this.#options;
     const isLast = slot === null || (sandbox.slots.size === 1 && isAtRest(sandbox));
     const memoryMb =
       (slot?.chargedMb ?? chargedIn(sandbox)) + (slot !== null && isLast ? sandbox.chargedMb : 0);
     return {
-      ...{ worth, memoryMb },
+      ...{ worth, provisioned, memoryMb },
       end() {
         if (isLast) lifecycle.end(sandbox, 'evicted');
         else if (slot !== null) lifecycle.drain(slot);
@@ -106,11 +108,16 @@ export class Victims implements Evictable {
       const costs = this.#options.costs.of(state.costs);
       // The one used last waits for the lowest level that is not needed.
       let level = state.demand.needed;
-      for (const slot of idleSlots(state).reverse()) {
+      const idle = idleSlots(state).reverse();
+      const least = state.deleted ? 0 : state.placement.minInstances;
+      let provisioned = least - (state.slots.size - idle.length);
+      for (const slot of idle) {
         level += 1;
+        provisioned -= 1;
         const gaps = state.demand.profile(level);
         const gapMs = state.demand.gapMs(level, this.#madeMs);
-        candidates.push(this.#code(slot, costs, { gaps, gapMs, uses: state.demand.uses }));
+        const known = { gaps, gapMs, uses: state.demand.uses, provisioned: provisioned >= 0 };
+        candidates.push(this.#code(slot, costs, known));
       }
     }
     const costs = this.#options.costs.of(null);
@@ -118,19 +125,22 @@ export class Victims implements Evictable {
       if (sandbox.state !== 'ready' || !isEmpty(sandbox)) continue;
       candidates.push(this.#sandbox(sandbox, costs));
     }
-    this.#candidates = candidates.sort((one, other) => other.worth - one.worth);
+    this.#candidates = candidates.sort((one, other) =>
+      goesBefore(one, other) ? 1 : goesBefore(other, one) ? -1 : 0,
+    );
   }
 
   #code(
     slot: Slot,
     costs: LayerCosts,
-    known: Pick<Idle, 'gaps' | 'uses'> & { gapMs: number | null },
+    known: Pick<Idle, 'gaps' | 'uses'> & { gapMs: number | null; provisioned: boolean },
   ): Candidate {
     const idleMs = this.#madeMs - slot.usedMs;
     const { pressureAtUse, sandbox, usedMs, chargedMb: memoryMb } = slot;
-    const { gaps, uses, gapMs } = known;
+    const { gaps, uses, gapMs, provisioned } = known;
     const idle: Idle = { layer: 'code', memoryMb, idleMs, gaps, gapMs: gapMs ?? idleMs, uses, pressureAtUse };
-    return { worth: this.#options.policy.worth(idle, costs), holder: sandbox.tenant, slot, sandbox, usedMs };
+    const worth = this.#options.policy.worth(idle, costs);
+    return { worth, provisioned, holder: sandbox.tenant, slot, sandbox, usedMs };
   }
 
   #sandbox(sandbox: Sandbox, costs: LayerCosts): Candidate {
@@ -139,7 +149,7 @@ export class Victims implements Evictable {
     const memoryMb = chargedIn(sandbox);
     const idle: Idle = { layer, memoryMb, idleMs, gaps: null, gapMs: idleMs, uses: 1, pressureAtUse: 0 };
     const worth = this.#options.policy.worth(idle, costs);
-    return { worth, holder: sandbox.tenant, slot: null, sandbox, usedMs: sandbox.usedMs };
+    return { worth, provisioned: false, holder: sandbox.tenant, slot: null, sandbox, usedMs: sandbox.usedMs };
   }
 }
 

@@ -31,13 +31,17 @@ export interface AcquireOptions {
   readonly requireStart?: Start | undefined;
   /** The caller waits no longer than this. */
   readonly maxWaitMs?: number | undefined;
+  /** When the invocation came, if it has waited elsewhere before: that counts towards how long it may wait. */
+  readonly arrivedMs?: number | undefined;
   /** Called when the invocation has to wait, with a function that takes it out of the line. */
   readonly onWait?: ((cancel: () => void) => void) | undefined;
 }
 
 const ANYHOW: AcquireOptions = {};
-/** Tenants that are asked in turn when there may be room: more would hold up whoever freed it. */
+/** Functions that are asked in turn when there may be room: more would hold up whoever freed it. */
 const TURNS = 16;
+/** So many are looked at for those: one that has all its instances wants none, and says nothing of the room. */
+const LOOKS = 256;
 /** After so many that found none, there is none. */
 const MISSES = 3;
 /** Those that hold little are asked before the function that freed an instance, but not more often than this. */
@@ -64,6 +68,11 @@ export class Scheduler {
 
   get waiting(): number {
     return this.#waiting.count;
+  }
+
+  /** Functions for which somebody waits or an instance starts: bounded by what is there. */
+  get lines(): number {
+    return this.#waiting.size;
   }
 
   /**
@@ -101,9 +110,11 @@ export class Scheduler {
       if (slot.state === 'free') this.retry();
       return;
     }
-    for (const line of this.#waiting.turns(TURNS)) {
-      if (slot.state !== 'free') return;
-      if (line.waiters.size <= pool.comingPlaces(line.placement)) continue;
+    let tries = 0;
+    for (const line of this.#waiting.turns(LOOKS)) {
+      if (slot.state !== 'free' || tries === TURNS) return;
+      if (line.waiters.size <= pool.comingPlaces(line.placement) || pool.isFull(line.placement)) continue;
+      tries += 1;
       this.#serve(line, () => pool.takeRuntime(line.placement));
     }
   };
@@ -113,10 +124,12 @@ export class Scheduler {
     if (this.#waiting.count === 0) return;
     const pool = this.#attached();
     let misses = 0;
-    for (const line of this.#waiting.turns(TURNS)) {
-      if (this.#launch(pool, line)) continue;
-      misses += 1;
-      if (misses === MISSES) return;
+    let tries = 0;
+    for (const line of this.#waiting.turns(LOOKS)) {
+      if (!isShort(pool, line) || pool.isFull(line.placement)) continue;
+      tries += 1;
+      if (!this.#launch(pool, line)) misses += 1;
+      if (misses === MISSES || tries === TURNS) return;
     }
   };
 
@@ -153,15 +166,16 @@ export class Scheduler {
   #wait(pool: LayeredPool, placement: Placement, options: AcquireOptions): Promise<Lease> {
     const line = this.#waiting.of(placement);
     const limitMs = Math.min(this.#settings.timeoutMs, options.maxWaitMs ?? Number.POSITIVE_INFINITY);
+    const waitedMs = options.arrivedMs === undefined ? 0 : this.#clock.nowMs() - options.arrivedMs;
     try {
       this.#refuseWhenFull(pool, line);
-      this.#refuseInVain(line, options.maxWaitMs);
+      this.#refuseInVain(line, options.maxWaitMs, waitedMs);
     } catch (refusal) {
       this.#waiting.dropIfIdle(line);
       throw refusal;
     }
     const { promise, resolve, reject } = Promise.withResolvers<Lease>();
-    const timer = this.#clock.setTimer(limitMs, () => {
+    const timer = this.#clock.setTimer(Math.max(0, limitMs - waitedMs), () => {
       const source = limitMs === options.maxWaitMs ? 'maxWaitMs' : 'queue.timeoutMs';
       this.#refuse(line, waiter, waitedTooLong(limitMs, source, this.#retryAfterMs(line)));
     });
@@ -186,16 +200,16 @@ export class Scheduler {
   }
 
   /** Whoever would wait in vain, as the line has moved lately, hears of it at once. */
-  #refuseInVain({ intervalMs, waiters }: Line, maxWaitMs: number | undefined): void {
+  #refuseInVain({ intervalMs, waiters }: Line, maxWaitMs: number | undefined, waitedMs: number): void {
     if (maxWaitMs === undefined || intervalMs === null || waiters.size === 0) return;
-    const expectedMs = Math.ceil(intervalMs * waiters.size);
+    const expectedMs = Math.ceil(waitedMs + intervalMs * waiters.size);
     if (expectedMs > maxWaitMs) throw wouldWaitTooLong(maxWaitMs, expectedMs);
   }
 
   /** Starts as many instances as the waiters need beyond those under way; false when there was no room for one. */
   #launch(pool: LayeredPool, line: Line): boolean {
     const { placement } = line;
-    while (line.starting * placement.concurrency + pool.comingPlaces(placement) < line.waiters.size) {
+    while (isShort(pool, line)) {
       const started = pool.start(placement, 'best', {
         ready: (slot, timing) => this.#started(pool, line, slot, timing),
         failed: (error) => this.#failed(pool, line, error),
@@ -274,3 +288,7 @@ export class Scheduler {
     return Math.max(1, Math.ceil(eachMs * ahead));
   }
 }
+
+/** More wait than what is under way will serve. */
+const isShort = (pool: LayeredPool, { placement, starting, waiters }: Line): boolean =>
+  starting * placement.concurrency + pool.comingPlaces(placement) < waiters.size;

@@ -42,6 +42,10 @@ export class Waiting {
     return this.#count;
   }
 
+  get size(): number {
+    return this.#lines.size;
+  }
+
   get lines(): Iterable<Line> {
     return this.#lines.values();
   }
@@ -107,10 +111,10 @@ export class Waiting {
   }
 
   /**
-   * The next lines, each tenant's next one, at most so many: whoever is given has had its turn.
+   * The next lines, at most so many: tenants in turn, and the lines of each in turn. Whoever is given has had its turn.
    */
   *turns(most: number): Generator<Line> {
-    const count = Math.min(most, this.#turns.size);
+    const count = Math.min(most, this.#lines.size);
     for (let taken = 0; taken < count; taken += 1) {
       const [next] = this.#turns;
       if (next === undefined) return;

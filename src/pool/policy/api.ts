@@ -50,7 +50,7 @@ export interface LayerCosts {
   };
   /** Instances that one carrier can hold. */
   readonly capacity: number;
-  /** Memory of what serves over the memory budget, averaged over minutes; undefined until it is known. */
+  /** Memory in use over the memory budget, averaged over two minutes; undefined until it is known. */
   readonly memoryLoad?: number;
 }
 

@@ -44,6 +44,8 @@ export interface FakeOptions {
   readonly handlerMs: number;
   /** Asked before each start; true makes it fail. */
   readonly failStart?: () => boolean;
+  /** Told of each carrier that has come up; calling back ends it from outside, as an operator or the kernel would. */
+  readonly onUp?: (die: () => void) => void;
 }
 
 const CPU_NS_PER_CALL = 1_000_000;
@@ -59,7 +61,11 @@ export const fakeBackend = (options: FakeOptions): Backend => ({
       const fails = options.failStart?.() ?? false;
       options.clock.setTimer(options.provisionMs, () => {
         if (fails) reject(new Error('the fake was told to fail'));
-        else resolve(new FakeCarrier(options, events));
+        else {
+          const carrier = new FakeCarrier(options, events);
+          options.onUp?.(() => carrier.kill());
+          resolve(carrier);
+        }
       });
     }),
   close: async () => undefined,

@@ -1,0 +1,151 @@
+import { describe, expect, it } from 'vitest';
+import { ManualClock } from '../ports/manual-clock.ts';
+import { Budget, type Evictable, type Victim } from './budget.ts';
+import { createBench, place, runOn } from './fixture.ts';
+
+const budgetOf = (memoryMb: number, reservePercent = 0): Budget =>
+  new Budget({ clock: new ManualClock(), memoryMb, reservePercent });
+
+/** Gives up what it is told to, the first first. */
+const poolOf = (budget: Budget, held: [holder: string, memoryMb: number][]): Evictable => ({
+  cheapest(mayEnd): Victim | null {
+    const at = held.findIndex(([holder]) => mayEnd(holder));
+    const [holder, memoryMb] = held[at] ?? [];
+    if (holder === undefined || memoryMb === undefined) return null;
+    return {
+      ...{ worth: at, provisioned: false, memoryMb },
+      end() {
+        held.splice(at, 1);
+        budget.charge(holder, -memoryMb);
+      },
+    };
+  },
+});
+
+describe('the memory budget', () => {
+  it('ends nothing for what would not fit if all that is idle were gone', () => {
+    const budget = budgetOf(100);
+    const held: [string, number][] = [
+      ['a', 30],
+      ['b', 10],
+    ];
+    budget.join(poolOf(budget, held));
+    budget.charge('a', 30);
+    budget.charge('b', 10);
+    budget.charge('c', 50);
+    budget.serve(50);
+    expect(budget.makeRoom('d', 60, false)).toBe(false);
+    expect(budget.evictions).toBe(0);
+    expect(budget.makeRoom('d', 20, false)).toBe(true);
+    expect(budget.evictions).toBe(1);
+  });
+
+  it('keeps the reserve from whoever holds more than its share, and gives it to whoever holds less', () => {
+    const budget = budgetOf(100, 20);
+    budget.charge('rich', 80);
+    // Also while nobody else is there: whoever comes finds room.
+    expect(budget.makeRoom('rich', 1, false)).toBe(false);
+    expect(budget.makeRoom('poor', 20, false)).toBe(true);
+    expect(budget.makeRoom('poor', 21, false)).toBe(false);
+  });
+
+  it('lets nobody who holds more make one that holds less give anything up', () => {
+    const budget = budgetOf(100);
+    budget.join(poolOf(budget, [['poor', 10]]));
+    budget.charge('poor', 10);
+    budget.charge('rich', 90);
+    expect(budget.makeRoom('rich', 5, false)).toBe(false);
+    expect(budget.heldBy('poor')).toBe(10);
+  });
+
+  it('lets nothing grow above the watermark of memory unless as much ends, and nothing ahead', () => {
+    const budget = budgetOf(100);
+    budget.charge('a', 10);
+    budget.join(poolOf(budget, [['a', 10]]));
+    budget.pressure = { memoryHigh: true, cpuHigh: false };
+    expect(budget.makeRoom('b', 5, true)).toBe(false);
+    expect(budget.makeRoom('b', 10, false)).toBe(true);
+    expect(budget.makeRoom('b', 10, false)).toBe(false);
+    budget.pressure = { memoryHigh: false, cpuHigh: true };
+    expect(budget.makeRoom('b', 5, false)).toBe(true);
+  });
+
+  it('forgets a holder that holds nothing, after any number of fractions', () => {
+    const budget = budgetOf(100);
+    for (let round = 0; round < 10_000; round += 1) {
+      const memoryMb = 0.1 + (round % 7) / 3;
+      budget.charge('a', memoryMb);
+      budget.charge('a', 20.8);
+      budget.charge('a', -memoryMb);
+      budget.charge('a', -20.8);
+    }
+    expect(budget.holders).toBe(0);
+  });
+});
+
+describe('room in the pool', () => {
+  it('is not made for a function that can never have it: pristine sandboxes and the code of others stay', async () => {
+    const { pool, scheduler, clock, budget } = await createBench({
+      memoryMb: 300,
+      queue: { timeoutMs: 500 },
+    });
+    const running = runOn(await scheduler.acquire(place('f')), 'echo');
+    await clock.advance(100);
+    expect(await running).toBe('ok');
+    const before = budget.evictions;
+    const huge = place('huge', { tenant: 'b', memoryMb: 8_192 });
+    const refused = expect(Promise.resolve(scheduler.acquire(huge))).rejects.toMatchObject({
+      code: 'queue_timeout',
+    });
+    await clock.advance(1_000);
+    await refused;
+    expect(budget.evictions).toBe(before);
+    expect(pool.view().ready).toMatchObject({ code: 1 });
+  });
+
+  it('takes a runtime only if it is still there when room has been made for it', async () => {
+    // The provisioned instance goes for the room, and with it, because it was long unused, its whole sandbox.
+    const { pool, scheduler, clock, budget } = await createBench({
+      ...{ memoryMb: 50, settings: { pristine: 0, runtimesPerPristine: 0 } },
+      policy: {
+        name: 'fixed',
+        warm: () => ({ windows: [{ fromMs: 0, untilMs: 1_000 }], why: 'the test says so' }),
+        demotion: () => ({ runtimeMs: 0, containerMs: 0 }),
+        stock: () => ({ warm: 0, cold: 0, runtimesEach: 1, why: 'the test says so' }),
+        spares: () => 1,
+        worth: ({ idleMs }) => -idleMs,
+      },
+    });
+    const kept = place('kept', { minInstances: 1, label: 'echo', memoryMb: 64 });
+    pool.deployed(kept);
+    await clock.advance(100_000);
+    expect(pool.view().ready).toMatchObject({ code: 1, runtime: 1 });
+    const pending = Promise.resolve(scheduler.acquire(place('f', { memoryMb: 64 })));
+    await clock.advance(200);
+    const lease = await pending;
+    expect(lease.instance.ended).toBe(false);
+    lease.release(true);
+    expect(pool.audit()).toBeNull();
+    expect(budget.usedMb).toBeLessThanOrEqual(50);
+  });
+});
+
+describe('the last sandboxes', () => {
+  it('are for tenants that hold less, pristine ones too', async () => {
+    const { pool, scheduler, clock } = await createBench({
+      capacity: 1,
+      settings: { maxSandboxes: 4, reservePercent: 25, pristine: 1, maxPristine: 1 },
+    });
+    const flood = Array.from({ length: 8 }, (_, at) =>
+      Promise.resolve(scheduler.acquire(place(`f${at}`))).catch(() => null),
+    );
+    await clock.advance(500);
+    const mine = () => pool.view().sandboxes.filter(({ tenant }) => tenant === 'a');
+    expect(mine()).toHaveLength(3);
+    const other = Promise.resolve(scheduler.acquire(place('g', { tenant: 'b' })));
+    await clock.advance(100);
+    (await other).release(true);
+    await clock.advance(10_000);
+    for (const lease of await Promise.all(flood)) lease?.release(true);
+  });
+});

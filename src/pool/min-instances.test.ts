@@ -1,0 +1,110 @@
+import { describe, expect, it } from 'vitest';
+import { type Bench, type BenchOptions, createBench, place, runOn } from './fixture.ts';
+import { POLICY_NAMES } from './policy/api.ts';
+import { createPolicy } from './policy/policies.ts';
+
+const ready = ({ pool }: Bench): number => pool.view().ready.code;
+
+const deployed = async (overrides: Parameters<typeof place>[1], options: BenchOptions = {}) => {
+  const bench = await createBench(options);
+  const placement = place('f', { label: 'echo', minInstances: 2, ...overrides });
+  bench.pool.supersede(placement.group, placement.key);
+  bench.pool.deployed(placement);
+  await bench.clock.advance(200);
+  return { bench, placement };
+};
+
+describe('minInstances', () => {
+  it.each(POLICY_NAMES)(
+    'are ready before any call and for as long as nobody calls, under %s',
+    async (name) => {
+      const { bench } = await deployed({}, { policy: createPolicy(name) });
+      expect(ready(bench)).toBe(2);
+      const lease = await bench.scheduler.acquire(place('f', { label: 'echo', minInstances: 2 }));
+      expect(lease.start).toBe('code');
+      lease.release(true);
+      await bench.clock.advance(3_600_000);
+      expect(ready(bench)).toBe(2);
+    },
+  );
+
+  it('are replaced when their sandbox is killed', async () => {
+    const { bench } = await deployed({});
+    for (const kill of bench.kills) kill();
+    await bench.clock.advance(0);
+    expect(ready(bench)).toBe(0);
+    await bench.clock.advance(2_000);
+    expect(ready(bench)).toBe(2);
+  });
+
+  it('are replaced when an invocation has used one up', async () => {
+    const { bench, placement } = await deployed({ ephemeral: true });
+    const running = runOn(await bench.scheduler.acquire(placement), 'throw');
+    await bench.clock.advance(10);
+    expect(await running).toBe('ok');
+    (await bench.scheduler.acquire(placement)).release(false);
+    await bench.clock.advance(2_000);
+    expect(ready(bench)).toBe(2);
+  });
+
+  it('are tried again later and later while their code does not load', async () => {
+    const { bench, placement } = await deployed({ label: 'broken', minInstances: 1 });
+    await bench.clock.advance(62_000);
+    const waits = bench.preloads.slice(1).map((at, index) => at - (bench.preloads[index] ?? 0));
+    expect(waits.map((ms) => Math.round(ms / 1_000))).toEqual([1, 2, 4, 8, 16]);
+    bench.pool.supersede(placement.group, null);
+    await bench.clock.advance(1_200_000);
+    expect(bench.pool.instancesOf(placement.key)).toBe(0);
+  });
+
+  it('end when the function is deleted, and are those of the new revision when it is deployed anew', async () => {
+    const { bench, placement } = await deployed({});
+    const next = { ...placement, key: `${placement.key}/2`, minInstances: 1 };
+    bench.pool.supersede(placement.group, next.key);
+    bench.pool.deployed(next);
+    await bench.clock.advance(500);
+    expect(bench.pool.instancesOf(placement.key)).toBe(0);
+    expect(bench.pool.instancesOf(next.key)).toBe(1);
+    bench.pool.supersede(placement.group, null);
+    await bench.clock.advance(5_000);
+    expect(ready(bench)).toBe(0);
+  });
+
+  it('are never more than maxInstances', async () => {
+    const { bench, placement } = await deployed({ minInstances: 5, maxInstances: 3 });
+    await bench.clock.advance(5_000);
+    expect(bench.pool.instancesOf(placement.key)).toBe(3);
+  });
+
+  it('are the last to go when memory is short', async () => {
+    const { bench } = await deployed({}, { memoryMb: 150, settings: { pristine: 0, spareRuntimes: 0 } });
+    for (const name of ['g', 'h', 'i', 'j', 'k']) {
+      const pending = Promise.resolve(bench.scheduler.acquire(place(name)));
+      const running = pending.then((lease) => runOn(lease, 'echo'));
+      await bench.clock.advance(6_000);
+      expect(await running).toBe('ok');
+    }
+    expect(bench.budget.evictions).toBeGreaterThan(0);
+    expect((await bench.scheduler.acquire(place('f', { label: 'echo', minInstances: 2 }))).start).toBe(
+      'code',
+    );
+  });
+
+  it('that fail give way to those of a revision that works at once', async () => {
+    const { bench, placement } = await deployed({ label: 'broken', minInstances: 1 });
+    await bench.clock.advance(60_000);
+    const next = { ...placement, key: `${placement.key}/2` };
+    bench.pool.supersede(next.group, next.key);
+    bench.pool.deployed(next);
+    const deployedMs = bench.clock.nowMs();
+    // What was learnt of an earlier revision says nothing of this one: the wait begins anew at a second.
+    await bench.clock.advance(1_500);
+    const since = bench.preloads.filter((at) => at >= deployedMs).map((at) => Math.round(at - deployedMs));
+    expect(since).toHaveLength(2);
+    const last = { ...placement, key: `${placement.key}/3`, label: 'echo' };
+    bench.pool.supersede(last.group, last.key);
+    bench.pool.deployed(last);
+    await bench.clock.advance(200);
+    expect(ready(bench)).toBe(1);
+  });
+});
