@@ -19,6 +19,7 @@ import { toMarkdown } from './harness/result.ts';
 import { overload } from './overload.ts';
 import { placement } from './placement.ts';
 import { policies } from './policies.ts';
+import { replay } from './replay.ts';
 import { RESULTS_FOLDER, updateTables } from './tables.ts';
 import { throughput } from './throughput.ts';
 
@@ -32,6 +33,7 @@ const BENCHES: readonly Bench[] = [
   policies,
   placement,
   overload,
+  replay,
 ];
 
 const run = async (): Promise<void> => {
