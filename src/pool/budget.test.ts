@@ -86,7 +86,10 @@ describe('the memory budget', () => {
 
 describe('room in the pool', () => {
   it('is not made for a function that can never have it: pristine sandboxes and the code of others stay', async () => {
-    const { pool, scheduler, clock, budget } = await createBench({ memoryMb: 300, queue: { timeoutMs: 500 } });
+    const { pool, scheduler, clock, budget } = await createBench({
+      memoryMb: 300,
+      queue: { timeoutMs: 500 },
+    });
     const running = runOn(await scheduler.acquire(place('f')), 'echo');
     await clock.advance(100);
     expect(await running).toBe('ok');

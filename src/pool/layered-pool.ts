@@ -22,6 +22,7 @@ import type { Asked, Placement, Sandbox, Slot, StartCallbacks, StartTiming } fro
 import { Tally } from './tally.ts';
 import { Victims } from './victims.ts';
 import { viewTier } from './view.ts';
+import { Yielding } from './yielding.ts';
 
 export interface PoolSettings extends KeeperSettings {
   /** The last of `maxSandboxes`, percent, are for tenants that hold less than their fair share. */
@@ -75,6 +76,7 @@ export class LayeredPool {
   readonly #functions = new Functions();
   readonly #lifecycle: Lifecycle;
   readonly #keeper: Keeper;
+  readonly #yielding: Yielding;
   /** Places that instances which are loading code will have for others, by function. */
   readonly #comingPlaces = new Tally();
   /** The current revision of each function that was deployed or deleted lately. */
@@ -103,6 +105,7 @@ export class LayeredPool {
       },
     });
     this.#lifecycle = lifecycle;
+    this.#yielding = new Yielding(lifecycle);
     const preload = (state: FunctionState): boolean => this.#preload(state);
     const { refillPerSecond } = options;
     this.#keeper = new Keeper({
@@ -299,6 +302,12 @@ export class LayeredPool {
     });
   }
 
+  /** How much is remembered of names that others choose: bounded. */
+  get remembered(): { readonly functions: number; readonly currentKeys: number; readonly tenants: number } {
+    const { takers: tenants } = this.#keeper.stockroom;
+    return { functions: this.#functions.size, currentKeys: this.#currentKeys.size, tenants };
+  }
+
   /** Keys under which ready slots are listed: bounded by what is there. */
   get listed(): number {
     return this.#lifecycle.ready.size;
@@ -389,6 +398,7 @@ export class LayeredPool {
     const own = insists || !sandboxes.isPoor(tenant, maxSandboxes);
     const idle = sandboxes.dispensable(own && reserve > 0 ? tenant : insists ? tenant : null);
     if (idle !== null) this.#lifecycle.end(idle, 'evicted');
+    else if (!own) this.#yielding.ask(maxSandboxes);
     return idle !== null;
   }
 
@@ -487,6 +497,7 @@ export class LayeredPool {
         this.#options.events.repaired();
         this.#options.events.fault('slots were not conserved', { difference });
       }
+      this.#yielding.release();
       this.#keeper.stockroom.sweep();
       this.#scheduleSweep();
     });

@@ -15,15 +15,18 @@ const deployed = async (overrides: Parameters<typeof place>[1], options: BenchOp
 };
 
 describe('minInstances', () => {
-  it.each(POLICY_NAMES)('are ready before any call and for as long as nobody calls, under %s', async (name) => {
-    const { bench } = await deployed({}, { policy: createPolicy(name) });
-    expect(ready(bench)).toBe(2);
-    const lease = await bench.scheduler.acquire(place('f', { label: 'echo', minInstances: 2 }));
-    expect(lease.start).toBe('code');
-    lease.release(true);
-    await bench.clock.advance(3_600_000);
-    expect(ready(bench)).toBe(2);
-  });
+  it.each(POLICY_NAMES)(
+    'are ready before any call and for as long as nobody calls, under %s',
+    async (name) => {
+      const { bench } = await deployed({}, { policy: createPolicy(name) });
+      expect(ready(bench)).toBe(2);
+      const lease = await bench.scheduler.acquire(place('f', { label: 'echo', minInstances: 2 }));
+      expect(lease.start).toBe('code');
+      lease.release(true);
+      await bench.clock.advance(3_600_000);
+      expect(ready(bench)).toBe(2);
+    },
+  );
 
   it('are replaced when their sandbox is killed', async () => {
     const { bench } = await deployed({});
@@ -82,7 +85,9 @@ describe('minInstances', () => {
       expect(await running).toBe('ok');
     }
     expect(bench.budget.evictions).toBeGreaterThan(0);
-    expect((await bench.scheduler.acquire(place('f', { label: 'echo', minInstances: 2 }))).start).toBe('code');
+    expect((await bench.scheduler.acquire(place('f', { label: 'echo', minInstances: 2 }))).start).toBe(
+      'code',
+    );
   });
 
   it('that fail give way to those of a revision that works at once', async () => {

@@ -8,14 +8,30 @@ import { Slots } from './slots.ts';
 import { Tally } from './tally.ts';
 
 const sandboxOf = (tenant: string | null): Sandbox => ({
-  ...{ number: 1, state: 'ready', carrier: null, capacity: 4, tenant, quarantinedFor: null, slots: new Set() },
+  ...{
+    number: 1,
+    state: 'ready',
+    carrier: null,
+    capacity: 4,
+    tenant,
+    quarantinedFor: null,
+    slots: new Set(),
+  },
   ...{ busy: 0, starting: 0, awaited: [], doubtful: 0, spareMemoryMb: 128, usedMs: 0, lastOwner: null },
   ...{ chargedMb: 0, plannedForMs: -1, runtimeUntilMs: 0, untilMs: 0 },
   ...{ dueMs: Number.POSITIVE_INFINITY, heapIndex: NOT_IN_HEAP },
 });
 
 const slotIn = (sandbox: Sandbox): Slot => ({
-  ...{ sandbox, memoryMb: 128, state: 'starting', layer: 'runtime', instance: null, placement: null, owner: null },
+  ...{
+    sandbox,
+    memoryMb: 128,
+    state: 'starting',
+    layer: 'runtime',
+    instance: null,
+    placement: null,
+    owner: null,
+  },
   ...{ inFlight: 0, loading: null, retired: false, usedMs: 0, pressureAtUse: 0, aheadCpuNs: 0 },
   ...{ chargedMb: 0, listed: null },
 });

@@ -51,15 +51,20 @@ describe('whoever waits', () => {
   });
 
   it('does not wait behind three tenants whose functions have all their instances', async () => {
-    const { scheduler, clock } = await createBench({ settings: { ...ONE_BOOT, startParallelism: 1, maxSandboxes: 12 } });
-    const tenants = ['a', 'b', 'c', 'd', 'e', 'g', 'h'].map((tenant) => place('slow', { tenant, maxInstances: 1 }));
+    const { scheduler, clock } = await createBench({
+      settings: { ...ONE_BOOT, startParallelism: 1, maxSandboxes: 12 },
+    });
+    const tenants = ['a', 'b', 'c', 'd', 'e', 'g', 'h'].map((tenant) =>
+      place('slow', { tenant, maxInstances: 1 }),
+    );
     const leases = [];
     for (const placement of tenants) {
       const pending = Promise.resolve(scheduler.acquire(placement));
       await clock.advance(100);
       leases.push(await pending);
     }
-    for (const placement of tenants) void Promise.resolve(scheduler.acquire(placement)).catch(() => undefined);
+    for (const placement of tenants)
+      void Promise.resolve(scheduler.acquire(placement)).catch(() => undefined);
     const before = Promise.resolve(scheduler.acquire(place('f', { tenant: 'x' })));
     let served = false;
     void Promise.resolve(scheduler.acquire(place('f', { tenant: 'y' }))).then(() => {
