@@ -2,7 +2,8 @@
  * Runs every bench, one after the other, and writes `bench/results/<question>.json` and the tables of bench/README.md.
  *
  * `--only <question>` runs one. `--quick` proves that all of it runs and writes into a temporary folder instead:
- * its figures must not be committed. Fails when a figure could not be measured.
+ * its figures must not be committed. `--trace DIR`, or STRATA_TRACE, is a trace in Azure's CSV format for the benches
+ * that play one; `--minutes N` is how long `replay` plays it under each policy. Fails when a figure could not be measured.
  */
 import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -13,8 +14,10 @@ import { containerDensity } from './container-density.ts';
 import { containerStart } from './container-start.ts';
 import { density } from './density.ts';
 import { ephemeral } from './ephemeral.ts';
-import { answer, type Bench, progress } from './harness/command.ts';
+import { answer, BENCH_FLAGS, type Bench, optionsFrom, progress } from './harness/command.ts';
 import { toMarkdown } from './harness/result.ts';
+import { placement } from './placement.ts';
+import { policies } from './policies.ts';
 import { RESULTS_FOLDER, updateTables } from './tables.ts';
 import { throughput } from './throughput.ts';
 
@@ -25,11 +28,13 @@ const BENCHES: readonly Bench[] = [
   density,
   containerStart,
   containerDensity,
+  policies,
+  placement,
 ];
 
 const run = async (): Promise<void> => {
   const { values } = parseArgs({
-    options: { quick: { type: 'boolean', default: false }, only: { type: 'string' } },
+    options: { ...BENCH_FLAGS, only: { type: 'string' } },
   });
   const chosen = BENCHES.filter(({ question }) => values.only === undefined || values.only === question);
   if (chosen.length === 0) {
@@ -40,7 +45,8 @@ const run = async (): Promise<void> => {
   const folder = values.quick ? mkdtempSync(join(tmpdir(), 'strata-quick-results-')) : RESULTS_FOLDER;
   mkdirSync(folder, { recursive: true });
   for (const bench of chosen) {
-    const result = await answer(bench, { quick: values.quick });
+    const { result, files } = await answer(bench, optionsFrom(values));
+    for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text);
     const path = join(folder, `${bench.question}.json`);
     writeFileSync(path, `${JSON.stringify(result, null, 2)}\n`);
     process.stdout.write(`\n## ${bench.question}\n\n${toMarkdown(result)}\n`);

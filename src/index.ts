@@ -27,6 +27,7 @@ import { MEMORY, openRegistry } from './registry/registry.ts';
 import type { SandboxTier } from './sandbox/api.ts';
 import { type ContainerTiers, createContainerTiers } from './sandbox/container/tiers.ts';
 import { createIsolateTier } from './sandbox/isolate/tier.ts';
+import { Admission } from './scheduler/admission.ts';
 import { QueueLength, Scheduler } from './scheduler/scheduler.ts';
 import { Watermarks } from './scheduler/watermarks.ts';
 
@@ -71,6 +72,7 @@ export const createExecutor = async (options: ExecutorOptions = {}): Promise<Exe
     pools: () => lanes.view().tiers,
     queued: () => lanes.waiting,
     inFlight: () => executor.inFlight,
+    unadmitted: () => executor.unadmitted,
     spent: () => budget.spent(),
     evictions: () => budget.evictions,
   });
@@ -96,6 +98,7 @@ export const createExecutor = async (options: ExecutorOptions = {}): Promise<Exe
   const executor = new LocalExecutor({
     ...{ clock, random, logger, registry, lanes, metrics, limits: config.limits },
     records: new Records(config.records),
+    admission: new Admission({ clock, settings: { ...config.admission, timeoutMs: config.queue.timeoutMs } }),
     drainTimeoutMs: config.server.drainTimeoutMs,
   });
   return executor;

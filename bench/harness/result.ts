@@ -29,6 +29,8 @@ export interface Comparison {
 }
 
 export interface Answer {
+  /** What is to lie beside the result, by file name: pictures, and all figures of which the rows show some. */
+  readonly files?: Readonly<Record<string, string>>;
   readonly sizes: Readonly<Record<string, number | readonly number[] | string>>;
   readonly rows: readonly Row[];
   readonly comparisons: readonly Comparison[];
@@ -36,7 +38,7 @@ export interface Answer {
   readonly notes: readonly string[];
 }
 
-export interface BenchResult extends Answer {
+export interface BenchResult extends Omit<Answer, 'files'> {
   readonly question: string;
   readonly quick: boolean;
   readonly startedAt: string;

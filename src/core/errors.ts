@@ -82,14 +82,14 @@ export const ERROR_CATALOGUE = {
     'caller',
     429,
     true,
-    'The function already runs on as many instances as it may.',
-    'Retry after the Retry-After time, or raise maxInstances or concurrency.',
+    'The function already runs on as many instances as it may, or its tenant has as many invocations as it may.',
+    'Retry after the Retry-After time, or raise the limit that the detail names.',
   ),
   overloaded: row(
     'platform',
     429,
     true,
-    'The queue is full: more invocations wait than the server admits.',
+    'The queue, or the line before the server, is full: no more invocations may wait.',
     'Retry after the Retry-After time.',
   ),
   queue_timeout: row(
@@ -242,7 +242,8 @@ export type LimitKind =
   | 'bodyBytesInFlight'
   | 'queueLength'
   | 'queueTimeoutMs'
-  | 'maxInstances';
+  | 'maxInstances'
+  | 'maxInFlightPerTenant';
 
 /** An error as guest code threw it, already reduced to strings inside the sandbox. */
 export interface GuestError {

@@ -12,6 +12,7 @@ import { openRegistry } from '../registry/registry.ts';
 import type { Backend } from '../sandbox/backend.ts';
 import { fakeBackend } from '../sandbox/fake/backend.ts';
 import { guardTier } from '../sandbox/guard.ts';
+import { Admission, type AdmissionSettings } from '../scheduler/admission.ts';
 import { Scheduler } from '../scheduler/scheduler.ts';
 import { LocalExecutor } from './executor.ts';
 import { Lanes } from './lanes.ts';
@@ -41,6 +42,7 @@ const open = async (
   resultJson: string | null = null,
   maxLengthPerFunction = 10,
   runtime: Runtime = 'isolate',
+  admission: Partial<AdmissionSettings> = {},
 ) => {
   const clock = new ManualClock();
   const random = seededRandom(3);
@@ -90,7 +92,7 @@ const open = async (
   });
   scheduler.attach(pool);
   await clock.advance(100);
-  const executor = new LocalExecutor({
+  const executor: LocalExecutor = new LocalExecutor({
     ...{ clock, random, logger: pino({ level: 'silent' }), registry },
     lanes: new Lanes({
       lanes: [{ runtime, confinement: tier.confinement, pool, scheduler }],
@@ -100,8 +102,19 @@ const open = async (
     }),
     records: new Records({ maxInvocations: 10, maxLogLines: 10 }),
     metrics: new Metrics({
-      ...{ pools: () => ({}), queued: () => 0, inFlight: () => 0, evictions: () => 0 },
+      ...{ pools: () => ({}), queued: () => 0, evictions: () => 0 },
+      ...{ unadmitted: () => executor.unadmitted, inFlight: () => executor.inFlight },
       spent: () => budget.spent(),
+    }),
+    admission: new Admission({
+      clock,
+      settings: {
+        maxInFlight: 100,
+        maxInFlightPerTenant: 100,
+        maxLength: 10,
+        timeoutMs: 1_000,
+        ...admission,
+      },
     }),
     limits: { eventMaxBytes: 1_000, resultMaxBytes: 1_000, logMaxBytes: 1_000 },
     drainTimeoutMs: 1_000,
@@ -306,6 +319,128 @@ describe('a caller that does not wait for ever', () => {
     const warm = executor.invoke({ function: 'f', signal });
     expect(getEventListeners(signal, 'abort')).toHaveLength(0);
     await settled(clock, warm);
+  });
+});
+
+describe('a server that is full', () => {
+  const full = async (admission: Partial<AdmissionSettings> = {}) => {
+    const opened = await open(null, 10, 'isolate', { maxInFlight: 1, ...admission });
+    await opened.executor.deploy(SPEC);
+    const first = opened.executor.invoke({ function: 'f' });
+    return { ...opened, first };
+  };
+  const gauges = async (executor: LocalExecutor): Promise<number[]> => {
+    const { body } = await executor.metrics();
+    return ['admission_queue_depth', 'in_flight'].map((name) =>
+      Number(new RegExp(`^strata_${name} (\\d+)$`, 'm').exec(body)?.[1]),
+    );
+  };
+
+  it('lets the next one in when one leaves, and its wait is on its receipt', async () => {
+    const { clock, executor, first } = await full();
+    const cameAt = new Date(clock.wallMs()).toISOString();
+    const second = executor.invoke({ function: 'f' });
+    expect(await gauges(executor)).toEqual([1, 1]);
+    const { receipt: ahead } = await settled(clock, first);
+    const { receipt } = await settled(clock, second);
+    const took = ahead.phasesMs.load + ahead.phasesMs.init + ahead.phasesMs.handler;
+    expect(took).toBeGreaterThan(0);
+    expect(receipt.phasesMs.queue).toBeGreaterThanOrEqual(took);
+    expect(receipt.startedAt).toBe(cameAt);
+    expect(await gauges(executor)).toEqual([0, 0]);
+  });
+
+  it('keeps nobody longer than the caller waits, in the line and for an instance together', async () => {
+    const { clock, executor, first } = await full({ maxInFlight: 2 });
+    await executor.deploy({ ...SPEC, name: 'g', maxInstances: 1 });
+    const busy = executor.invoke({ function: 'g' });
+    const both = [executor.invoke({ function: 'g', maxWaitMs: 3 })];
+    both.push(executor.invoke({ function: 'g', maxWaitMs: 3 }));
+    for (const refused of both) refused.catch(() => {});
+    await clock.advance(3);
+    const outcomes = await Promise.allSettled(both);
+    for (const outcome of outcomes)
+      if (outcome.status === 'rejected')
+        expect(outcome.reason).toMatchObject({ code: 'queue_timeout', limit: { configured: 3 } });
+    expect(executor.unadmitted).toBe(0);
+    await settled(clock, Promise.all([first, busy]));
+    expect(executor.inFlight).toBe(0);
+  });
+
+  it('lets a caller go that leaves the line, or between the line and the queue', async () => {
+    const { clock, executor, first } = await full();
+    const callers = [new AbortController(), new AbortController()];
+    const left = callers.map(({ signal }) => executor.invoke({ function: 'f', signal }));
+    for (const one of left) one.catch(() => {});
+    callers[0]?.abort();
+    await expect(left[0]).rejects.toMatchObject({ code: 'cancelled' });
+    first.then(
+      () => callers[1]?.abort(),
+      () => {},
+    );
+    await settled(clock, first);
+    await settled(clock, Promise.allSettled(left));
+    for (const { signal } of callers) expect(getEventListeners(signal, 'abort')).toHaveLength(0);
+    expect([executor.inFlight, executor.unadmitted]).toEqual([0, 0]);
+    expect(await settled(clock, executor.invoke({ function: 'f' }))).toMatchObject({ status: 'succeeded' });
+  });
+
+  it('tells a caller once that it waits, whether in the line or in the queue', async () => {
+    const { clock, executor, first } = await full({ maxInFlight: 2 });
+    await executor.deploy({ ...SPEC, name: 'g', maxInstances: 1 });
+    const busy = executor.invoke({ function: 'g' });
+    let told = 0;
+    const onWait = () => {
+      told += 1;
+    };
+    const eventJson = Buffer.from('{}');
+    const waits = [1, 2, 3].map(() => executor.invokeJson({ function: 'g', eventJson, onWait }));
+    await settled(clock, Promise.all([first, busy, ...waits]));
+    expect(told).toBe(3);
+  });
+
+  it('refuses those in the line when it drains, and finishes those inside', async () => {
+    const { clock, executor, first } = await full();
+    const second = executor.invoke({ function: 'f' });
+    second.catch(() => {});
+    const drained = executor.drain();
+    await expect(second).rejects.toMatchObject({ code: 'draining', status: 503 });
+    expect(await settled(clock, first)).toMatchObject({ status: 'succeeded' });
+    await drained;
+  });
+});
+
+describe('reserved concurrency', () => {
+  const limits = { maxInFlight: 10, maxInFlightPerTenant: 10 };
+  const reserve = (name: string, reservedConcurrency: number) => ({ ...SPEC, name, reservedConcurrency });
+
+  it('that there is not is refused at deployment, and nothing is stored or changed', async () => {
+    const { executor } = await open(null, 10, 'isolate', limits);
+    await executor.deploy(reserve('f', 5));
+    await expect(executor.deploy(reserve('g', 5))).rejects.toMatchObject({ code: 'conflict', status: 409 });
+    await expect(executor.deploy(reserve('f', 10))).rejects.toMatchObject({ code: 'conflict' });
+    expect(executor.list().functions.map(({ name }) => name)).toEqual(['f']);
+    expect(executor.get('f').reservedConcurrency).toBe(5);
+    await executor.deploy(reserve('g', 4));
+  });
+
+  it('is free again when it is given up by a deployment or a deletion', async () => {
+    const { executor } = await open(null, 10, 'isolate', limits);
+    await executor.deploy(reserve('f', 9));
+    await executor.deploy(reserve('f', 3));
+    await executor.deploy(reserve('g', 6));
+    await executor.delete('g');
+    await executor.deploy(reserve('h', 6));
+    await expect(executor.deploy(reserve('g', 1))).rejects.toMatchObject({ code: 'conflict' });
+  });
+
+  it('is counted once, however many deployments come together', async () => {
+    const { executor } = await open(null, 10, 'isolate', limits);
+    const deployments = ['f', 'g', 'f', 'h', 'f'].map((name) => executor.deploy(reserve(name, 4)));
+    const refused = (await Promise.allSettled(deployments)).filter(({ status }) => status === 'rejected');
+    expect(refused).toHaveLength(1);
+    await executor.deploy(reserve('i', 1));
+    await expect(executor.deploy(reserve('j', 1))).rejects.toMatchObject({ code: 'conflict' });
   });
 });
 

@@ -13,6 +13,7 @@ import type { Clock } from '../ports/clock.ts';
 import type { Random } from '../ports/random.ts';
 import type { Deployment, FunctionPage, ListQuery, Registry } from '../registry/api.ts';
 import type { Confinement } from '../sandbox/api.ts';
+import type { Admission, Ticket } from '../scheduler/admission.ts';
 import { answerOf, jsonAnswerOf } from './answers.ts';
 import type {
   Executor,
@@ -30,7 +31,8 @@ import type { Lanes } from './lanes.ts';
 import type { Metrics } from './metrics.ts';
 import { placementOf } from './placement.ts';
 import type { Records } from './records.ts';
-import { refuseMaxWait, untilAborted } from './waiting.ts';
+import { reserveStored, reserving, unreserve } from './reservations.ts';
+import { refuseMaxWait, untilAborted, Waits } from './waiting.ts';
 import { type WalkContext, type Walked, walk } from './walk.ts';
 
 const DEFAULT_TENANT = 'default';
@@ -41,6 +43,7 @@ export interface ExecutorParts {
   readonly logger: Logger;
   readonly registry: Registry;
   readonly lanes: Lanes;
+  readonly admission: Admission;
   readonly records: Records;
   readonly metrics: Metrics;
   readonly limits: {
@@ -58,7 +61,8 @@ const READY_CHECK_MS = 5;
 export class LocalExecutor implements Executor {
   readonly #parts: ExecutorParts;
   readonly #context: WalkContext;
-  #inFlight = 0;
+  /** Invocations that came and have not been answered: those inside, and those in the line before. */
+  #open = 0;
   #state: ReadyState = 'starting';
   #idle: (() => void) | null = null;
   #closing: Promise<void> | null = null;
@@ -74,10 +78,17 @@ export class LocalExecutor implements Executor {
       resultMaxBytes: parts.limits.resultMaxBytes,
       logMaxBytes: parts.limits.logMaxBytes,
     };
+    reserveStored(parts.admission, parts.registry, parts.logger);
   }
 
+  /** Invocations inside the server. */
   get inFlight(): number {
-    return this.#inFlight;
+    return this.#parts.admission.inFlight;
+  }
+
+  /** Invocations in the line before it. */
+  get unadmitted(): number {
+    return this.#parts.admission.waiting;
   }
 
   async deploy(spec: FunctionSpecInput & { name: string; tenant?: string }): Promise<Deployment> {
@@ -85,7 +96,8 @@ export class LocalExecutor implements Executor {
     const { name, tenant = DEFAULT_TENANT, ...input } = spec;
     // A runtime that does not exist is for the registry to refuse.
     if (RUNTIMES.includes(input.runtime)) this.#parts.lanes.of(input.runtime);
-    const deployment = await this.#change(this.#parts.registry.deploy(tenant, name, input));
+    const { registry, admission } = this.#parts;
+    const deployment = await this.#change(registry.deploy(tenant, name, input, reserving(admission)));
     // Another deployment may have come after this one; whatever is current now counts.
     const current = this.#find(tenant, name);
     const { group } = placementOf(deployment.function);
@@ -124,6 +136,7 @@ export class LocalExecutor implements Executor {
     const { tenant = DEFAULT_TENANT } = options;
     const record = await this.#change(this.#parts.registry.delete(tenant, name));
     this.#parts.lanes.supersede(placementOf(record).group, null);
+    unreserve(this.#parts.admission, record);
     this.#parts.logger.info({ tenant: record.tenant, function: name }, 'deleted');
     return record;
   }
@@ -179,7 +192,8 @@ export class LocalExecutor implements Executor {
 
   async drain(timeoutMs = this.#parts.drainTimeoutMs): Promise<void> {
     this.#state = 'draining';
-    if (this.#inFlight === 0) return;
+    this.#parts.admission.refuseAll(draining());
+    if (this.#open === 0) return;
     await new Promise<void>((resolve) => {
       const timer = this.#parts.clock.setTimer(timeoutMs, resolve);
       const waited = this.#idle;
@@ -218,15 +232,23 @@ export class LocalExecutor implements Executor {
   }
 
   async #run(request: InvokeJsonRequest): Promise<Walked> {
-    const { registry, metrics, random, lanes, limits } = this.#parts;
+    const { registry, metrics, random, lanes, limits, admission, clock } = this.#parts;
     try {
       this.#refuseWhenDraining();
       const record = registry.resolve(request.tenant ?? DEFAULT_TENANT, request.function, request.qualifier);
       const { scheduler } = lanes.of(record.runtime);
       refuseEvent(request.eventJson, limits.eventMaxBytes);
       refuseMaxWait(request.maxWaitMs);
-      this.#inFlight += 1;
+      const waits = request.onWait === undefined ? null : new Waits(request.onWait);
+      const { maxWaitMs } = request;
+      const onWait = waits?.onWait;
+      let ticket: Ticket | null = null;
+      this.#open += 1;
       try {
+        const entered = admission.enter(placementOf(record), { maxWaitMs, onWait });
+        const arrivedMs = entered instanceof Promise ? clock.nowMs() : undefined;
+        ticket = entered instanceof Promise ? await entered : entered;
+        waits?.refuseCancelled();
         const walked = await walk(this.#context, {
           invocationId: random.uuid(),
           record,
@@ -234,14 +256,14 @@ export class LocalExecutor implements Executor {
           eventJson: request.eventJson.length === 0 ? EMPTY_EVENT : request.eventJson,
           dryRun: request.mode === 'dry-run',
           requireStart: request.requireStart,
-          maxWaitMs: request.maxWaitMs,
-          onWait: request.onWait,
+          ...{ maxWaitMs, onWait, arrivedMs },
         });
         this.#finish(walked.finished);
         return walked;
       } finally {
-        this.#inFlight -= 1;
-        if (this.#inFlight === 0) this.#idle?.();
+        ticket?.leave();
+        this.#open -= 1;
+        if (this.#open === 0) this.#idle?.();
       }
     } catch (thrown) {
       metrics.refused(thrown instanceof StrataError ? thrown.code : ('internal_error' satisfies ErrorCode));
@@ -268,11 +290,7 @@ export class LocalExecutor implements Executor {
   }
 
   #refuseWhenDraining(): void {
-    if (this.#state === 'draining') {
-      throw new StrataError('draining', 'The server is shutting down and takes no new work.', {
-        retryAfterMs: 1_000,
-      });
-    }
+    if (this.#state === 'draining') throw draining();
   }
 
   #refuseWhenClosed(): void {
@@ -287,3 +305,6 @@ export class LocalExecutor implements Executor {
     }
   }
 }
+
+const draining = (): StrataError =>
+  new StrataError('draining', 'The server is shutting down and takes no new work.', { retryAfterMs: 1_000 });

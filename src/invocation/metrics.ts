@@ -14,6 +14,8 @@ import type { TierView } from '../pool/api.ts';
 export interface MetricSources {
   readonly pools: () => Readonly<Record<string, TierView>>;
   readonly queued: () => number;
+  /** Invocations in the line before the server. */
+  readonly unadmitted: () => number;
   readonly inFlight: () => number;
   /** Megabyte-seconds of sandboxes so far. */
   readonly spent: () => { readonly idleMbSeconds: number; readonly servingMbSeconds: number };
@@ -182,6 +184,14 @@ export class Metrics {
       registers,
       collect() {
         this.set(sources.queued());
+      },
+    });
+    new Gauge({
+      name: 'strata_admission_queue_depth',
+      help: 'Invocations in the line before the server.',
+      registers,
+      collect() {
+        this.set(sources.unadmitted());
       },
     });
     new Gauge({

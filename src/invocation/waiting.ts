@@ -2,7 +2,7 @@
  * How an invocation may wait for an instance: for how long, and until its caller goes away.
  *
  * Owns the bound that a caller sets, and what a caller's signal does. The waiting itself is the scheduler's. Invariants:
- * an invocation that is served at once registers nothing; a listener never outlives its invocation.
+ * an invocation that is served at once tells nobody of a wait; a listener never outlives its invocation.
  */
 import { StrataError } from '../core/errors.ts';
 import { MAX_WAIT_MS } from '../core/limits.ts';
@@ -16,6 +16,38 @@ export interface Waiting {
   readonly maxWaitMs: number | undefined;
   /** Called when the invocation has to wait, and only then. */
   readonly onWait: ((cancel: Cancel) => void) | undefined;
+  /** When it came, for one that has waited before; else it comes now. */
+  readonly arrivedMs: number | undefined;
+}
+
+/**
+ * The waits of one invocation, first for a place and then for an instance, as the one wait that its caller sees: the
+ * caller is told of the first, and `cancel` ends whichever there is.
+ */
+export class Waits {
+  readonly #tell: (cancel: Cancel) => void;
+  #cancel: Cancel | null = null;
+  #isCancelled = false;
+
+  constructor(tell: (cancel: Cancel) => void) {
+    this.#tell = tell;
+  }
+
+  readonly onWait = (cancel: Cancel): void => {
+    const isFirst = this.#cancel === null;
+    this.#cancel = cancel;
+    if (isFirst) {
+      this.#tell(() => {
+        this.#isCancelled = true;
+        this.#cancel?.();
+      });
+    } else if (this.#isCancelled) cancel();
+  };
+
+  /** @throws StrataError `cancelled` for a caller that went away between two waits. */
+  refuseCancelled(): void {
+    if (this.#isCancelled) throw cancelled();
+  }
 }
 
 /** @throws StrataError `invalid_request`. */

@@ -38,11 +38,12 @@ export interface Walked {
 /** @throws StrataError when the invocation is refused before it runs. */
 export const walk = async (context: WalkContext, request: Walk): Promise<Walked> => {
   const { clock } = context;
-  const startedAtMs = clock.wallMs();
-  const arrivedMs = clock.nowMs();
+  const nowMs = clock.nowMs();
+  const arrivedMs = request.arrivedMs ?? nowMs;
+  const startedAtMs = clock.wallMs() - Math.round(nowMs - arrivedMs);
   const admitted = request.scheduler.acquire(placementOf(request.record), request);
   let lease: Lease;
-  let queueMs = 0;
+  let queueMs = nowMs - arrivedMs;
   if (admitted instanceof Promise) {
     lease = await admitted;
     queueMs = Math.max(0, clock.nowMs() - arrivedMs - lease.provisionMs - lease.bootMs);

@@ -42,9 +42,12 @@ export interface Evictable {
 export interface Pressure {
   /** Memory is above its watermark: nothing grows unless something ends for it. */
   readonly memoryHigh: boolean;
-  /** The processors are above theirs: nothing is started ahead. */
+  /** The processors are above theirs: nothing is started ahead but what the configuration asks for in any case. */
   readonly cpuHigh: boolean;
 }
+
+/** The load is averaged over so long: what a burst takes for seconds does not change what is worth keeping. */
+const LOAD_WINDOW_MS = 120_000;
 
 export const NO_PRESSURE: Pressure = { memoryHigh: false, cpuHigh: false };
 
@@ -60,6 +63,7 @@ export class Budget {
   #sinceMs: number;
   #idleMbMs = 0;
   #servingMbMs = 0;
+  #load = 0;
   #evictions = 0;
   /** The worth of what was ended last for want of room: GreedyDual's clock. */
   #worthOfLast = 0;
@@ -111,6 +115,12 @@ export class Budget {
     return this.#worthOfLast;
   }
 
+  /** What is in use, of what there is, averaged over the last minutes; 0 to 1. */
+  get load(): number {
+    this.#advance();
+    return this.#load;
+  }
+
   /** Megabyte-seconds so far: of what served, and of what was only kept. */
   spent(): { readonly idleMbSeconds: number; readonly servingMbSeconds: number } {
     this.#advance();
@@ -137,14 +147,13 @@ export class Budget {
    */
   makeRoom(holder: Holder, memoryMb: number, ahead: boolean): boolean {
     if (memoryMb <= 0) return true;
-    const { memoryHigh, cpuHigh } = this.pressure;
-    if (ahead && (memoryHigh || cpuHigh)) return false;
+    const { memoryHigh } = this.pressure;
+    if (ahead && memoryHigh) return false;
     const limitMb = this.#limitFor(holder, memoryMb);
     // Not even if all that is idle were ended for it: then nothing is.
     if (this.#servingMb + memoryMb > limitMb) return false;
     let freedMb = 0;
-    const fits = (): boolean =>
-      this.#usedMb + memoryMb <= this.#limitFor(holder, memoryMb) && (!memoryHigh || freedMb >= memoryMb);
+    const fits = (): boolean => this.#usedMb + memoryMb <= limitMb && (!memoryHigh || freedMb >= memoryMb);
     while (!fits()) {
       if (ahead) return false;
       const freed = this.evict(holder);
@@ -185,6 +194,7 @@ export class Budget {
     const elapsedMs = now - this.#sinceMs;
     if (elapsedMs <= 0) return;
     this.#sinceMs = now;
+    this.#load += (this.#usedMb / this.#limitMb - this.#load) * (1 - Math.exp(-elapsedMs / LOAD_WINDOW_MS));
     this.#servingMbMs += this.#servingMb * elapsedMs;
     this.#idleMbMs += (this.#usedMb - this.#servingMb) * elapsedMs;
   }

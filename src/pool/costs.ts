@@ -64,8 +64,11 @@ export class RuntimeCosts {
   readonly containerMb: number;
   readonly runtimeMb: number;
   readonly capacity: number;
+  readonly #memoryLoad: () => number;
 
-  constructor(defaults: DefaultCosts, capacity: number) {
+  /** @param memoryLoad what serves of the memory that there is, 0 to 1. */
+  constructor(defaults: DefaultCosts, capacity: number, memoryLoad: () => number) {
+    this.#memoryLoad = memoryLoad;
     this.provisionMs = new Average(defaults.provisionMs);
     this.bootMs = new Average(defaults.bootMs);
     this.loadMs = new Average(defaults.loadMs);
@@ -85,6 +88,7 @@ export class RuntimeCosts {
         code: own === null ? this.runtimeMb : this.codeMb(own),
       },
       capacity: this.capacity,
+      memoryLoad: this.#memoryLoad(),
     };
   }
 

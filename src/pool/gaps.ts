@@ -7,6 +7,8 @@ import { GAP_EDGES_MS, type GapCounts, type GapProfile, type WarmPlan } from './
 
 /** A count that has seen so many gaps is halved: behaviour of hours ago must not outweigh that of the last one. */
 const FULL = 256;
+/** A gap that is shorter is none. */
+const SHORTEST_MS = 0.1;
 const MINUTE_MS = 60_000;
 /** Bins whose upper edge is a minute or less. */
 const FINE_BINS = GAP_EDGES_MS.findIndex((edge) => edge > MINUTE_MS);
@@ -28,6 +30,22 @@ export class GapHistogram implements GapCounts {
   /** @param full the count at which it is halved. */
   constructor(full = FULL) {
     this.#full = full;
+  }
+
+  /**
+   * Counts one gap of which nothing is known, not even its order of magnitude: as much of it in each doubling of time.
+   * Without it whoever comes first would be believed never to come again.
+   */
+  spread(): void {
+    let lower = SHORTEST_MS;
+    const weights = GAP_EDGES_MS.map((edge) => {
+      const weight = edge === Number.POSITIVE_INFINITY ? Math.log(2) : Math.log(edge / lower);
+      lower = edge;
+      return weight;
+    });
+    const sum = weights.reduce((total, weight) => total + weight, 0);
+    for (const [bin, weight] of weights.entries()) this.bins[bin] = (this.bins[bin] ?? 0) + weight / sum;
+    this.total += 1;
   }
 
   add(gapMs: number): void {
@@ -54,7 +72,11 @@ export const groupOfLevel = (level: number): number => {
 const POPULATION_FULL = 65_536;
 
 export const populationHistograms = (): readonly GapHistogram[] =>
-  GROUP_TOPS.map(() => new GapHistogram(POPULATION_FULL));
+  GROUP_TOPS.map(() => {
+    const histogram = new GapHistogram(POPULATION_FULL);
+    histogram.spread();
+    return histogram;
+  });
 
 /** A function's gaps at one group of levels, and the plan that was last made from them. */
 export class Profile implements GapProfile {

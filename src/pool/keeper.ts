@@ -190,6 +190,8 @@ export class Keeper {
       this.#functions.by(state, state.heldOffUntilMs);
       return;
     }
+    const provisions = this.#options.lifecycle.staying(state.placement.key) < state.placement.minInstances;
+    if (this.#options.budget.pressure.cpuHigh && !provisions) return;
     for (let made = 0; made < count && state.preloading < PRELOADS_MAX; made += 1) {
       if (!this.#options.preload(state)) {
         this.#functions.by(state, nowMs + RETRY_MS);

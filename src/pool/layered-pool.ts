@@ -77,6 +77,7 @@ export class LayeredPool {
   readonly #lifecycle: Lifecycle;
   readonly #keeper: Keeper;
   readonly #yielding: Yielding;
+  readonly #victims: Victims;
   /** Places that instances which are loading code will have for others, by function. */
   readonly #comingPlaces = new Tally();
   /** The current revision of each function that was deployed or deleted lately. */
@@ -88,7 +89,7 @@ export class LayeredPool {
     const { clock, policy, budget, settings, tier, capacity, resizable, events } = options;
     this.#options = options;
     this.#clock = clock;
-    const costs = new RuntimeCosts(options.defaultCosts, capacity);
+    const costs = new RuntimeCosts(options.defaultCosts, capacity, () => budget.load);
     const functions = this.#functions;
     this.#costs = costs;
     const { startParallelism, runtimeMemoryMb } = settings;
@@ -118,7 +119,8 @@ export class LayeredPool {
       refillPerSecond,
       preload,
     });
-    budget.join(new Victims({ clock, policy, lifecycle, functions, costs, budget }));
+    this.#victims = new Victims({ clock, policy, lifecycle, functions, costs, budget });
+    budget.join(this.#victims);
     this.#keeper.stockroom.plan();
     this.#scheduleSweep();
   }
@@ -499,6 +501,7 @@ export class LayeredPool {
       }
       this.#yielding.release();
       this.#keeper.stockroom.sweep();
+      this.#victims.sweep();
       this.#scheduleSweep();
     });
   }

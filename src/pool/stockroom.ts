@@ -159,9 +159,13 @@ export class Stockroom {
   }
 
   #ask(): Stock {
-    const { policy, costs } = this.#options;
+    const { policy, costs, budget } = this.#options;
     const layerCosts = costs.of(null);
-    return policy.stock(this.#demand(this.#taken, layerCosts.startMs.none), layerCosts, this.#floor);
+    // Processors that are at their limit are not made to start more than the reserve.
+    const floor = budget.pressure.cpuHigh
+      ? { ...this.#floor, max: this.#floor.warm + this.#floor.cold }
+      : this.#floor;
+    return policy.stock(this.#demand(this.#taken, layerCosts.startMs.none), layerCosts, floor);
   }
 
   #demand(rate: Rate, refillMs: number): StockDemand {

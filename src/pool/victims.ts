@@ -1,9 +1,9 @@
 /**
  * What a pool would give up first when memory is wanted elsewhere.
  *
- * Owns a list of what is idle, ordered by what the policy says it is worth. It is made anew at most once a second and
- * used up in between, so that making room costs a placement next to nothing. Invariant: only what is idle at that very
- * moment is offered.
+ * Owns a list of what is idle, ordered by what the policy says it is worth. While memory is short the pool's sweep makes it
+ * anew, and placements use it up in between, so that making room costs them next to nothing. Invariant: only what is idle
+ * at that very moment is offered.
  */
 import type { Clock } from '../ports/clock.ts';
 import { type Budget, type Evictable, goesBefore, type Victim } from './budget.ts';
@@ -35,7 +35,8 @@ interface Candidate {
   readonly usedMs: number;
 }
 
-const FRESH_MS = 1_000;
+/** Older than this nobody trusts it: the sweep comes seldom, or memory has not been short for a while. */
+const OLD_MS = 2_000;
 
 export class Victims implements Evictable {
   readonly #options: VictimsOptions;
@@ -43,12 +44,14 @@ export class Victims implements Evictable {
   #candidates: Candidate[] = [];
   #madeMs = Number.NEGATIVE_INFINITY;
   #freedThen = -1;
+  #used = false;
 
   constructor(options: VictimsOptions) {
     this.#options = options;
   }
 
   cheapest(mayEnd: (holder: Holder) => boolean): Victim | null {
+    this.#used = true;
     if (this.#isOld()) this.#make();
     const found = this.#last(mayEnd);
     if (found !== null || this.#freedThen === this.#options.lifecycle.slots.freed) return found;
@@ -56,9 +59,15 @@ export class Victims implements Evictable {
     return this.#last(mayEnd);
   }
 
+  /** Called once in a while, when no placement waits for it. */
+  sweep(): void {
+    if (this.#used) this.#make();
+    this.#used = false;
+  }
+
   #isOld(): boolean {
     const { clock, lifecycle } = this.#options;
-    return clock.nowMs() - this.#madeMs >= FRESH_MS && this.#freedThen !== lifecycle.slots.freed;
+    return clock.nowMs() - this.#madeMs >= OLD_MS && this.#freedThen !== lifecycle.slots.freed;
   }
 
   #last(mayEnd: (holder: Holder) => boolean): Victim | null {

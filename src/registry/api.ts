@@ -26,12 +26,19 @@ export interface ListQuery {
   readonly cursor?: string;
 }
 
+/**
+ * Whether a function may become what the record says; throws when it may not. What it returns is called with whether
+ * the record was stored, before the function's next change begins.
+ */
+export type Accept = (record: FunctionRecord) => (stored: boolean) => void;
+
 export interface Registry {
   /**
    * Validates and stores a function as `$LATEST`.
-   * @throws StrataError `invalid_request`, `code_invalid`, `payload_too_large`, `storage_full`.
+   * @param accept asked once everything else is checked, before anything is stored.
+   * @throws StrataError `invalid_request`, `code_invalid`, `payload_too_large`, `storage_full`, and what `accept` throws.
    */
-  deploy(tenant: string, name: string, spec: FunctionSpecInput): Promise<Deployment>;
+  deploy(tenant: string, name: string, spec: FunctionSpecInput, accept?: Accept): Promise<Deployment>;
   /**
    * A deployed version. Synchronous and cached: it is on the path of every invocation.
    * @param qualifier version or alias; `$LATEST` unless told.

@@ -195,6 +195,26 @@ describe.each([
 });
 
 describe('a registry on disk', () => {
+  it('asks who accepts before anything is stored, and tells whether it was', async () => {
+    const registry = await openAt(dataDir);
+    const before = readdirSync(join(dataDir, 'code'), { recursive: true });
+    const refuse = (): never => {
+      throw new Error('no room');
+    };
+    await expect(registry.deploy('t', 'f', spec('1'), refuse)).rejects.toThrow('no room');
+    expect(readdirSync(join(dataDir, 'code'), { recursive: true })).toEqual(before);
+    expect(registry.list({ tenant: 't' }).functions).toEqual([]);
+    const told: [string, boolean][] = [];
+    const accept = (record: FunctionRecord) => (stored: boolean) => void told.push([record.name, stored]);
+    await registry.deploy('t', 'f', spec('1'), accept);
+    registry.close();
+    await expect(registry.deploy('t', 'g', spec('1'), accept)).rejects.toThrow();
+    expect(told).toEqual([
+      ['f', true],
+      ['g', false],
+    ]);
+  });
+
   it('survives a restart: records and code are equal', async () => {
     const first = await openAt(dataDir);
     const extra = { env: { A: 'é' }, labels: { a: 'b' }, description: 'd', initializer: 'index.init' };

@@ -11,7 +11,7 @@ import { StrataError } from '../core/errors.ts';
 import type { CodeFiles, FunctionRecord, FunctionSpecInput } from '../core/spec.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Random } from '../ports/random.ts';
-import type { Deployment, FunctionPage, ListQuery, Registry } from './api.ts';
+import type { Accept, Deployment, FunctionPage, ListQuery, Registry } from './api.ts';
 import { encodeArtifact } from './artifact-format.ts';
 import { type ArtifactStore, openArtifactStore, openMemoryArtifactStore } from './artifact-store.ts';
 import { type CodeLimits, readCode } from './code.ts';
@@ -103,37 +103,45 @@ class StoredRegistry implements Registry {
     if (records.length > 0) this.#artifacts.sweep(this.#references.used);
   }
 
-  async deploy(tenant: string, name: string, input: FunctionSpecInput): Promise<Deployment> {
+  async deploy(
+    tenant: string,
+    name: string,
+    input: FunctionSpecInput,
+    accept: Accept = () => () => {},
+  ): Promise<Deployment> {
     checkTenantName(tenant);
     const spec = completeSpec(name, input);
     return this.#inTurn(tenant, name, async () => {
       const code = await readCode(input.code, spec, this.#options.limits);
       const artifact = await encodeArtifact(code.files);
+      const previous = this.#table.get(tenant, name);
+      const now = new Date(this.#options.clock.wallMs()).toISOString();
+      const record: FunctionRecord = Object.freeze({
+        ...spec,
+        id: previous?.id ?? this.#options.random.uuid(),
+        tenant,
+        name,
+        version: LATEST,
+        revision: this.#options.random.uuid(),
+        codeDigest: artifact.digest,
+        codeBytes: code.bytes,
+        createdAt: previous?.createdAt ?? now,
+        updatedAt: now,
+      });
+      const settle = accept(record);
       this.#references.retain(artifact.digest);
       try {
         await this.#artifacts.put(artifact);
-        const previous = this.#table.get(tenant, name);
-        const now = new Date(this.#options.clock.wallMs()).toISOString();
-        const record: FunctionRecord = Object.freeze({
-          ...spec,
-          id: previous?.id ?? this.#options.random.uuid(),
-          tenant,
-          name,
-          version: LATEST,
-          revision: this.#options.random.uuid(),
-          codeDigest: artifact.digest,
-          codeBytes: code.bytes,
-          createdAt: previous?.createdAt ?? now,
-          updatedAt: now,
-        });
         await this.#store.put(record);
-        this.#table.set(record);
-        if (previous !== undefined) this.#references.release(previous.codeDigest);
-        return { function: record, created: previous === undefined };
       } catch (error) {
         this.#references.release(artifact.digest);
+        settle(false);
         throw error;
       }
+      this.#table.set(record);
+      if (previous !== undefined) this.#references.release(previous.codeDigest);
+      settle(true);
+      return { function: record, created: previous === undefined };
     });
   }
 

@@ -61,3 +61,29 @@ export const unavailable = (start: Start): StrataError =>
 
 export const cancelled = (): StrataError =>
   new StrataError('cancelled', 'The caller went away while the invocation waited for an instance.');
+
+export const tenantFull = (count: number, allowed: number, retryAfterMs: number): StrataError =>
+  new StrataError(
+    'concurrency_limit',
+    `${count} invocations of this tenant run or wait already, and its functions may have reserved what is left; admission.maxInFlightPerTenant allows ${allowed}. Retry later.`,
+    { limit: { kind: 'maxInFlightPerTenant', configured: allowed, observed: count }, retryAfterMs },
+  );
+
+export const admissionFull = (waiting: number, allowed: number, retryAfterMs: number): StrataError =>
+  new StrataError(
+    'overloaded',
+    `The server has as many invocations as it admits, and ${waiting} wait in line before it; admission.maxLength allows no more. Retry later.`,
+    { limit: { kind: 'queueLength', configured: allowed, observed: waiting }, retryAfterMs },
+  );
+
+/** @param source whose limit it was: the server's, or the caller's own. */
+export const notAdmitted = (
+  limitMs: number,
+  source: 'queue.timeoutMs' | 'maxWaitMs',
+  retryAfterMs: number,
+): StrataError =>
+  new StrataError(
+    'queue_timeout',
+    `The server was full, and no place became free within the ${limitMs} ms that ${source === 'maxWaitMs' ? 'the caller was willing to wait' : 'queue.timeoutMs allows'}. Retry later.`,
+    { limit: { kind: 'queueTimeoutMs', configured: limitMs, observed: limitMs }, retryAfterMs },
+  );

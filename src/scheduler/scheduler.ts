@@ -31,6 +31,8 @@ export interface AcquireOptions {
   readonly requireStart?: Start | undefined;
   /** The caller waits no longer than this. */
   readonly maxWaitMs?: number | undefined;
+  /** When the invocation came, if it has waited elsewhere before: that counts towards how long it may wait. */
+  readonly arrivedMs?: number | undefined;
   /** Called when the invocation has to wait, with a function that takes it out of the line. */
   readonly onWait?: ((cancel: () => void) => void) | undefined;
 }
@@ -164,15 +166,16 @@ export class Scheduler {
   #wait(pool: LayeredPool, placement: Placement, options: AcquireOptions): Promise<Lease> {
     const line = this.#waiting.of(placement);
     const limitMs = Math.min(this.#settings.timeoutMs, options.maxWaitMs ?? Number.POSITIVE_INFINITY);
+    const waitedMs = options.arrivedMs === undefined ? 0 : this.#clock.nowMs() - options.arrivedMs;
     try {
       this.#refuseWhenFull(pool, line);
-      this.#refuseInVain(line, options.maxWaitMs);
+      this.#refuseInVain(line, options.maxWaitMs, waitedMs);
     } catch (refusal) {
       this.#waiting.dropIfIdle(line);
       throw refusal;
     }
     const { promise, resolve, reject } = Promise.withResolvers<Lease>();
-    const timer = this.#clock.setTimer(limitMs, () => {
+    const timer = this.#clock.setTimer(Math.max(0, limitMs - waitedMs), () => {
       const source = limitMs === options.maxWaitMs ? 'maxWaitMs' : 'queue.timeoutMs';
       this.#refuse(line, waiter, waitedTooLong(limitMs, source, this.#retryAfterMs(line)));
     });
@@ -197,9 +200,9 @@ export class Scheduler {
   }
 
   /** Whoever would wait in vain, as the line has moved lately, hears of it at once. */
-  #refuseInVain({ intervalMs, waiters }: Line, maxWaitMs: number | undefined): void {
+  #refuseInVain({ intervalMs, waiters }: Line, maxWaitMs: number | undefined, waitedMs: number): void {
     if (maxWaitMs === undefined || intervalMs === null || waiters.size === 0) return;
-    const expectedMs = Math.ceil(intervalMs * waiters.size);
+    const expectedMs = Math.ceil(waitedMs + intervalMs * waiters.size);
     if (expectedMs > maxWaitMs) throw wouldWaitTooLong(maxWaitMs, expectedMs);
   }
 

@@ -20,14 +20,26 @@ export interface SimulationOptions {
 /** Every combination of tier, budget and policy is one run, in this order. */
 export type Simulate = (options: SimulationOptions) => Promise<SimulationResult>;
 
-/** Knows the future: the bound that no policy can pass, where one was computed. */
-export const CLAIRVOYANT = 'clairvoyant';
-export type RunPolicy = PolicyName | typeof CLAIRVOYANT;
+/** What somebody comes to who knows the future, by rising price for memory: see `clairvoyant.ts`. */
+export interface Bounds {
+  /** Who knows every gap, and keeps or gives up. */
+  readonly keeping: readonly BoundPoint[];
+  /** Who knows all that can be known, and can do anything. */
+  readonly knowing: readonly BoundPoint[];
+}
+
+export interface BoundPoint {
+  readonly priceMsPerMbSecond: number;
+  /** Invocations that did not find an instance. */
+  readonly misses: number;
+  readonly startLatencyMs: number;
+  readonly idleMbSeconds: number;
+}
 
 export interface SimulationRun {
   readonly tier: Tier;
   readonly budgetGb: number;
-  readonly policy: RunPolicy;
+  readonly policy: PolicyName;
   readonly figures: RunFigures;
 }
 
@@ -39,5 +51,7 @@ export interface SimulationResult {
   /** What the layers cost in each tier, of a function with the trace's median memory. */
   readonly costs: Readonly<Partial<Record<Tier, LayerCosts>>>;
   readonly settings: Readonly<Record<string, string | number | boolean>>;
+  /** By tier, whatever the budget. */
+  readonly bounds: Readonly<Partial<Record<Tier, Bounds>>>;
   readonly runs: readonly SimulationRun[];
 }

@@ -1,12 +1,14 @@
 /**
  * What a simulation found as a picture: for each tier, start latency against wasted memory, and what starts began from.
  *
- * A colour is a policy and a shape a budget; the clairvoyant is a line, below and left of which nothing can come. Both
+ * A colour is a policy and a shape a budget; bounds are lines: dashed what keeping can
+ * reach, dotted what nothing can pass. Both
  * axes are logarithmic, and a zero lies on the edge. Owns the drawing; every text in it is escaped.
  */
 import type { Start } from '../core/receipt.ts';
 import { STARTS } from '../core/receipt.ts';
-import { CLAIRVOYANT, type RunPolicy, type SimulationResult, type SimulationRun } from './api.ts';
+import type { PolicyName } from '../pool/policy/api.ts';
+import type { Bounds, SimulationResult, SimulationRun } from './api.ts';
 import { axisOf, type LogAxis } from './plot-axis.ts';
 import { gbHours } from './results.ts';
 
@@ -21,7 +23,12 @@ export const plotOf = (result: SimulationResult): string => {
   const rows = tiers.map((tier, at) => {
     const runs = result.runs.filter((run) => run.tier === tier);
     return element('g', { transform: `translate(0 ${HEAD + at * ROW})` }, [
-      scatter(`Tier ${tier}: start latency and wasted memory`, runs, budgets),
+      scatter(
+        `Tier ${tier}: start latency and wasted memory`,
+        runs,
+        budgets,
+        result.bounds[tier] ?? NO_BOUNDS,
+      ),
       bars(`Tier ${tier}: starts not from ready code`, runs, budgets),
     ]);
   });
@@ -39,7 +46,7 @@ export const plotOf = (result: SimulationResult): string => {
         element('rect', { width: WIDTH, height, fill: '#ffffff' }),
         label(LEFT, 28, 'Keep-warm policies', { 'font-size': 18, 'font-weight': 'bold' }),
         label(LEFT, 48, subtitle),
-        legend(policies, budgets),
+        legend(policies, budgets, Object.keys(result.bounds).length > 0),
         ...rows,
       ],
     ),
@@ -62,14 +69,19 @@ const INK = '#222222';
 const GRID = '#dddddd';
 
 /** Colours that people tell apart who see few of them (Okabe and Ito). */
-const COLOURS: Readonly<Record<RunPolicy, string>> = {
+const COLOURS: Readonly<Record<PolicyName, string>> = {
   fixed: '#777777',
   histogram: '#0072b2',
   'greedy-dual': '#009e73',
   layered: '#cc79a7',
   strata: '#d55e00',
-  [CLAIRVOYANT]: '#000000',
 };
+const BOUND_COLOUR = '#000000';
+const NO_BOUNDS: Bounds = { keeping: [], knowing: [] };
+const BOUNDS = [
+  { name: 'keeping', title: 'Belady', dashes: '6 3' },
+  { name: 'knowing', title: 'bound', dashes: '1.5 3' },
+] as const;
 
 const LAYER_COLOURS: Readonly<Record<Start, string>> = {
   none: '#8c2d04',
@@ -91,16 +103,18 @@ const SHAPES: readonly string[] = [
 const shapeOf = (budgets: readonly number[], budgetGb: number): string =>
   SHAPES[budgets.indexOf(budgetGb) % SHAPES.length] ?? '';
 
-const legend = (policies: readonly RunPolicy[], budgets: readonly number[]): string => {
+const legend = (policies: readonly PolicyName[], budgets: readonly number[], bounded: boolean): string => {
   const parts: string[] = [];
   let x = LEFT;
   for (const policy of policies) {
-    const mark =
-      policy === CLAIRVOYANT
-        ? element('path', { d: `M${x - 6},72h14`, stroke: COLOURS[policy], 'stroke-dasharray': '4 2' })
-        : element('rect', { x: x - 5, y: 66, width: 12, height: 12, fill: COLOURS[policy] });
-    parts.push(mark, label(x + 14, 76, policy));
+    parts.push(element('rect', { x: x - 5, y: 66, width: 12, height: 12, fill: COLOURS[policy] }));
+    parts.push(label(x + 14, 76, policy));
     x += 36 + policy.length * 7;
+  }
+  for (const { title, dashes } of bounded ? BOUNDS : []) {
+    parts.push(element('path', { d: `M${x - 6},72h18`, stroke: BOUND_COLOUR, 'stroke-dasharray': dashes }));
+    parts.push(label(x + 18, 76, title));
+    x += 42 + title.length * 7;
   }
   x += 20;
   for (const budget of budgets) {
@@ -120,22 +134,25 @@ const legend = (policies: readonly RunPolicy[], budgets: readonly number[]): str
 const wasted = ({ figures }: SimulationRun): number => gbHours(figures.idleMbSeconds);
 const latencySeconds = ({ figures }: SimulationRun): number => figures.startLatencyMs.totalMs / 1_000;
 
-const scatter = (title: string, runs: readonly SimulationRun[], budgets: readonly number[]): string => {
+const scatter = (
+  title: string,
+  runs: readonly SimulationRun[],
+  budgets: readonly number[],
+  bounds: Bounds,
+): string => {
   const x = axisOf(runs.map(wasted), LEFT, LEFT + SCATTER_WIDTH);
-  const y = axisOf(runs.map(latencySeconds), BOTTOM, TOP);
-  const bound = runs
-    .filter(({ policy }) => policy === CLAIRVOYANT)
-    .toSorted((one, other) => one.budgetGb - other.budgetGb);
-  const points = bound.map((run) => `${round(x.at(wasted(run)))},${round(y.at(latencySeconds(run)))}`);
-  const line =
-    points.length === 0
-      ? []
-      : [
-          element('polyline', {
-            ...{ points: points.join(' '), fill: 'none', stroke: COLOURS[CLAIRVOYANT] },
-            ...{ 'stroke-width': 1.5, 'stroke-dasharray': '6 3' },
-          }),
-        ];
+  const y = axisOf([...runs.map(latencySeconds), ...boundWithin(runs, bounds)], BOTTOM, TOP);
+  const lines = BOUNDS.filter(({ name }) => bounds[name].length > 0).map(({ name, dashes }) =>
+    element('polyline', {
+      points: bounds[name]
+        .map(
+          ({ startLatencyMs, idleMbSeconds }) =>
+            `${round(x.at(gbHours(idleMbSeconds)))},${round(y.at(startLatencyMs / 1_000))}`,
+        )
+        .join(' '),
+      ...{ fill: 'none', stroke: BOUND_COLOUR, 'stroke-width': 1.5, 'stroke-dasharray': dashes },
+    }),
+  );
   return element('g', {}, [
     label(LEFT, TOP - 10, title, { 'font-weight': 'bold' }),
     xGrid(x),
@@ -143,7 +160,7 @@ const scatter = (title: string, runs: readonly SimulationRun[], budgets: readonl
     frame(LEFT, SCATTER_WIDTH),
     label(LEFT + SCATTER_WIDTH / 2, BOTTOM + 36, 'wasted memory, GB·h (log)', { 'text-anchor': 'middle' }),
     upright(LEFT - 50, 'start latency in total, s (log)'),
-    ...line,
+    ...lines,
     ...runs.map((run) => {
       const said = `${run.policy}, ${run.budgetGb} GB: ${latencySeconds(run).toFixed(1)} s, ${wasted(run).toFixed(2)} GB·h`;
       return marker(
@@ -155,6 +172,15 @@ const scatter = (title: string, runs: readonly SimulationRun[], budgets: readonl
       );
     }),
   ]);
+};
+
+/** Of the bounds' latencies those at what runs waste: the axis need not hold the rest of the lines. */
+const boundWithin = (runs: readonly SimulationRun[], { keeping, knowing }: Bounds): number[] => {
+  const idle = runs.map(({ figures }) => figures.idleMbSeconds);
+  const [least, most] = [Math.min(...idle), Math.max(...idle)];
+  return [...keeping, ...knowing]
+    .filter(({ idleMbSeconds }) => idleMbSeconds >= least && idleMbSeconds <= most)
+    .map(({ startLatencyMs }) => startLatencyMs / 1_000);
 };
 
 const COLD: readonly Start[] = STARTS.filter((from) => from !== 'code');

@@ -6,7 +6,8 @@
 import type { Start } from '../core/receipt.ts';
 import type { Tier } from '../core/spec.ts';
 import type { PolicyName } from '../pool/policy/api.ts';
-import { CLAIRVOYANT, type RunPolicy, type SimulationResult, type SimulationRun } from './api.ts';
+import type { Bounds, SimulationResult, SimulationRun } from './api.ts';
+import { leastIdleMbSeconds, leastLatencyMs } from './clairvoyant.ts';
 import { gbHours, type RunFigures } from './results.ts';
 
 /** A heading and rows of cells; the first row names the columns. */
@@ -15,53 +16,86 @@ export interface Section {
   readonly rows: readonly (readonly string[])[];
 }
 
-/** One section for the trace, then one for each tier and budget. */
+/** One section for the trace, one for each tier and budget, then one for each tier's bound. */
 export const sectionsOf = (result: SimulationResult): readonly Section[] => [
   traceSection(result),
   ...groupsOf(result).map(({ tier, budgetGb, runs }) => ({
     title: `${tier}, ${budgetGb} GB`,
-    rows: [COLUMNS, ...runs.map((run) => rowOf(run, baselineOf(runs)))],
+    rows: [COLUMNS, ...runs.map((run) => rowOf(run, baselineOf(runs), result.bounds[tier]))],
   })),
+  ...Object.entries(result.bounds).map(([tier, points]) => boundSection(tier, points)),
 ];
 
-/** A run against others of the same tier and budget, as shares: −0.68 is 68 % less. */
+/** A run against another of the same tier and budget, as shares: −0.68 is 68 % less. */
 export interface Comparison {
   readonly tier: Tier;
   readonly budgetGb: number;
-  readonly policy: RunPolicy;
-  readonly against: RunPolicy;
+  readonly policy: PolicyName;
+  readonly against: PolicyName;
   /** Null where the other has none, so that there is no ratio. */
   readonly startLatency: number | null;
   readonly wastedMemory: number | null;
 }
 
+/** How near a run comes to the bounds: the least of each axis at what the run has of the other. */
+export interface Distance {
+  readonly tier: Tier;
+  readonly budgetGb: number;
+  readonly policy: PolicyName;
+  readonly keeping: Least;
+  readonly knowing: Least;
+}
+
+export interface Least {
+  readonly startLatencyMs: number;
+  readonly idleMbSeconds: number;
+}
+
 export interface SimulationReport extends SimulationResult {
   /** What was asked for, as it was asked for. */
   readonly input: Readonly<Record<string, unknown>>;
-  /** Every policy against `fixed`, and against the clairvoyant where that was computed. */
+  /** Every policy against `fixed`. */
   readonly comparisons: readonly Comparison[];
+  /** Every run whose tier has a bound. */
+  readonly distances: readonly Distance[];
 }
 
 /** All of a result with what was asked for, as JSON holds it. */
 export const reportOf = (
   result: SimulationResult,
   input: Readonly<Record<string, unknown>>,
-): SimulationReport => ({ input, ...result, comparisons: comparisonsOf(result) });
+): SimulationReport => ({
+  ...{ input, ...result, comparisons: comparisonsOf(result), distances: distancesOf(result) },
+});
 
 export const comparisonsOf = (result: SimulationResult): readonly Comparison[] =>
-  groupsOf(result).flatMap(({ tier, budgetGb, runs }) =>
-    [BASELINE, CLAIRVOYANT].flatMap((against) => {
-      const other = runs.find(({ policy }) => policy === against);
-      if (other === undefined) return [];
-      return runs
-        .filter((run) => run !== other)
-        .map(({ policy, figures }) => ({
-          ...{ tier, budgetGb, policy, against: other.policy },
-          startLatency: changeOf(figures.startLatencyMs.totalMs, other.figures.startLatencyMs.totalMs),
-          wastedMemory: changeOf(figures.idleMbSeconds, other.figures.idleMbSeconds),
-        }));
-    }),
-  );
+  groupsOf(result).flatMap(({ tier, budgetGb, runs }) => {
+    const other = runs.find(({ policy }) => policy === BASELINE);
+    if (other === undefined) return [];
+    return runs
+      .filter((run) => run !== other)
+      .map(({ policy, figures }) => ({
+        ...{ tier, budgetGb, policy, against: other.policy },
+        startLatency: changeOf(figures.startLatencyMs.totalMs, other.figures.startLatencyMs.totalMs),
+        wastedMemory: changeOf(figures.idleMbSeconds, other.figures.idleMbSeconds),
+      }));
+  });
+
+export const distancesOf = ({ runs, bounds }: SimulationResult): readonly Distance[] =>
+  runs.flatMap(({ tier, budgetGb, policy, figures }) => {
+    const points = bounds[tier];
+    if (points === undefined) return [];
+    const [keeping, knowing] = leastOf(points, figures);
+    return [{ tier, budgetGb, policy, keeping, knowing }];
+  });
+
+const leastOf = (bounds: Bounds, { idleMbSeconds, startLatencyMs }: RunFigures): readonly [Least, Least] => {
+  const least = (points: Bounds['keeping']): Least => ({
+    startLatencyMs: leastLatencyMs(points, idleMbSeconds),
+    idleMbSeconds: leastIdleMbSeconds(points, startLatencyMs.totalMs),
+  });
+  return [least(bounds.keeping), least(bounds.knowing)];
+};
 
 /** Runs that can be compared: the same tier and budget. */
 const groupsOf = ({ runs }: SimulationResult): readonly Group[] =>
@@ -86,9 +120,14 @@ const changeOf = (value: number, from: number): number | null => (from > 0 ? val
 const COLUMNS = [
   ...['POLICY', 'CODE', 'RUNTIME', 'CONTAINER', 'NONE', 'P50 MS', 'P95 MS', 'P99 MS', 'MEAN MS', 'START S'],
   ...['WASTED GB·H', 'PEAK GB', 'EVICTED', 'REFUSED', `START VS ${BASELINE.toUpperCase()}`, 'WASTE'],
+  ...['BELADY START S', 'GB·H', 'LEAST START S', 'GB·H'],
 ];
 
-const rowOf = ({ policy, figures }: SimulationRun, baseline: RunFigures | undefined): readonly string[] => {
+const rowOf = (
+  { policy, figures }: SimulationRun,
+  baseline: RunFigures | undefined,
+  bounds: Bounds | undefined,
+): readonly string[] => {
   const { served, starts, startLatencyMs: latency, idleMbSeconds } = figures;
   const share = (from: Start): string => percent(served === 0 ? 0 : starts[from] / served);
   const compared = baseline !== undefined && baseline !== figures;
@@ -99,8 +138,25 @@ const rowOf = ({ policy, figures }: SimulationRun, baseline: RunFigures | undefi
     ...[String(figures.evictions), refusalsOf(figures)],
     compared ? signed(changeOf(latency.totalMs, baseline.startLatencyMs.totalMs)) : '',
     compared ? signed(changeOf(idleMbSeconds, baseline.idleMbSeconds)) : '',
+    ...(bounds === undefined ? ['', '', '', ''] : leastOf(bounds, figures).flatMap(leastCells)),
   ];
 };
+
+const leastCells = ({ startLatencyMs, idleMbSeconds }: Least): readonly string[] => [
+  figure(startLatencyMs / 1_000),
+  figure(gbHours(idleMbSeconds)),
+];
+
+const boundSection = (tier: string, { keeping, knowing }: Bounds): Section => ({
+  title: `${tier}, any budget: who knows every gap and keeps or gives up (Belady), and who knows all there is`,
+  rows: [
+    ['MS PER MB·S', 'BELADY START S', 'WASTED GB·H', 'LEAST START S', 'WASTED GB·H'],
+    ...keeping.map((point, at) => [
+      figure(point.priceMsPerMbSecond),
+      ...[point, ...knowing.slice(at, at + 1)].flatMap(leastCells),
+    ]),
+  ],
+});
 
 const refusalsOf = ({ refused, refusals }: RunFigures): string =>
   refused === 0

@@ -18,8 +18,9 @@ import type { Placement } from '../pool/slot.ts';
 import type { Clock } from '../ports/clock.ts';
 import { VirtualClock } from '../ports/virtual-clock.ts';
 import { Scheduler, type SchedulerSettings } from '../scheduler/scheduler.ts';
-import type { Simulate, SimulationRun } from './api.ts';
+import type { Bounds, Simulate, SimulationRun } from './api.ts';
 import { type ArrivalMinute, arrivals } from './arrivals.ts';
+import { clairvoyant } from './clairvoyant.ts';
 import { type RunFigures, RunResults } from './results.ts';
 import { simulatedTier } from './simulated-tier.ts';
 import { summaryOf, type Trace } from './trace.ts';
@@ -62,6 +63,7 @@ export const simulate: Simulate = async ({ trace, policies, budgetsGb, tiers, se
   }
   return {
     ...{ version: STRATA_VERSION, trace: summaryOf(trace), seed, runs },
+    bounds: Object.fromEntries(tiers.map((tier) => [tier, boundOf(trace, tier, seed)])),
     costs: Object.fromEntries(tiers.map((tier) => [tier, costsOf(tier, summaryOf(trace).memoryMb.p50)])),
     settings: { ...QUEUE, reservePercent: RESERVE_PERCENT },
   };
@@ -114,7 +116,7 @@ class Run {
       ...{ clock, runtime, policy, settings, budget: this.#budget, defaultCosts: costs },
       tier: simulatedTier(tier, virtual, costs, CAPACITY_OF[tier]),
       ...{ capacity: CAPACITY_OF[tier], resizable: true, sweepIntervalMs: SWEEP_MS },
-      refillPerSecond: tier === 'container' ? 5 : null,
+      refillPerSecond: tier === 'container' ? 20 : null,
       prepare: (_placement, lease) => this.#prepare(lease),
       events: {
         ready: scheduler.ready,
@@ -227,7 +229,11 @@ const placementOf = (id: string, owner: string, memoryMb: number): Placement => 
   ...{ minInstances: 0, maxInstances: MANY, reservedConcurrency: 0, idleTimeoutMs: NO_END, ephemeral: false },
 });
 
+/** What nobody can pass, for the costs and memory that the runs have. */
+export const boundOf = (trace: Trace, tier: Tier, seed: number): Bounds =>
+  clairvoyant(trace, seed, (memoryMb) => costsOf(tier, memoryMb));
+
 const costsOf = (tier: Tier, memoryMb: number): LayerCosts => {
   const defaults: DefaultCosts = DEFAULT_COSTS[RUNTIME_OF[tier]];
-  return new RuntimeCosts(defaults, CAPACITY_OF[tier]).of(new FunctionCosts(memoryMb * 4));
+  return new RuntimeCosts(defaults, CAPACITY_OF[tier], () => 0).of(new FunctionCosts(memoryMb * 4));
 };

@@ -18,8 +18,11 @@ afterEach(async () => {
   bench = null;
 });
 
-const open = async (isolate: NonNullable<ExecutorOptions['isolate']> = {}): Promise<Bench> => {
-  bench = await openBench({ isolate });
+const open = async (
+  isolate: NonNullable<ExecutorOptions['isolate']> = {},
+  name: 'strata' | 'layered' = 'strata',
+): Promise<Bench> => {
+  bench = await openBench({ isolate, policy: { name } });
   return bench;
 };
 
@@ -153,10 +156,13 @@ describe('a function that kills its host', () => {
 
 describe('what is idle', () => {
   it('goes down layer by layer: code, runtime, container, gone', async () => {
-    const { deploy, result, executor, pool } = await open({
-      ...{ pristineHosts: 1, spareRuntimes: 1, sweepIntervalMs: 10 },
-      ...{ runtimeIdleMs: 900, hostIdleMs: 1_800 },
-    });
+    const { deploy, result, executor, pool } = await open(
+      {
+        ...{ pristineHosts: 1, spareRuntimes: 1, sweepIntervalMs: 10 },
+        ...{ runtimeIdleMs: 900, hostIdleMs: 1_800 },
+      },
+      'layered',
+    );
     await deploy('idle', 'exports.handler = () => 1;', { idleTimeoutMs: 300 });
     const own = () => pool().sandboxes.find(({ tenant }) => tenant === 'default');
     const layers: string[] = [];

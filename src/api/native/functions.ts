@@ -66,6 +66,7 @@ const deployRoute = (app: App, executor: Executor, codeMaxBytes: number): void =
           'invalid_request',
           'code_invalid',
           'forbidden',
+          'conflict',
           'payload_too_large',
           'draining',
           'overloaded',

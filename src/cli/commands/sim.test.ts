@@ -44,7 +44,7 @@ const sim = async (...argv: readonly string[]) => {
     const runs = tiers.flatMap((tier) =>
       budgetsGb.flatMap((budgetGb) => policies.map((policy) => ({ tier, budgetGb, policy, figures }))),
     );
-    return { version: '0.1.0', trace: summaryOf(trace), seed, costs: {}, settings: {}, runs };
+    return { version: '0.1.0', trace: summaryOf(trace), seed, costs: {}, settings: {}, bounds: {}, runs };
   });
   const error: unknown = await program.parseAsync(['sim', ...argv], { from: 'user' }).then(
     () => null,

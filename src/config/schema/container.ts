@@ -39,7 +39,7 @@ export const CONTAINER = group(
     ),
     startParallelism: whole(2, [1, 64], 'Containers of a runtime that may be starting at the same time.'),
     refillPerSecond: whole(
-      5,
+      20,
       [1, 1_000],
       'Containers of a runtime that may be started ahead in a second; those that an invocation waits for are not ' +
         'held back.',

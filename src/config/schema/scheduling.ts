@@ -23,12 +23,14 @@ export const ADMISSION = group('Invocations inside the server, whether they run 
   maxInFlightPerTenant: whole(
     2_000,
     [1, 1_000_000],
-    'How many of them may be of one tenant; at most `maxInFlight`.',
+    'How many of them may be of one tenant, with those of it that wait in line; one more is refused with ' +
+      '`concurrency_limit`. At most `maxInFlight`.',
   ),
   maxLength: whole(
     1_000,
     [0, 1_000_000],
-    'How many may wait in that line; one more is refused with `overloaded`.',
+    'How many may wait in that line, no longer than `queue.timeoutMs`; one more is refused with `overloaded`, or the ' +
+      'newest of the tenant that has the most in it.',
   ),
   reservePercent: whole(
     20,

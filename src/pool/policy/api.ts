@@ -50,6 +50,8 @@ export interface LayerCosts {
   };
   /** Instances that one carrier can hold. */
   readonly capacity: number;
+  /** Memory in use over the memory budget, averaged over two minutes; undefined until it is known. */
+  readonly memoryLoad?: number;
 }
 
 /** When an idle instance is kept or made ready at layer `code`, in order and without overlap. */

@@ -3,7 +3,7 @@
  *
  *   warm:  [0, 10 minutes) of every gap, then the sandbox is destroyed.
  *   stock: two sandboxes with one booted runtime each, whatever the demand.
- *   worth: −idleMs. The least recently used makes room first.
+ *   worth: −idleMs. The least recently used makes room first; prewarmed runtimes never do.
  *
  * Source: Apache OpenWhisk, `container-pool` (`idle-container` 10 minutes) and `runtimes.json` (`stemCells`: 2).
  */
@@ -36,7 +36,7 @@ export const fixedPolicy = (settings: Partial<FixedSettings> = {}): Policy => {
     demotion: () => DESTROYED,
     stock: () => stock,
     spares: () => 0,
-    worth: leastRecentlyUsed,
+    worth: (idle, costs) => (idle.gaps === null ? Number.POSITIVE_INFINITY : leastRecentlyUsed(idle, costs)),
   };
 };
 

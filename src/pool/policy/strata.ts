@@ -1,26 +1,26 @@
 /**
- * `strata`: one price for memory, and every layer kept exactly as long as it pays.
+ * `strata`: memory has a price, and every layer is kept exactly as long as it saves more waiting than it costs.
  *
- * `price` is what holding one megabyte for one second must save: milliseconds that callers do not wait. A start from code
- * saves over the next best one, which with a stock is a pristine runtime,
+ *   price  = low × (high / low)^x, milliseconds of waiting that a megabyte held for a second must save; x rises from 0 to 1
+ *            while memory in use rises from 40 to 50 % of the budget. Plenty has a low price, and half the memory is left
+ *            to bursts. At the low one 60 MB are worth holding for five minutes to save 1.9 ms; at the high one, six s.
+ *   saved  = startMs.runtime + take: what a start from code saves over the next best one, a pristine runtime.
+ *   take   = scarcity × (startMs.none − startMs.runtime): what emptying the stock costs whoever comes next.
  *
- *   saved = startMs.runtime + take,   take = scarcity × (startMs.none − startMs.runtime)
+ *   warm:  h_i is the share of gaps that end in bin i of those that last until it (`gap-belief.ts`), w_i its width.
+ *            held:     H_i = max(h_i × saved − price × MB × w_i × (1 − h_i / 2) + (1 − h_i) × H_{i+1},  N_i)
+ *            not held: N_i = max((1 − h_i) × N_{i+1},  the first term of H_i − take)
+ *          from the last bin back. This finds the windows worth most: a timer's period is reached by holding on or by
+ *          coming back shortly before, whichever is cheaper. MB has the carrier's part where the level needs its own.
+ *   stock: a newsvendor's rule. The k-th is kept iff rate × q^(k−1) × saved ≥ price × MB: q^(k−1), q = μ / (1 + μ), μ = rate
+ *          × refill, is the chance that k − 1 are taken while one is replaced, when no more than their mean is known
+ *          (takes come in flocks, Poisson's tail is too thin). Never below the configured floor.
+ *   spares: the same rule, for runtimes in the tenant's own sandbox.
+ *   demotion: none. With a stock, what only one tenant may use saves next to nothing.
+ *   worth: hazard × saved / MB: milliseconds that a megabyte saves a second, now.
  *
- * where `take` is what taking one from stock costs those who come before it is replaced.
- *
- *   warm:  m_i gaps end in bin i (own + prior), S_i are alive at its begin, w_i is its width. Holding code in bin i gains
- *            g_i = m_i × saved − price × MB × w_i × (S_i − m_i / 2)
- *          and making it ready again at its begin costs S_i × take. The windows are those of the greatest sum, found from
- *          the last bin back: H_i = max(g_i + H_{i+1}, N_i) while held, N_i = max(N_{i+1}, g_i + H_{i+1} − S_i × take)
- *          while not. So a hump of the histogram, such as a timer's period, is reached by holding on or by coming back,
- *          whichever costs less.
- *   stock: the k-th sandbox is kept iff rate × P(Poisson(rate × refill) ≥ k − 1) × saved ≥ price × MB: a newsvendor's rule,
- *          rate = max(stable, panic); never below the configured floor.
- *   spares: the same rule for runtimes of the tenant's own sandbox.
- *   demotion: none: with a stock, what only one tenant may use saves nothing.
- *   worth: hazard(gap) × saved / MB: milliseconds that a megabyte-second saves now.
- *
- * Source: our own. The price is RainbowCake's α/(1−α) (ASPLOS 2024), the histogram Serverless in the Wild's (ATC 2020).
+ * Source: ours. The price is what RainbowCake's α / (1 − α) is (ASPLOS 2024), the histogram comes from Serverless in the
+ * Wild (ATC 2020); choosing windows by dynamic programming, and a price that follows the load, from neither.
  */
 import type {
   Demotion,
@@ -35,18 +35,31 @@ import type {
   Window,
 } from './api.ts';
 import { BINS, endShares, hazardPerSecond, lowerEdgeMs, upperEdgeMs } from './gap-belief.ts';
-import { poissonTails } from './poisson.ts';
 
 export interface StrataSettings {
-  /** Milliseconds of waiting that a megabyte-second must save. */
+  /** Milliseconds of waiting that a megabyte-second must save while memory is plentiful. */
   readonly priceMsPerMbSecond: number;
-  /** How often one that was taken from stock is missed before it has been replaced. */
+  /** The same when it is scarce; between the two the price rises by equal factors. */
+  readonly scarcePriceMsPerMbSecond: number;
+  /** Shares of the memory budget in use. */
+  readonly plentyUntil: number;
+  readonly scarceFrom: number;
+  /** How often one that was taken from stock is missed before it has been replaced: a few times in a thousand. */
   readonly scarcity: number;
-  /** How many of a function's own gaps the population's distribution weighs. */
+  /** How many of a function's own gaps the population's distribution weighs: less than the first of its own. */
   readonly priorGaps: number;
 }
 
-export const STRATA_DEFAULTS: StrataSettings = { priceMsPerMbSecond: 0.002, scarcity: 0.01, priorGaps: 4 };
+export const STRATA_DEFAULTS: StrataSettings = {
+  ...{ priceMsPerMbSecond: 0.0001, scarcePriceMsPerMbSecond: 0.005, plentyUntil: 0.4, scarceFrom: 0.5 },
+  ...{ scarcity: 0.003, priorGaps: 0.5 },
+};
+
+const priceOf = (costs: LayerCosts, settings: StrataSettings): number => {
+  const { priceMsPerMbSecond: low, scarcePriceMsPerMbSecond: high, plentyUntil, scarceFrom } = settings;
+  const scarcity = ((costs.memoryLoad ?? 0) - plentyUntil) / (scarceFrom - plentyUntil);
+  return low * (high / low) ** Math.min(1, Math.max(0, scarcity));
+};
 
 const DROPPED: Demotion = { runtimeMs: 0, containerMs: 0 };
 
@@ -72,24 +85,41 @@ const heldMb = ({ memoryMb, capacity }: LayerCosts, level: number): number =>
 const warm = (gaps: GapProfile, costs: LayerCosts, settings: StrataSettings): WarmPlan => {
   const take = takeMs(costs, settings.scarcity);
   const saved = costs.startMs.runtime + take;
-  const rentPerMs = (settings.priceMsPerMbSecond * heldMb(costs, gaps.level)) / 1_000;
+  const rentPerMs = (priceOf(costs, settings) * heldMb(costs, gaps.level)) / 1_000;
   const choice = choose(gaps, settings.priorGaps, saved, rentPerMs, take);
-  const windows: Window[] = [];
-  let fromMs = -1;
-  for (let bin = 0; bin < BINS; bin += 1) {
-    const hold =
-      fromMs >= 0 ? (choice.keep[bin] ?? 0) : bin === 0 ? (choice.keep[0] ?? 0) : (choice.begin[bin] ?? 0);
-    if (hold !== 0 && fromMs < 0) fromMs = lowerEdgeMs(bin);
-    if (hold === 0 && fromMs >= 0) {
-      windows.push({ fromMs, untilMs: lowerEdgeMs(bin) });
-      fromMs = -1;
-    }
-  }
-  if (fromMs >= 0) windows.push({ fromMs, untilMs: upperEdgeMs(BINS - 1) });
+  const windows = windowsOf(choice);
   return { windows, why: explain(windows) };
 };
 
-const choose = (gaps: GapProfile, priorGaps: number, saved: number, rentPerMs: number, take: number) => {
+interface Choice {
+  /** Per bin: whether to hold on in it, when held until then; and whether to come back in it, when not. */
+  readonly keep: Uint8Array;
+  readonly begin: Uint8Array;
+}
+
+/** The instance is there when its gap begins: the first bin is held on in, not come back to. */
+const windowsOf = ({ keep, begin }: Choice): readonly Window[] => {
+  const windows: Window[] = [];
+  let fromMs = 0;
+  let held = true;
+  for (let bin = 0; bin < BINS; bin += 1) {
+    const holds: boolean = (held ? keep : begin)[bin] === 1;
+    if (holds === held) continue;
+    if (holds) fromMs = lowerEdgeMs(bin);
+    else if (bin > 0) windows.push({ fromMs, untilMs: lowerEdgeMs(bin) });
+    held = holds;
+  }
+  return windows;
+};
+
+/** The last bin has no end: nothing is held in it, so every window ends. */
+const choose = (
+  gaps: GapProfile,
+  priorGaps: number,
+  saved: number,
+  rentPerMs: number,
+  take: number,
+): Choice => {
   const keep = new Uint8Array(BINS);
   const begin = new Uint8Array(BINS);
   const ends = endShares(gaps, priorGaps);
@@ -100,7 +130,6 @@ const choose = (gaps: GapProfile, priorGaps: number, saved: number, rentPerMs: n
     const widthMs = upperEdgeMs(bin) - lowerEdgeMs(bin);
     const holding = share * saved - rentPerMs * widthMs * (1 - share / 2) + (1 - share) * held;
     free *= 1 - share;
-    held = free;
     if (holding - take > free) {
       free = holding - take;
       begin[bin] = 1;
@@ -128,9 +157,11 @@ const believedRate = (demand: StockDemand): number =>
 /** How many units the newsvendor's rule keeps. */
 const units = (demand: StockDemand, savedMs: number, rent: number, from: number, max: number): number => {
   const rate = believedRate(demand);
+  const mean = (rate * demand.refillMs) / 1_000;
+  const ratio = mean / (1 + mean);
   let count = 0;
-  for (const tail of poissonTails((rate * demand.refillMs) / 1_000)) {
-    if (count >= max || (count >= from && rate * tail * savedMs < rent)) return count;
+  for (let tail = 1; count < max; tail *= ratio) {
+    if (count >= from && rate * tail * savedMs < rent) break;
     count += 1;
   }
   return count;
@@ -138,16 +169,18 @@ const units = (demand: StockDemand, savedMs: number, rent: number, from: number,
 
 const stock = (
   demand: StockDemand,
-  { startMs, memoryMb }: LayerCosts,
+  costs: LayerCosts,
   floor: StockFloor,
-  { priceMsPerMbSecond: price }: StrataSettings,
+  settings: StrataSettings,
 ): Stock => {
+  const { startMs, memoryMb } = costs;
+  const price = priceOf(costs, settings);
   const runtimesEach = Math.max(1, floor.runtimesEach);
   const warmRent = price * (memoryMb.container + runtimesEach * memoryMb.runtime);
   const warmWanted = units(demand, startMs.none - startMs.runtime, warmRent, floor.warm, floor.max);
   const coldRent = price * memoryMb.container;
   const all = units(demand, startMs.none - startMs.container, coldRent, warmWanted, floor.max);
-  const cold = Math.min(floor.max - warmWanted, Math.max(floor.cold, all - warmWanted));
+  const cold = Math.max(0, Math.min(floor.max - warmWanted, Math.max(floor.cold, all - warmWanted)));
   const rate = believedRate(demand);
   return {
     ...{ warm: warmWanted, runtimesEach, cold },
@@ -155,14 +188,14 @@ const stock = (
   };
 };
 
-const spares = (
-  demand: StockDemand,
-  { startMs, memoryMb, capacity }: LayerCosts,
-  max: number,
-  { priceMsPerMbSecond: price }: StrataSettings,
-): number =>
-  capacity === 1 ? 0 : units(demand, startMs.container - startMs.runtime, price * memoryMb.runtime, 0, max);
+const spares = (demand: StockDemand, costs: LayerCosts, max: number, settings: StrataSettings): number => {
+  const { startMs, memoryMb, capacity } = costs;
+  if (capacity === 1) return 0;
+  const rent = priceOf(costs, settings) * memoryMb.runtime;
+  return units(demand, startMs.container - startMs.runtime, rent, 0, max);
+};
 
+/** Of what is nobody's, only how long it has lain idle is known: the longer, the less likely it is wanted next. */
 const worth = (idle: Idle, costs: LayerCosts, settings: StrataSettings): number => {
   const { startMs } = costs;
   const size = Math.max(1, idle.memoryMb);
