@@ -160,7 +160,9 @@ export class LocalExecutor implements Executor {
   }
 
   pools(): PoolsView {
-    return this.#parts.lanes.view();
+    const { lanes, admission } = this.#parts;
+    const { inFlight, maxInFlight } = admission.view();
+    return { ...lanes.view(), limits: { memoryMb: lanes.memoryMb, inFlight, maxInFlight } };
   }
 
   confinement(): Readonly<Record<string, Confinement>> {

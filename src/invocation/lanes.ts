@@ -70,6 +70,12 @@ export class Lanes {
     return pools.every((pool) => pool.filled || pool.failing) && pools.some((pool) => pool.filled);
   }
 
+  /** What sandboxes may take together, and do. */
+  get memoryMb(): { readonly budget: number; readonly used: number } {
+    const { limitMb, usedMb } = this.#options.budget;
+    return { budget: Math.round(limitMb), used: Math.round(usedMb) };
+  }
+
   view(): PoolsView {
     const tiers: Record<string, TierView> = {};
     for (const { runtime, pool } of this.#options.lanes) tiers[runtime] = pool.view();

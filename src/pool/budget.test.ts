@@ -66,6 +66,8 @@ describe('the memory budget', () => {
     expect(budget.makeRoom('b', 5, true)).toBe(false);
     expect(budget.makeRoom('b', 10, false)).toBe(true);
     expect(budget.makeRoom('b', 10, false)).toBe(false);
+    budget.pressure = { memoryHigh: false, cpuHigh: true };
+    expect(budget.makeRoom('b', 5, false)).toBe(true);
   });
 
   it('forgets a holder that holds nothing, after any number of fractions', () => {

@@ -59,7 +59,7 @@ export class GapHistogram implements GapCounts {
 }
 
 /** The highest level of each group that shares a profile: levels far up are rare and alike. */
-const GROUP_TOPS = [1, 2, 4, 8, 16, Number.POSITIVE_INFINITY];
+const GROUP_TOPS = [1, 2, 3, 4, 6, 8, 10, 12, 16, 20, 24, 32, Number.POSITIVE_INFINITY];
 export const LEVEL_GROUPS = GROUP_TOPS.length;
 
 export const groupOfLevel = (level: number): number => {
@@ -87,6 +87,7 @@ export class Profile implements GapProfile {
   /** Made anew when enough has been learnt since. */
   plan: WarmPlan | null = null;
   planTotal = 0;
+  planLoad = 0;
 
   constructor(level: number, all: GapHistogram, iats: () => readonly number[]) {
     this.level = level;

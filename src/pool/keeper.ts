@@ -10,7 +10,7 @@ import { Agenda } from './agenda.ts';
 import type { Budget } from './budget.ts';
 import type { RuntimeCosts } from './costs.ts';
 import { isStale } from './demand.ts';
-import type { FunctionState } from './functions.ts';
+import type { FunctionState, Functions } from './functions.ts';
 import type { Lifecycle } from './lifecycle.ts';
 import type { Policy, WarmPlan } from './policy/api.ts';
 import { isEmpty, type Sandbox, type Slot } from './slot.ts';
@@ -28,6 +28,7 @@ export interface KeeperOptions {
   readonly policy: Policy;
   readonly settings: KeeperSettings;
   readonly lifecycle: Lifecycle;
+  readonly functions: Functions;
   readonly costs: RuntimeCosts;
   readonly budget: Budget;
   readonly refillPerSecond: number | null;
@@ -35,6 +36,8 @@ export interface KeeperOptions {
   readonly preload: (state: FunctionState) => boolean;
 }
 
+/** Plans are made anew when the load has moved by so much. */
+const LOAD_STEP = 0.02;
 /** Loads ahead that are under way for one function: more would hold up its own invocations. */
 const PRELOADS_MAX = 4;
 const HOLD_OFF_MS = 1_000;
@@ -50,6 +53,8 @@ export class Keeper {
   readonly #clock: Clock;
   readonly #functions: Agenda<FunctionState>;
   readonly #sandboxes: Agenda<Sandbox>;
+  /** The load of the memory by which plans are made now. */
+  #load = 0;
 
   constructor(options: KeeperOptions) {
     this.#options = options;
@@ -112,8 +117,8 @@ export class Keeper {
       // What could not stay at layer code, because it serves once or went wrong, is replaced by what is below it.
       const [first] = this.planOf(last, level).windows;
       const kept = first === undefined || first.fromMs > 0 ? 0 : heldMs(first, last);
-      const { runtimeMs, containerMs } = policy.demotion(last.demand.profile(level), costs.of(last.costs));
       const unusedMs = now - sandbox.usedMs;
+      const { runtimeMs, containerMs } = policy.demotion(last.demand.profile(level), costs.of(last.costs));
       const keptMs = Math.max(0, kept - unusedMs);
       sandbox.runtimeUntilMs = now + Math.min(settings.runtimeIdleMs, keptMs + runtimeMs);
       sandbox.untilMs = sandbox.runtimeUntilMs + Math.min(settings.sandboxIdleMs, containerMs);
@@ -124,11 +129,21 @@ export class Keeper {
   /** A plan for a level of a function: made anew when much has been learnt since. */
   planOf(state: FunctionState, level: number): WarmPlan {
     const profile = state.demand.profile(level);
-    if (profile.plan !== null && !isStale(profile)) return profile.plan;
+    if (profile.plan !== null && !isStale(profile) && profile.planLoad === this.#load) return profile.plan;
     const plan = this.#options.policy.warm(profile, this.#options.costs.of(state.costs));
     profile.plan = plan;
     profile.planTotal = profile.own.total;
+    profile.planLoad = this.#load;
     return plan;
+  }
+
+  /** What memory costs may have changed, and what was planned by it: looked at once in a while. */
+  sweep(): void {
+    this.stockroom.sweep();
+    const { load } = this.#options.budget;
+    if (Math.abs(load - this.#load) < LOAD_STEP) return;
+    this.#load = load;
+    for (const state of this.#options.functions.all()) if (state.slots.size > 0) this.review(state);
   }
 
   close(): void {

@@ -18,16 +18,13 @@ import { Keeper, type KeeperSettings } from './keeper.ts';
 import { Lease } from './lease.ts';
 import { Lifecycle } from './lifecycle.ts';
 import type { Policy } from './policy/api.ts';
+import { type ShareSettings, Shares } from './shares.ts';
 import type { Asked, Placement, Sandbox, Slot, StartCallbacks, StartTiming } from './slot.ts';
 import { Tally } from './tally.ts';
 import { Victims } from './victims.ts';
 import { viewTier } from './view.ts';
-import { Yielding } from './yielding.ts';
 
-export interface PoolSettings extends KeeperSettings {
-  /** The last of `maxSandboxes`, percent, are for tenants that hold less than their fair share. */
-  readonly reservePercent: number;
-}
+export interface PoolSettings extends KeeperSettings, ShareSettings {}
 
 export interface PoolOptions {
   readonly tier: SandboxTier;
@@ -67,6 +64,8 @@ export interface PoolEvents {
   fault(message: string, details: Readonly<Record<string, unknown>>): void;
 }
 
+/** So many times quicker than the start of a sandbox. */
+const BOOT_IS_CHEAP = 8;
 const CURRENT_KEYS_MAX = 10_000;
 
 export class LayeredPool {
@@ -76,7 +75,7 @@ export class LayeredPool {
   readonly #functions = new Functions();
   readonly #lifecycle: Lifecycle;
   readonly #keeper: Keeper;
-  readonly #yielding: Yielding;
+  readonly #shares: Shares;
   readonly #victims: Victims;
   /** Places that instances which are loading code will have for others, by function. */
   readonly #comingPlaces = new Tally();
@@ -106,7 +105,7 @@ export class LayeredPool {
       },
     });
     this.#lifecycle = lifecycle;
-    this.#yielding = new Yielding(lifecycle);
+    this.#shares = new Shares({ lifecycle, budget, settings });
     const preload = (state: FunctionState): boolean => this.#preload(state);
     const { refillPerSecond } = options;
     this.#keeper = new Keeper({
@@ -114,6 +113,7 @@ export class LayeredPool {
       policy,
       settings,
       lifecycle,
+      functions,
       costs,
       budget,
       refillPerSecond,
@@ -145,7 +145,8 @@ export class LayeredPool {
 
   /**
    * A booted runtime of this tenant, else a pristine one; null when there is none or the function has its fill.
-   * A pristine one costs a whole sandbox: a tenant that has room in its own boots another instance there.
+   * A pristine one costs a whole sandbox: a tenant that has room in its own boots another instance there, where that
+   * takes next to no time beside the start of a sandbox.
    * @param insists take a pristine one all the same.
    */
   takeRuntime(placement: Placement, insists = false): Lease | null {
@@ -202,7 +203,7 @@ export class LayeredPool {
       lifecycle.await(coming, { ...asked, start: 'none' });
       return true;
     }
-    if (!this.#mayProvision(placement, from === 'none', ahead)) return false;
+    if (!this.#shares.mayProvision(placement, { insists: from === 'none', ahead })) return false;
     if (!budget.makeRoom(placement.tenant, codeMb + this.#costs.containerMb, ahead)) return false;
     const sandbox = lifecycle.provision(placement);
     this.#keeper.stockroom.taken(placement.tenant, true);
@@ -340,7 +341,7 @@ export class LayeredPool {
   /** A pristine sandbox is one more that the tenant holds: beyond its share it gets none. */
   #roomFor(placement: Placement, alone: boolean): Sandbox | null {
     const room = this.#lifecycle.sandboxes.roomFor(placement, alone);
-    return room === null || room.tenant !== null || this.#isShareLeft(placement) ? room : null;
+    return room === null || room.tenant !== null || this.#shares.mayClaim(placement) ? room : null;
   }
 
   #readyRuntime(placement: Placement, insists: boolean): Slot | null {
@@ -348,8 +349,9 @@ export class LayeredPool {
     const alone = quarantine.has(placement.key);
     const own = ready.ownRuntime(placement, alone);
     if (own !== null) return own;
-    if (!insists && sandboxes.roomFor(placement, alone)?.tenant != null) return null;
-    return this.#isShareLeft(placement) ? ready.pristineRuntime(placement) : null;
+    const bootsOwn = !insists && this.#costs.bootMs.value * BOOT_IS_CHEAP < this.#costs.provisionMs.value;
+    if (bootsOwn && sandboxes.roomFor(placement, alone)?.tenant != null) return null;
+    return this.#shares.mayClaim(placement) ? ready.pristineRuntime(placement) : null;
   }
 
   /** Finds room for what the code will take beyond the runtime; puts the slot back when there is none. */
@@ -370,38 +372,6 @@ export class LayeredPool {
   #claim(sandbox: Sandbox, placement: Placement): void {
     this.#keeper.stockroom.taken(placement.tenant, sandbox.tenant === null);
     this.#lifecycle.claim(sandbox, placement);
-  }
-
-  /** Whether the tenant may have one more sandbox of those that there may be. */
-  #isShareLeft({ tenant }: Placement): boolean {
-    const { maxSandboxes, reservePercent } = this.#options.settings;
-    const reserve = Math.floor((maxSandboxes * reservePercent) / 100);
-    return reserve === 0 || this.#lifecycle.sandboxes.isShareLeft(tenant, maxSandboxes + 1, reserve);
-  }
-
-  /**
-   * Whether one more sandbox may start, once an idle one has been ended for it if need be.
-   * @param insists who insists on a new sandbox may have one at its own tenant's cost, and at nobody else's.
-   */
-  #mayProvision(placement: Placement, insists: boolean, ahead: boolean): boolean {
-    const { maxSandboxes, reservePercent } = this.#options.settings;
-    const { sandboxes } = this.#lifecycle;
-    const { tenant } = placement;
-    // The next one is started when one of these is up, for whoever still waits then.
-    if (this.#lifecycle.awaitedSandboxes >= this.#options.settings.startParallelism) return false;
-    const { cpuHigh } = this.#options.budget.pressure;
-    // More instances would not compute any faster: what a tenant has is used better.
-    if (cpuHigh && this.instancesOf(placement.key) > 0 && !sandboxes.isPoor(tenant, maxSandboxes))
-      return false;
-    const reserve = Math.floor((maxSandboxes * reservePercent) / 100);
-    if (sandboxes.isShareLeft(tenant, maxSandboxes, reserve)) return true;
-    if (ahead) return false;
-    // Beyond its share a tenant makes room for itself by its own means.
-    const own = insists || !sandboxes.isPoor(tenant, maxSandboxes);
-    const idle = sandboxes.dispensable(own && reserve > 0 ? tenant : insists ? tenant : null);
-    if (idle !== null) this.#lifecycle.end(idle, 'evicted');
-    else if (!own) this.#yielding.ask(maxSandboxes);
-    return idle !== null;
   }
 
   /** Loads one more instance of a function for those who will come. */
@@ -499,8 +469,8 @@ export class LayeredPool {
         this.#options.events.repaired();
         this.#options.events.fault('slots were not conserved', { difference });
       }
-      this.#yielding.release();
-      this.#keeper.stockroom.sweep();
+      this.#shares.sweep();
+      this.#keeper.sweep();
       this.#victims.sweep();
       this.#scheduleSweep();
     });
