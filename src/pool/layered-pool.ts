@@ -305,6 +305,12 @@ export class LayeredPool {
     });
   }
 
+  /** How much is remembered of names that others choose: bounded. */
+  get remembered(): { readonly functions: number; readonly currentKeys: number; readonly tenants: number } {
+    const { takers: tenants } = this.#keeper.stockroom;
+    return { functions: this.#functions.size, currentKeys: this.#currentKeys.size, tenants };
+  }
+
   /** Keys under which ready slots are listed: bounded by what is there. */
   get listed(): number {
     return this.#lifecycle.ready.size;
@@ -463,6 +469,7 @@ export class LayeredPool {
         this.#options.events.repaired();
         this.#options.events.fault('slots were not conserved', { difference });
       }
+      this.#shares.sweep();
       this.#keeper.sweep();
       this.#victims.sweep();
       this.#scheduleSweep();

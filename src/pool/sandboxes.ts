@@ -85,7 +85,7 @@ export class Sandboxes {
 
   /** With one more it would still hold no more than its fair share of all that there may be. */
   isPoor(tenant: string, max: number): boolean {
-    return this.#held.of(tenant) < Math.max(1, Math.floor(max / this.#held.sharers(tenant)));
+    return this.#held.of(tenant) < this.#shareOf(tenant, max);
   }
 
   /**
@@ -129,6 +129,21 @@ export class Sandboxes {
       if (chosen === null || this.#goesBefore(sandbox, chosen)) chosen = sandbox;
     }
     return chosen;
+  }
+
+  /** Of those whose tenants hold more than their fair share, the one with the least to do; null when there is none. */
+  nearestToRest(max: number): Sandbox | null {
+    let chosen: Sandbox | null = null;
+    for (const sandbox of this.all) {
+      if (sandbox.state !== 'ready' || sandbox.tenant === null || sandbox.doubtful > 0) continue;
+      if (this.#held.of(sandbox.tenant) <= this.#shareOf(sandbox.tenant, max)) continue;
+      if (chosen === null || sandbox.busy < chosen.busy) chosen = sandbox;
+    }
+    return chosen;
+  }
+
+  #shareOf(tenant: string, max: number): number {
+    return Math.max(1, Math.floor(max / this.#held.sharers(tenant)));
   }
 
   #goesBefore(one: Sandbox, other: Sandbox): boolean {

@@ -7,6 +7,7 @@
 import type { Budget } from './budget.ts';
 import type { Lifecycle } from './lifecycle.ts';
 import type { Placement } from './slot.ts';
+import { Yielding } from './yielding.ts';
 
 export interface ShareSettings {
   readonly maxSandboxes: number;
@@ -25,9 +26,11 @@ export interface SharesOptions {
 export class Shares {
   readonly #options: SharesOptions;
   readonly #reserve: number;
+  readonly #yielding: Yielding;
 
   constructor(options: SharesOptions) {
     this.#options = options;
+    this.#yielding = new Yielding(options.lifecycle);
     const { maxSandboxes, reservePercent } = options.settings;
     this.#reserve = Math.min(maxSandboxes - 1, Math.ceil((maxSandboxes * reservePercent) / 100));
   }
@@ -53,7 +56,13 @@ export class Shares {
     const ownOnly = insists || (this.#reserve > 0 && !isPoor);
     const idle = sandboxes.dispensable(ownOnly ? tenant : null);
     if (idle !== null) lifecycle.end(idle, 'evicted');
+    else if (isPoor && !insists) this.#yielding.ask(settings.maxSandboxes);
     return idle !== null;
+  }
+
+  /** Called once in a while: a sandbox that was to come to rest for another tenant, and has not, takes again. */
+  sweep(): void {
+    this.#yielding.release();
   }
 }
 

@@ -113,7 +113,10 @@ export interface Sandbox extends Due {
   starting: number;
   /** Starts that wait until it is up. */
   readonly awaited: Asked[];
-  /** Instances that broke a limit and have not yet let go: until they do, the carrier may be killed any moment. */
+  /**
+   * While it is not zero, it takes nothing: instances that broke a limit and have not yet let go, so that the carrier
+   * may be killed any moment, and one more while it is to come to rest for another tenant.
+   */
   doubtful: number;
   /** The memory size of which spare runtimes are kept. */
   spareMemoryMb: number;

@@ -75,6 +75,11 @@ export class Stockroom {
     return this.#wanted;
   }
 
+  /** Tenants of which is known how often they take a runtime. */
+  get takers(): number {
+    return this.#takenBy.size;
+  }
+
   /** An invocation has taken a runtime, or a sandbox for one; `pristine` when it was nobody's before. */
   taken(tenant: string, pristine: boolean): void {
     const now = this.#clock.nowMs();

@@ -2,8 +2,8 @@
  * `strata`: memory has a price, and every layer is kept exactly as long as it saves more waiting than it costs.
  *
  *   price  = low × (high / low)^x, milliseconds of waiting that a megabyte held for a second must save; x rises from 0 to 1
- *            while memory in use rises from 40 to 50 % of the budget. Plenty has a low price, and half the memory is left
- *            to bursts. At the low one 60 MB are worth holding for five minutes to save 1.9 ms; at the high one, six s.
+ *            while memory in use rises from 38 to 46 % of the budget. Plenty has a low price, and half the memory is left
+ *            to bursts. At the low one 60 MB are worth holding for four minutes to save 1.9 ms; at the high one, three s.
  *   saved  = startMs.runtime + take: what a start from code saves over the next best one, a pristine runtime.
  *   take   = scarcity × (startMs.none − startMs.runtime): what emptying the stock costs whoever comes next.
  *
@@ -51,7 +51,7 @@ export interface StrataSettings {
 }
 
 export const STRATA_DEFAULTS: StrataSettings = {
-  ...{ priceMsPerMbSecond: 0.0001, scarcePriceMsPerMbSecond: 0.005, plentyUntil: 0.4, scarceFrom: 0.5 },
+  ...{ priceMsPerMbSecond: 0.00012, scarcePriceMsPerMbSecond: 0.01, plentyUntil: 0.38, scarceFrom: 0.46 },
   ...{ scarcity: 0.003, priorGaps: 0.5 },
 };
 
