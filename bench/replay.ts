@@ -7,6 +7,7 @@
  * are isolates alone.
  */
 
+import { cpus } from 'node:os';
 import { loadConfig } from '../src/config/config.ts';
 import type { Start } from '../src/core/receipt.ts';
 import { STARTS } from '../src/core/receipt.ts';
@@ -15,12 +16,14 @@ import { DEFAULT_COSTS } from '../src/pool/costs.ts';
 import { POLICY_NAMES, type PolicyName } from '../src/pool/policy/api.ts';
 import { createPolicy } from '../src/pool/policy/policies.ts';
 import { poolShapeOf } from '../src/pool-shapes.ts';
+import { systemClock } from '../src/ports/clock.ts';
 import { DEFAULT_MACHINES, type PlayedMachine } from '../src/simulator/played-machine.ts';
 import type { RunFigures } from '../src/simulator/results.ts';
 import { play } from '../src/simulator/simulation.ts';
 import { pause, Scope } from './harness/children.ts';
 import { type Bench, progress, runFromCommandLine } from './harness/command.ts';
 import { describeEngine, imageOf } from './harness/containers.ts';
+import { readCpuSeconds } from './harness/proc.ts';
 import { deployAll, type LiveCounts, type LivePart, playLive } from './harness/replay-live.ts';
 import { sliceOf, splitByOwner } from './harness/replay-slice.ts';
 import { type Comparison, compare, type Row, reasonOf, row } from './harness/result.ts';
@@ -28,11 +31,11 @@ import { divide, median, summarise } from './harness/stats.ts';
 import { Strata, WITH_CONTAINERS } from './harness/strata.ts';
 import { loadTrace, type TraceOrigin } from './harness/trace-source.ts';
 
-const FULL = { minutes: 2, isolateFunctions: 40, containerFunctions: 20, seed: 1 };
+const FULL = { minutes: 2, isolateFunctions: 80, containerFunctions: 30, seed: 1 };
 const QUICK = { minutes: 0.1, isolateFunctions: 8, containerFunctions: 4, seed: 1 };
 const GENERATED: TraceOrigin = { functions: 200, minutes: 60, seed: 1 };
 
-/** About a third of two cores, as a call takes about a millisecond of them in all. */
+/** So that two cores have time left: what waits for a core is no layer's fault. */
 const BOUNDS = {
   isolate: { perSecond: 60, inFlight: 40, durationMaxMs: 20_000 },
   container: { perSecond: 20, inFlight: 8, durationMaxMs: 20_000 },
@@ -45,6 +48,8 @@ const ASKED_MB = 128;
 /** Both pools share it, and neither reaches it: numbers of sandboxes are what is scarce here. */
 const BUDGET_MB = 16_384;
 const LEAD_MS = 5_000;
+/** As long as an invocation may wait. */
+const TAIL_MS = 10_000;
 const AGREEMENT_PERCENT = 10;
 
 const SERVER: Readonly<Record<string, string>> = {
@@ -60,6 +65,8 @@ interface Played {
   readonly policy: PolicyName;
   readonly live: LiveCounts;
   readonly simulated: RunFigures;
+  /** Of all cores, for the server and its hosts while both tiers were played. */
+  readonly cpuPercent: number;
 }
 
 export const replay: Bench = {
@@ -88,8 +95,8 @@ export const replay: Bench = {
       notes: [
         'Live: what the header `Strata-Start` of each answer said. Simulated: the same arrivals and durations, the settings of the server, and the costs of layers that it measured while it played. Percent of all starts.',
         'Difference: the largest over the layers, in percentage points: of all starts; and of those not from `code`, where what there is is divided among three layers only.',
-        'Late: how long after it was due the bench sent a request.',
-        'A handler sleeps as long as the trace says, twenty seconds at most; the rate is lowered until a third of two cores suffices. Each policy has a server of its own, which begins with its stock and without any history.',
+        'Late: how long after it was due the bench sent a request. Server CPU: of all cores, of the server and its hosts, both tiers together and containers left out.',
+        'A handler sleeps as long as the trace says, twenty seconds at most; where the slice has more than 60 invocations a second for isolates, 20 for containers, or more than 40 and 8 of them at once, its rate is lowered. Each policy has a server of its own, which begins with its stock and without any history.',
         missing === null
           ? 'Isolates and containers are played at the same time, by one server.'
           : `Isolates alone: ${missing}`,
@@ -136,7 +143,11 @@ const playPolicy = (policy: PolicyName, parts: readonly TierPart[], seed: number
     const strata = await Strata.start(scope, { ...WITH_CONTAINERS, ...SERVER, STRATA_POLICY_NAME: policy });
     await deployAll(strata, parts, ASKED_MB);
     await pause(LEAD_MS);
+    const cpu = readCpuSeconds(strata.pid);
+    const startedMs = systemClock.nowMs();
     const counts = await playLive(strata, parts, seed);
+    const cpuSeconds = readCpuSeconds(strata.pid) - cpu;
+    const cpuPercent = (100 * cpuSeconds) / cpus().length / ((systemClock.nowMs() - startedMs) / 1_000);
     const played: Played[] = [];
     for (const [at, part] of parts.entries()) {
       const live = counts[at];
@@ -153,7 +164,7 @@ const playPolicy = (policy: PolicyName, parts: readonly TierPart[], seed: number
       progress(
         `replay: ${policy}, ${part.tier}: ${JSON.stringify(live.starts)}, simulated ${JSON.stringify(simulated.starts)}`,
       );
-      played.push({ tier: part.tier, policy, live, simulated });
+      played.push({ tier: part.tier, policy, live, simulated, cpuPercent });
     }
     return played;
   });
@@ -185,6 +196,7 @@ const machineOf = async (
       maxInstances: 200,
       memory: { askedMb: ASKED_MB, measuredMb: median(live.memoryMb) },
       leadMs: LEAD_MS,
+      tailMs: TAIL_MS,
     },
   };
 };
@@ -194,7 +206,7 @@ const COLD: readonly Start[] = STARTS.filter((from) => from !== 'code');
 const totalOf = (starts: Readonly<Record<Start, number>>, layers: readonly Start[]): number =>
   layers.reduce((sum, from) => sum + starts[from], 0);
 
-const rowsOf = ({ tier, policy, live, simulated }: Played): readonly Row[] => {
+const rowsOf = ({ tier, policy, live, simulated, cpuPercent }: Played): readonly Row[] => {
   const figures = (starts: Readonly<Record<Start, number>>) =>
     Object.fromEntries(
       STARTS.map((from) => [`${from}Percent`, divide(100 * starts[from], totalOf(starts, STARTS))]),
@@ -204,6 +216,7 @@ const rowsOf = ({ tier, policy, live, simulated }: Played): readonly Row[] => {
       ...figures(live.starts),
       ...{ served: totalOf(live.starts, STARTS), refused: live.refused, failed: live.failed },
       lateP99Ms: summarise(live.lateMs)?.p99 ?? null,
+      serverCpuPercent: cpuPercent,
     }),
     row(`${policy}, ${tier}, simulated`, {
       ...figures(simulated.starts),

@@ -1,5 +1,5 @@
 /**
- * Memory and ancestry of processes, read from /proc.
+ * Memory, processor time and ancestry of processes, read from /proc.
  *
  * A process may end between two reads: it is then left out. `ownMb` is what would be freed if the process ended:
  * its private pages, clean and dirty.
@@ -44,6 +44,18 @@ export const readMemory = (pid: number): ProcessMemory | null => {
     proportionalMb: shareKb === null ? null : toMb(shareKb),
   };
 };
+
+/** The kernel's unit of time is a hundredth of a second on every Linux that there is. */
+const TICKS_PER_SECOND = 100;
+
+/** Of a process, its living descendants, and those that have ended and were waited for. */
+export const readCpuSeconds = (pid: number): number =>
+  [pid, ...descendantsOf(pid)].reduce((sum, each) => {
+    const stat = readProc(each, 'stat');
+    if (stat === null) return sum;
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    return sum + fields.slice(11, 15).reduce((ticks, field) => ticks + Number(field), 0) / TICKS_PER_SECOND;
+  }, 0);
 
 /** Null when there is no such process. The command stands in brackets and may itself contain brackets: fields are counted from the last one. */
 export const readParentPid = (pid: number): number | null => {

@@ -23,15 +23,16 @@ export interface PlayedMachine {
   readonly maxInstances: number;
   /** What every function asks for and every instance is measured to take; null for what the trace says. */
   readonly memory: { readonly askedMb: number; readonly measuredMb: number | null } | null;
-  /** The pool has so long to fill before the trace begins. */
+  /** The pool has so long to fill before the trace begins, and those who wait so long to be served after it. */
   readonly leadMs: number;
+  readonly tailMs: number;
 }
 
 const MANY = 1_000_000;
 const QUEUE: SchedulerSettings = { maxLength: 1_000, maxLengthPerFunction: 200, timeoutMs: 10_000 };
 const SHARED = {
   ...{ resizable: true, sweepIntervalMs: 1_000, queue: QUEUE, reservePercent: 10, maxInstances: MANY },
-  ...{ memory: null, leadMs: 0 },
+  ...{ memory: null, leadMs: 0, tailMs: 0 },
 } as const;
 
 /** A runtime stands for its tier. */

@@ -93,7 +93,7 @@ class Run {
     this.#loadMs = costs.loadMs;
     this.#minutes = arrivals(trace, seed);
     this.#leadMs = machine.leadMs;
-    this.#endMs = machine.leadMs + trace.minutes * trace.minuteMs;
+    this.#endMs = machine.leadMs + trace.minutes * trace.minuteMs + machine.tailMs;
     const asked = trace.functions.map(({ memoryMb }) => Math.max(costs.runtimeMb, memoryMb));
     this.#memoryMb = asked.map((memoryMb) =>
       machine.memory === null ? memoryMb : machine.memory.measuredMb,
