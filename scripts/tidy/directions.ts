@@ -23,7 +23,8 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   pool: [CORE, CLOCK, 'sandbox/api.ts'],
   scheduler: [CORE, CLOCK, 'pool/layered-pool.ts', 'pool/lease.ts', 'pool/slot.ts'],
   billing: [CORE],
-  simulator: [CORE, 'ports/random.ts', 'pool/policy/api.ts'],
+  // The code that serves, on a clock of its own.
+  simulator: [CORE, 'ports/', 'pool/', 'scheduler/scheduler.ts', 'sandbox/api.ts'],
   invocation: [
     ...[
       CORE,
@@ -48,7 +49,9 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     // `sim` plays traces without a server.
     ...['simulator/', 'pool/policy/api.ts'],
   ],
+  'pool-shapes.ts': [CORE, 'config/config.ts', 'pool/layered-pool.ts'],
   'index.ts': [
+    'pool-shapes.ts',
     ...[CORE, 'ports/', 'config/config.ts', 'registry/registry.ts', 'sandbox/api.ts'],
     ...['sandbox/isolate/tier.ts', 'sandbox/container/tiers.ts'],
     ...['pool/layered-pool.ts', 'scheduler/admission.ts', 'scheduler/scheduler.ts', 'invocation/'],

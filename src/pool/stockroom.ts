@@ -106,7 +106,8 @@ export class Stockroom {
 
   /** Whether what the settings ask for in any case is there. */
   get filled(): boolean {
-    const { warm, cold, runtimesEach } = this.#floor;
+    const { warm, cold } = this.#floor;
+    const runtimesEach = Math.min(this.#floor.runtimesEach, this.#wanted.runtimesEach);
     let isWarm = 0;
     let isUp = 0;
     for (const sandbox of this.#options.lifecycle.sandboxes.pristine) {
