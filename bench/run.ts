@@ -16,8 +16,10 @@ import { density } from './density.ts';
 import { ephemeral } from './ephemeral.ts';
 import { answer, BENCH_FLAGS, type Bench, optionsFrom, progress } from './harness/command.ts';
 import { toMarkdown } from './harness/result.ts';
+import { overload } from './overload.ts';
 import { placement } from './placement.ts';
 import { policies } from './policies.ts';
+import { replay } from './replay.ts';
 import { RESULTS_FOLDER, updateTables } from './tables.ts';
 import { throughput } from './throughput.ts';
 
@@ -30,6 +32,8 @@ const BENCHES: readonly Bench[] = [
   containerDensity,
   policies,
   placement,
+  overload,
+  replay,
 ];
 
 const run = async (): Promise<void> => {

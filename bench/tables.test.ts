@@ -41,3 +41,8 @@ it('refuses a marker that is not closed', () => {
     '1 bench tables are opened and 0',
   );
 });
+
+it('says how to measure what has no result', () => {
+  const next = withTables('<!-- bench:speed --><!-- /bench:speed -->', () => null);
+  expect(next).toContain('Not measured yet: `npx node bench/run.ts --only speed`.');
+});

@@ -12,15 +12,20 @@ import { type BenchResult, toMarkdown } from './harness/result.ts';
 export const RESULTS_FOLDER = `${REPOSITORY_ROOT}bench/results`;
 const TABLES_PATH = `${REPOSITORY_ROOT}bench/README.md`;
 
-/** The text with every table replaced. @throws when a marker is not closed, or there is no result for one. */
-export const withTables = (text: string, resultOf: (question: string) => BenchResult): string => {
+/** The text with every table replaced; one without a result says so. @throws when a marker is not closed. */
+export const withTables = (text: string, resultOf: (question: string) => BenchResult | null): string => {
   const opened = [...text.matchAll(/<!-- bench:([a-z-]+) -->/g)].length;
   let replaced = 0;
   const next = text.replace(
     /<!-- bench:([a-z-]+) -->[\s\S]*?<!-- \/bench:\1 -->/g,
     (_whole, question: string) => {
       replaced += 1;
-      return `<!-- bench:${question} -->\n${toMarkdown(resultOf(question))}\n<!-- /bench:${question} -->`;
+      const result = resultOf(question);
+      const table =
+        result === null
+          ? `Not measured yet: \`npx node bench/run.ts --only ${question}\`.`
+          : toMarkdown(result);
+      return `<!-- bench:${question} -->\n${table}\n<!-- /bench:${question} -->`;
     },
   );
   if (replaced !== opened) {
@@ -40,9 +45,9 @@ export const updateTables = ({ check }: { check: boolean }): boolean => {
   return next === text;
 };
 
-const readResult = (question: string): BenchResult => {
+const readResult = (question: string): BenchResult | null => {
   const path = `${RESULTS_FOLDER}/${question}.json`;
-  if (!existsSync(path)) throw new Error(`no ${path}; run: node bench/run.ts --only ${question}`);
+  if (!existsSync(path)) return null;
   return JSON.parse(readFileSync(path, 'utf8')) as BenchResult;
 };
 

@@ -5,7 +5,7 @@
  */
 import { type Logger, pino } from 'pino';
 import { type Config, type ConfigOverrides, loadConfig } from './config/config.ts';
-import { type Runtime, tierOf } from './core/spec.ts';
+import type { Runtime } from './core/spec.ts';
 import type { Executor } from './invocation/api.ts';
 import { LocalExecutor } from './invocation/executor.ts';
 import { type Lane, Lanes } from './invocation/lanes.ts';
@@ -19,6 +19,7 @@ import { DEFAULT_COSTS } from './pool/costs.ts';
 import { LayeredPool, type PoolOptions } from './pool/layered-pool.ts';
 import type { Policy } from './pool/policy/api.ts';
 import { createPolicy } from './pool/policy/policies.ts';
+import { poolShapeOf } from './pool-shapes.ts';
 import { systemClock } from './ports/clock.ts';
 import { type Machine, systemMachine } from './ports/machine.ts';
 import { systemProcesses } from './ports/processes.ts';
@@ -180,7 +181,7 @@ const openLane = (config: Config, runtime: Runtime, tier: SandboxTier, parts: La
       prepare: parts.prepare,
     },
     defaultCosts: DEFAULT_COSTS[runtime],
-    ...(tierOf(runtime) === 'isolate' ? isolatePool(config) : containerPool(config, runtime)),
+    ...poolShapeOf(config, runtime),
     events: {
       ready: scheduler.ready,
       room: scheduler.retry,
@@ -195,49 +196,3 @@ const openLane = (config: Config, runtime: Runtime, tier: SandboxTier, parts: La
   scheduler.attach(pool);
   return { runtime, confinement: tier.confinement, pool, scheduler };
 };
-
-type PoolShape = Pick<
-  PoolOptions,
-  'capacity' | 'resizable' | 'refillPerSecond' | 'sweepIntervalMs' | 'settings'
->;
-
-const isolatePool = ({ isolate, admission }: Config): PoolShape => ({
-  ...{ capacity: isolate.maxInstancesPerHost, resizable: false, refillPerSecond: null },
-  sweepIntervalMs: isolate.sweepIntervalMs,
-  settings: {
-    pristine: isolate.pristineHosts,
-    warmPristine: isolate.pristineHosts,
-    runtimesPerPristine: isolate.runtimesPerHost,
-    spareRuntimes: isolate.spareRuntimes,
-    maxSandboxes: isolate.maxHosts,
-    startParallelism: isolate.startParallelism,
-    bootParallelism: isolate.bootParallelism,
-    runtimeIdleMs: isolate.runtimeIdleMs,
-    sandboxIdleMs: isolate.hostIdleMs,
-    runtimeMemoryMb: isolate.runtimeMemoryMb,
-    ...{
-      maxPristine: Math.max(isolate.pristineHosts, isolate.maxPristineHosts),
-      reservePercent: admission.reservePercent,
-    },
-  },
-});
-
-/** One instance in each container, of whatever size its function asks for: but V8's heap is sized when Node boots. */
-const containerPool = ({ container, admission }: Config, runtime: Runtime): PoolShape => ({
-  ...{ capacity: 1, resizable: runtime !== 'nodejs24', refillPerSecond: container.refillPerSecond },
-  sweepIntervalMs: container.sweepIntervalMs,
-  settings: {
-    ...{ pristine: container.pristine, warmPristine: container.pristineRuntimes },
-    ...{ runtimesPerPristine: 1, spareRuntimes: 1 },
-    maxSandboxes: container.maxContainers,
-    startParallelism: container.startParallelism,
-    bootParallelism: 1,
-    runtimeIdleMs: container.runtimeIdleMs,
-    sandboxIdleMs: container.containerIdleMs,
-    runtimeMemoryMb: container.memoryMb,
-    ...{
-      maxPristine: Math.max(container.pristine, container.maxPristine),
-      reservePercent: admission.reservePercent,
-    },
-  },
-});

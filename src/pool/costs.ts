@@ -54,7 +54,7 @@ export const DEFAULT_COSTS: Readonly<Record<Runtime, DefaultCosts>> = {
 };
 
 /** A function that has not been measured is believed to take so much of its `memoryMb`. */
-const UNMEASURED_SHARE = 0.25;
+export const UNMEASURED_SHARE = 0.25;
 
 /** The costs of one runtime. */
 export class RuntimeCosts {

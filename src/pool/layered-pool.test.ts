@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { createBench, place, runOn } from './fixture.ts';
+import { POLICY_NAMES } from './policy/api.ts';
+import { createPolicy } from './policy/policies.ts';
 
 describe('the layered pool', () => {
   it('keeps the pristine part that the settings ask for', async () => {
@@ -10,6 +12,13 @@ describe('the layered pool', () => {
       [null, 'runtime'],
     ]);
     expect(ready.runtime).toBe(6);
+    expect(pool.filled).toBe(true);
+  });
+
+  it.each(POLICY_NAMES)('is filled when it has what the policy %s wants', async (name) => {
+    const settings = { pristine: 2, warmPristine: 2, runtimesPerPristine: 3 };
+    const { pool, clock } = await createBench({ policy: createPolicy(name), settings });
+    await clock.advance(1_000);
     expect(pool.filled).toBe(true);
   });
 

@@ -185,6 +185,7 @@ export class Lifecycle {
       if (slot.state === 'draining') {
         this.#gone(slot);
         this.#options.events.room();
+        this.#reportEmpty(sandbox);
         this.#changed(sandbox);
       }
       if (!doubtful) return;

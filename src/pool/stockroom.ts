@@ -106,7 +106,8 @@ export class Stockroom {
 
   /** Whether what the settings ask for in any case is there. */
   get filled(): boolean {
-    const { warm, cold, runtimesEach } = this.#floor;
+    const { warm, cold } = this.#floor;
+    const runtimesEach = Math.min(this.#floor.runtimesEach, this.#wanted.runtimesEach);
     let isWarm = 0;
     let isUp = 0;
     for (const sandbox of this.#options.lifecycle.sandboxes.pristine) {
@@ -147,7 +148,9 @@ export class Stockroom {
 
   /** Boots one runtime for nobody in a tenant's sandbox, if there is room for it. */
   bootSpare(sandbox: Sandbox): boolean {
-    const { budget, costs, lifecycle } = this.#options;
+    const { budget, costs, lifecycle, settings } = this.#options;
+    const own = sandbox.tenant === null ? [] : lifecycle.sandboxes.of(sandbox.tenant);
+    if (sparesElsewhere(own, sandbox) >= settings.spareRuntimes) return false;
     if (!budget.makeRoom(sandbox.tenant, costs.runtimeMb, true)) return false;
     void lifecycle.boot(sandbox, sandbox.spareMemoryMb, null);
     return true;

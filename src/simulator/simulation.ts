@@ -6,48 +6,27 @@
  */
 
 import { StrataError } from '../core/errors.ts';
-import type { Runtime, Tier } from '../core/spec.ts';
+import type { Tier } from '../core/spec.ts';
 import { STRATA_VERSION } from '../core/version.ts';
 import { Budget } from '../pool/budget.ts';
-import { DEFAULT_COSTS, type DefaultCosts, FunctionCosts, RuntimeCosts } from '../pool/costs.ts';
-import { LayeredPool, type PoolSettings } from '../pool/layered-pool.ts';
+import { FunctionCosts, RuntimeCosts, UNMEASURED_SHARE } from '../pool/costs.ts';
+import { LayeredPool } from '../pool/layered-pool.ts';
 import type { Lease } from '../pool/lease.ts';
 import type { LayerCosts, Policy } from '../pool/policy/api.ts';
 import { createPolicy } from '../pool/policy/policies.ts';
 import type { Placement } from '../pool/slot.ts';
 import type { Clock } from '../ports/clock.ts';
 import { VirtualClock } from '../ports/virtual-clock.ts';
-import { Scheduler, type SchedulerSettings } from '../scheduler/scheduler.ts';
+import { Scheduler } from '../scheduler/scheduler.ts';
 import type { Bounds, Simulate, SimulationRun } from './api.ts';
 import { type ArrivalMinute, arrivals } from './arrivals.ts';
 import { clairvoyant } from './clairvoyant.ts';
+import { DEFAULT_MACHINES, type PlayedMachine } from './played-machine.ts';
 import { type RunFigures, RunResults } from './results.ts';
 import { simulatedTier } from './simulated-tier.ts';
 import { summaryOf, type Trace } from './trace.ts';
 
-/** A runtime stands for its tier, with the costs that the benches found. */
-const RUNTIME_OF: Readonly<Record<Tier, Runtime>> = { isolate: 'isolate', container: 'nodejs24' };
-const CAPACITY_OF: Readonly<Record<Tier, number>> = { isolate: 100, container: 1 };
-
 const NO_END = Number.POSITIVE_INFINITY;
-const MANY = 1_000_000;
-
-/** The defaults of the configuration, but for the numbers of sandboxes: memory is what is scarce here. */
-const POOL_SETTINGS: Readonly<Record<Tier, PoolSettings>> = {
-  isolate: {
-    ...{ pristine: 2, warmPristine: 2, runtimesPerPristine: 4, maxPristine: 20, spareRuntimes: 2 },
-    ...{ maxSandboxes: MANY, startParallelism: 2, bootParallelism: 2, runtimeMemoryMb: 128 },
-    ...{ runtimeIdleMs: 600_000, sandboxIdleMs: 600_000, reservePercent: 0 },
-  },
-  container: {
-    ...{ pristine: 2, warmPristine: 1, runtimesPerPristine: 1, maxPristine: 20, spareRuntimes: 1 },
-    ...{ maxSandboxes: MANY, startParallelism: 2, bootParallelism: 1, runtimeMemoryMb: 128 },
-    ...{ runtimeIdleMs: 600_000, sandboxIdleMs: 600_000, reservePercent: 0 },
-  },
-};
-const QUEUE: SchedulerSettings = { maxLength: 1_000, maxLengthPerFunction: 200, timeoutMs: 10_000 };
-const RESERVE_PERCENT = 10;
-const SWEEP_MS = 1_000;
 const MB_PER_GB = 1_024;
 
 export const simulate: Simulate = async ({ trace, policies, budgetsGb, tiers, seed, progress }) => {
@@ -65,8 +44,14 @@ export const simulate: Simulate = async ({ trace, policies, budgetsGb, tiers, se
     ...{ version: STRATA_VERSION, trace: summaryOf(trace), seed, runs },
     bounds: Object.fromEntries(tiers.map((tier) => [tier, boundOf(trace, tier, seed)])),
     costs: Object.fromEntries(tiers.map((tier) => [tier, costsOf(tier, summaryOf(trace).memoryMb.p50)])),
-    settings: { ...QUEUE, reservePercent: RESERVE_PERCENT },
+    settings: SETTINGS,
   };
+};
+
+/** What all runs of `simulate` have alike. */
+const SETTINGS = {
+  ...DEFAULT_MACHINES.isolate.queue,
+  reservePercent: DEFAULT_MACHINES.isolate.reservePercent,
 };
 
 export interface PlayOptions {
@@ -74,6 +59,8 @@ export interface PlayOptions {
   readonly budgetGb: number;
   readonly policy: Policy;
   readonly seed: number;
+  /** By default that of the tier. */
+  readonly machine?: PlayedMachine;
 }
 
 /** One run of a trace. */
@@ -90,33 +77,37 @@ class Run {
   readonly #pool: LayeredPool;
   readonly #scheduler: Scheduler;
   readonly #placements: readonly Placement[];
-  readonly #memoryMb: readonly number[];
+  readonly #memoryMb: readonly (number | null)[];
   readonly #loadMs: number;
   readonly #minutes: Generator<ArrivalMinute>;
+  readonly #leadMs: number;
   readonly #endMs: number;
   #minute: ArrivalMinute | null = null;
   #at = 0;
 
-  constructor(trace: Trace, { tier, budgetGb, policy, seed }: PlayOptions) {
-    const runtime = RUNTIME_OF[tier];
-    const costs = DEFAULT_COSTS[runtime];
-    const settings = POOL_SETTINGS[tier];
+  constructor(trace: Trace, { tier, budgetGb, policy, seed, machine = DEFAULT_MACHINES[tier] }: PlayOptions) {
+    const { runtime, costs, settings, capacity, resizable, refillPerSecond, sweepIntervalMs, queue } =
+      machine;
     const virtual = this.#clock;
     const clock = settling(virtual);
     this.#loadMs = costs.loadMs;
     this.#minutes = arrivals(trace, seed);
-    this.#endMs = trace.minutes * trace.minuteMs;
-    this.#memoryMb = trace.functions.map(({ memoryMb }) => Math.max(costs.runtimeMb, memoryMb));
-    this.#placements = trace.functions.map(({ id, owner }, index) =>
-      placementOf(id, owner, this.#memoryMb[index] ?? 0),
+    this.#leadMs = machine.leadMs;
+    this.#endMs = machine.leadMs + trace.minutes * trace.minuteMs;
+    const asked = trace.functions.map(({ memoryMb }) => Math.max(costs.runtimeMb, memoryMb));
+    this.#memoryMb = asked.map((memoryMb) =>
+      machine.memory === null ? memoryMb : machine.memory.measuredMb,
     );
-    this.#budget = new Budget({ clock, memoryMb: budgetGb * MB_PER_GB, reservePercent: RESERVE_PERCENT });
-    const scheduler = new Scheduler(clock, QUEUE);
+    this.#placements = trace.functions.map(({ id, owner }, index) =>
+      placementOf(id, owner, machine, asked[index] ?? 0),
+    );
+    const { reservePercent } = machine;
+    this.#budget = new Budget({ clock, memoryMb: budgetGb * MB_PER_GB, reservePercent });
+    const scheduler = new Scheduler(clock, queue);
     this.#pool = new LayeredPool({
       ...{ clock, runtime, policy, settings, budget: this.#budget, defaultCosts: costs },
-      tier: simulatedTier(tier, virtual, costs, CAPACITY_OF[tier]),
-      ...{ capacity: CAPACITY_OF[tier], resizable: true, sweepIntervalMs: SWEEP_MS },
-      refillPerSecond: tier === 'container' ? 20 : null,
+      tier: simulatedTier(tier, virtual, costs, capacity),
+      ...{ capacity, resizable, sweepIntervalMs, refillPerSecond },
       prepare: (_placement, lease) => this.#prepare(lease),
       events: {
         ready: scheduler.ready,
@@ -153,7 +144,7 @@ class Run {
       this.#minute = next.value;
       this.#at = 0;
     }
-    this.#clock.at(this.#minute.timeMs[this.#at] ?? 0, this.#arrive);
+    this.#clock.at(this.#leadMs + (this.#minute.timeMs[this.#at] ?? 0), this.#arrive);
   }
 
   readonly #arrive = (): void => {
@@ -223,10 +214,12 @@ const settling = (clock: VirtualClock): Clock => ({
     }),
 });
 
-/** The memory that a trace gives is what an instance takes; a function that was never measured is believed to take it. */
-const placementOf = (id: string, owner: string, memoryMb: number): Placement => ({
-  ...{ key: id, group: id, tenant: owner, label: id, memoryMb: memoryMb * 4, concurrency: 1 },
-  ...{ minInstances: 0, maxInstances: MANY, reservedConcurrency: 0, idleTimeoutMs: NO_END, ephemeral: false },
+/** What a trace gives is what an instance takes: a function that was never measured is believed to take it. */
+const placementOf = (id: string, owner: string, machine: PlayedMachine, takesMb: number): Placement => ({
+  ...{ key: id, group: id, tenant: owner, label: id, concurrency: 1 },
+  memoryMb: machine.memory?.askedMb ?? takesMb / UNMEASURED_SHARE,
+  ...{ minInstances: 0, maxInstances: machine.maxInstances, reservedConcurrency: 0 },
+  ...{ idleTimeoutMs: NO_END, ephemeral: false },
 });
 
 /** What nobody can pass, for the costs and memory that the runs have. */
@@ -234,6 +227,6 @@ export const boundOf = (trace: Trace, tier: Tier, seed: number): Bounds =>
   clairvoyant(trace, seed, (memoryMb) => costsOf(tier, memoryMb));
 
 const costsOf = (tier: Tier, memoryMb: number): LayerCosts => {
-  const defaults: DefaultCosts = DEFAULT_COSTS[RUNTIME_OF[tier]];
-  return new RuntimeCosts(defaults, CAPACITY_OF[tier], () => 0).of(new FunctionCosts(memoryMb * 4));
+  const { costs, capacity } = DEFAULT_MACHINES[tier];
+  return new RuntimeCosts(costs, capacity, () => 0).of(new FunctionCosts(memoryMb / UNMEASURED_SHARE));
 };

@@ -12,7 +12,9 @@ const RUNTIMES = ['nodejs24', 'python3', 'provided'] as const;
 
 await describeContainers('a pool of containers', RUNTIMES, () => {
   it('is warm when its server is ready, and refills in the background', async () => {
-    const containers = await openContainers({ pristine: 2, pristineRuntimes: 1, refillPerSecond: 50 });
+    const containers = await openContainers({
+      ...{ pristine: 2, pristineRuntimes: 1, maxPristine: 2, refillPerSecond: 50 },
+    });
     const pristine = (runtime: (typeof RUNTIMES)[number]): readonly string[] =>
       containers
         .pool(runtime)
@@ -27,7 +29,10 @@ await describeContainers('a pool of containers', RUNTIMES, () => {
       const { result, receipt } = await containers.invoke('where', {}, { tenant });
       expect(receipt.start).toBe('runtime');
       seen.add(String(result));
-      expect(await eventually(LIMIT_MS, () => pristine('python3').join('|') === warm.join('|'))).toBe(true);
+      // Demand may have more of them booted than at the beginning.
+      const refilled = (): boolean =>
+        pristine('python3').length === 2 && pristine('python3').includes('runtime free');
+      expect(await eventually(LIMIT_MS, refilled)).toBe(true);
     }
     expect(seen.size).toBe(3);
     await containers.close();

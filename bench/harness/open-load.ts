@@ -1,0 +1,189 @@
+/**
+ * Offers requests to a server at a fixed rate, whatever it answers, or as fast as it answers; in a process of its own.
+ *
+ * Owns the connections, kept alive, with one request on each at a time, and the counts. A request that is due while all
+ * connections wait for answers waits for one: its latency counts from when it was due. Speaks just enough HTTP to spend
+ * little of the machine that it shares with the server.
+ */
+import { spawn } from 'node:child_process';
+import { connect, type Socket } from 'node:net';
+import { fileURLToPath } from 'node:url';
+import { type Summary, summarise } from './stats.ts';
+
+export interface LoadPlan {
+  readonly port: number;
+  readonly path: string;
+  readonly body: string;
+  /** Null for a closed loop: each connection sends again when it has its answer. */
+  readonly ratePerSecond: number | null;
+  readonly seconds: number;
+  readonly connections: number;
+}
+
+export interface LoadReport {
+  readonly sent: number;
+  /** Answers with 200 a second. */
+  readonly goodput: number;
+  /** From when it was due until the last byte of the answer, milliseconds. */
+  readonly acceptedMs: Summary | null;
+  /** Of 429, from when it was sent; how late it was sent stands beside it. */
+  readonly refusedMs: Summary | null;
+  readonly lateMs: Summary | null;
+  readonly refused: number;
+  readonly refusedWithoutRetryAfter: number;
+  /** Answers that are neither 200 nor 429, and broken connections. */
+  readonly errors: number;
+  /** Not answered when all that came in time had been. */
+  readonly unanswered: number;
+  /** Of one core. */
+  readonly cpuShare: number;
+}
+
+const GRACE_MS = 15_000;
+
+/** Runs the plan in a process of its own. */
+export const offerLoad = (plan: LoadPlan): Promise<LoadReport> =>
+  new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, [fileURLToPath(import.meta.url), JSON.stringify(plan)], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+      timeout: plan.seconds * 1_000 + 4 * GRACE_MS,
+      killSignal: 'SIGKILL',
+    });
+    const chunks: Buffer[] = [];
+    child.stdout.on('data', (chunk: Buffer) => chunks.push(chunk));
+    child.on('error', reject);
+    child.on('close', (code, signal) => {
+      if (code === 0) resolve(JSON.parse(Buffer.concat(chunks).toString('utf8')) as LoadReport);
+      else reject(new Error(`the load generator ended with ${code ?? signal}`));
+    });
+  });
+
+class Generator {
+  readonly #plan: LoadPlan;
+  readonly #request: Buffer;
+  readonly #idle: Connection[] = [];
+  readonly #due: number[] = [];
+  readonly #acceptedMs: number[] = [];
+  readonly #refusedMs: number[] = [];
+  readonly #lateMs: number[] = [];
+  #sent = 0;
+  #answered = 0;
+  #withoutRetryAfter = 0;
+  #errors = 0;
+  #ended = false;
+
+  constructor(plan: LoadPlan) {
+    this.#plan = plan;
+    const { port, path, body } = plan;
+    const head = `POST ${path} HTTP/1.1\r\nhost: 127.0.0.1:${port}\r\ncontent-type: application/json\r\n`;
+    this.#request = Buffer.from(`${head}content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`);
+  }
+
+  async run(): Promise<LoadReport> {
+    const { connections, ratePerSecond, seconds } = this.#plan;
+    const opened = Array.from({ length: connections }, () => this.#open());
+    this.#idle.push(...(await Promise.all(opened)));
+    const startedMs = performance.now();
+    const endMs = startedMs + seconds * 1_000;
+    const cpu = process.cpuUsage();
+    if (ratePerSecond === null) for (const each of this.#idle.splice(0)) this.#send(each, performance.now());
+    let made = 0;
+    while (performance.now() < endMs) {
+      if (ratePerSecond !== null) {
+        const owed = Math.floor(((performance.now() - startedMs) / 1_000) * ratePerSecond);
+        for (; made < owed; made += 1) this.#due.push(startedMs + (made / ratePerSecond) * 1_000);
+        this.#sendDue();
+      }
+      await pause(1);
+    }
+    this.#ended = true;
+    const { user, system } = process.cpuUsage(cpu);
+    const tookS = (performance.now() - startedMs) / 1_000;
+    const goodput = this.#acceptedMs.length / tookS;
+    const graceUntilMs = performance.now() + GRACE_MS;
+    while (this.#answered < this.#sent && performance.now() < graceUntilMs) await pause(10);
+    return {
+      ...{ sent: this.#sent, goodput, acceptedMs: summarise(this.#acceptedMs) },
+      ...{ refusedMs: summarise(this.#refusedMs), lateMs: summarise(this.#lateMs) },
+      ...{ refused: this.#refusedMs.length, refusedWithoutRetryAfter: this.#withoutRetryAfter },
+      ...{ errors: this.#errors, unanswered: this.#sent - this.#answered + this.#due.length },
+      cpuShare: (user + system) / 1e6 / tookS,
+    };
+  }
+
+  #sendDue(): void {
+    while (this.#due.length > 0) {
+      const connection = this.#idle.pop();
+      if (connection === undefined) return;
+      const due = this.#due.shift();
+      if (due !== undefined) this.#send(connection, due);
+    }
+  }
+
+  #send(connection: Connection, dueMs: number): void {
+    this.#sent += 1;
+    connection.dueMs = dueMs;
+    connection.sentMs = performance.now();
+    this.#lateMs.push(connection.sentMs - dueMs);
+    connection.socket.write(this.#request);
+  }
+
+  #open(): Promise<Connection> {
+    return new Promise((resolve, reject) => {
+      const socket = connect({ port: this.#plan.port, host: '127.0.0.1', noDelay: true });
+      const connection: Connection = { socket, dueMs: 0, sentMs: 0, received: Buffer.alloc(0) };
+      socket.once('connect', () => resolve(connection));
+      socket.once('error', reject);
+      socket.on('data', (chunk) => this.#received(connection, chunk));
+      socket.on('close', () => {
+        this.#errors += 1;
+      });
+    });
+  }
+
+  #received(connection: Connection, chunk: Buffer): void {
+    const { received } = connection;
+    connection.received = received.length === 0 ? chunk : Buffer.concat([received, chunk]);
+    const answer = answerIn(connection.received);
+    if (answer === null) return;
+    connection.received = Buffer.alloc(0);
+    this.#answered += 1;
+    const now = performance.now();
+    if (answer.status === 200) this.#acceptedMs.push(now - connection.dueMs);
+    else if (answer.status === 429) {
+      this.#refusedMs.push(now - connection.sentMs);
+      if (!answer.retryAfter) this.#withoutRetryAfter += 1;
+    } else this.#errors += 1;
+    if (this.#ended) return;
+    if (this.#plan.ratePerSecond === null) this.#send(connection, now);
+    else {
+      this.#idle.push(connection);
+      this.#sendDue();
+    }
+  }
+}
+
+interface Connection {
+  readonly socket: Socket;
+  dueMs: number;
+  sentMs: number;
+  received: Buffer;
+}
+
+/** A whole answer with a length; null while it is not all there. */
+export const answerIn = (received: Buffer): { status: number; retryAfter: boolean } | null => {
+  const headEnd = received.indexOf('\r\n\r\n');
+  if (headEnd < 0) return null;
+  const head = received.toString('latin1', 0, headEnd).toLowerCase();
+  const length = /\r\ncontent-length: (\d+)/.exec(head)?.[1];
+  if (length === undefined) throw new Error(`an answer without a length: ${head}`);
+  if (received.length < headEnd + 4 + Number(length)) return null;
+  return { status: Number(head.slice(9, 12)), retryAfter: head.includes('\r\nretry-after: ') };
+};
+
+const pause = (delayMs: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, delayMs));
+
+if (import.meta.main) {
+  const report = await new Generator(JSON.parse(process.argv[2] ?? '') as LoadPlan).run();
+  process.stdout.write(JSON.stringify(report), () => process.exit(0));
+}

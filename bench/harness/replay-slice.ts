@@ -1,0 +1,54 @@
+/**
+ * A slice of a trace that this machine can play live: fewer functions, and no more of them at once than it holds.
+ *
+ * Owns the scaling. Both the server and the simulator play what comes out of here, arrival by arrival.
+ */
+
+import { hashOf } from '../../src/simulator/seeds.ts';
+import { scaled } from '../../src/simulator/slices.ts';
+import { summaryOf, type Trace, traceOf } from '../../src/simulator/trace.ts';
+
+export interface SliceBounds {
+  readonly functions: number;
+  readonly minutes: number;
+  /** Invocations a second, and of them at the same time, on average. */
+  readonly perSecond: number;
+  readonly inFlight: number;
+  /** Longer executions are cut: they would outlast the replay. */
+  readonly durationMaxMs: number;
+}
+
+const SEED = 1;
+
+/** From the middle of the trace, where nothing has just begun. */
+export const sliceOf = (trace: Trace, bounds: SliceBounds): Trace => {
+  const { functions, minutes, durationMaxMs } = bounds;
+  const from = trace.startMinute + Math.floor((trace.minutes - minutes) / 2);
+  const range = [from, from + minutes] as const;
+  const cut = traceOf({
+    ...trace,
+    functions: trace.functions.map((each) => ({
+      ...each,
+      durationsMs: each.durationsMs.map((durationMs) => Math.min(durationMaxMs, durationMs)),
+    })),
+  });
+  const whole = scaled(cut, { minutes: range, rateFactor: 1, keepFunctions: functions, seed: SEED });
+  const rateFactor = factorFor(whole, bounds);
+  if (rateFactor === 1) return whole;
+  return scaled(whole, { minutes: range, rateFactor, seed: SEED });
+};
+
+/** By how much the rate has to fall so that both bounds hold. */
+export const factorFor = (trace: Trace, { perSecond, inFlight }: SliceBounds): number => {
+  const { invocations, busySeconds } = summaryOf(trace);
+  const seconds = (trace.minutes * trace.minuteMs) / 1_000;
+  return Math.min(1, (perSecond * seconds) / invocations, (inFlight * seconds) / Math.max(1e-9, busySeconds));
+};
+
+/** Two parts by owner, the second with so much of them: a tenant's functions stay together. */
+export const splitByOwner = (trace: Trace, secondShare: number): readonly [Trace, Trace] => {
+  const inSecond = (owner: string): boolean => hashOf(owner) / 2 ** 32 < secondShare;
+  const part = (second: boolean): Trace =>
+    traceOf({ ...trace, functions: trace.functions.filter(({ owner }) => inSecond(owner) === second) });
+  return [part(false), part(true)];
+};
