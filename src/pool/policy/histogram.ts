@@ -38,7 +38,7 @@ export interface HistogramSettings {
   readonly forecastMargin: number;
 }
 
-export const HISTOGRAM_DEFAULTS: HistogramSettings = {
+const HISTOGRAM_DEFAULTS: HistogramSettings = {
   ...{ headQuantile: 0.05, tailQuantile: 0.99, margin: 0.1 },
   ...{ leastVariation: 2, leastGaps: 5, outOfBounds: 0.5, forecastMargin: 0.15 },
 };

@@ -31,7 +31,7 @@ export interface LayeredSettings {
   readonly unknownMs: number;
 }
 
-export const LAYERED_DEFAULTS: LayeredSettings = {
+const LAYERED_DEFAULTS: LayeredSettings = {
   ...{ alpha: 0.996, quantile: 0.8 },
   ...{ floorMs: 60_000, unknownMs: 600_000 },
 };
