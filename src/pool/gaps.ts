@@ -60,7 +60,6 @@ export class GapHistogram implements GapCounts {
 
 /** The highest level of each group that shares a profile: levels far up are rare and alike. */
 const GROUP_TOPS = [1, 2, 3, 4, 6, 8, 10, 12, 16, 20, 24, 32, Number.POSITIVE_INFINITY];
-const LEVEL_GROUPS = GROUP_TOPS.length;
 
 export const groupOfLevel = (level: number): number => {
   let group = 0;
