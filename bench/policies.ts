@@ -18,7 +18,7 @@ import { type BoundJob, type RunAnswer, type RunJob, runJobs } from './harness/s
 import { divide } from './harness/stats.ts';
 import { nameOf, type TraceOrigin, type TraceSource } from './harness/trace-source.ts';
 
-const FULL = { budgetsGb: [4, 16, 64], functions: 200, minutes: 480, generated: 2, parallel: 2, seed: 1 };
+const FULL = { budgetsGb: [4, 16, 64], functions: 150, minutes: 480, generated: 2, parallel: 2, seed: 1 };
 const QUICK = { budgetsGb: [1], functions: 30, minutes: 20, generated: 1, parallel: 2, seed: 1 };
 const TIERS: readonly Tier[] = ['isolate', 'container'];
 /** The budget of the headline, of those that are played. */

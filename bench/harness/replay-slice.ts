@@ -39,7 +39,7 @@ export const sliceOf = (trace: Trace, bounds: SliceBounds): Trace => {
 };
 
 /** By how much the rate has to fall so that both bounds hold. */
-export const factorFor = (trace: Trace, { perSecond, inFlight }: SliceBounds): number => {
+const factorFor = (trace: Trace, { perSecond, inFlight }: SliceBounds): number => {
   const { invocations, busySeconds } = summaryOf(trace);
   const seconds = (trace.minutes * trace.minuteMs) / 1_000;
   return Math.min(1, (perSecond * seconds) / invocations, (inFlight * seconds) / Math.max(1e-9, busySeconds));

@@ -95,7 +95,7 @@ const inProcess = (job: RunJob | BoundJob): Promise<unknown> =>
   });
 
 /** Here and now. */
-export const runHere = async (job: RunJob): Promise<RunAnswer> => {
+const runHere = async (job: RunJob): Promise<RunAnswer> => {
   const trace = await loadTrace(job.source);
   const policy = createPolicy(job.policy);
   const samples: number[] = [];

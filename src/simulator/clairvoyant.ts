@@ -28,7 +28,7 @@ import { arrivals } from './arrivals.ts';
 import type { Trace } from './trace.ts';
 
 /** Milliseconds for a megabyte-second: from memory that is nearly free to memory that is never worth it. */
-export const BOUND_PRICES: readonly number[] = Array.from({ length: 19 }, (_, at) => 10 ** (-5 + at / 3));
+const BOUND_PRICES: readonly number[] = Array.from({ length: 19 }, (_, at) => 10 ** (-5 + at / 3));
 
 /** `costs` gives what a function of so many megabytes costs. */
 export const clairvoyant = (
