@@ -21,18 +21,17 @@ await describeContainers('a pool of containers', RUNTIMES, () => {
         .sandboxes.filter(({ tenant, state }) => tenant === null && state === 'ready')
         .map(({ instances }) => instances.map(({ layer, state }) => `${layer} ${state}`).join())
         .sort();
-    const warm = ['', 'runtime free'];
-    for (const runtime of RUNTIMES) expect(pristine(runtime)).toEqual(warm);
+    // The settings ask for two, one of them booted; where memory is plenty the policy may have both booted.
+    const isWarm = (runtime: (typeof RUNTIMES)[number]): boolean =>
+      pristine(runtime).length === 2 && pristine(runtime).includes('runtime free');
+    for (const runtime of RUNTIMES) expect(isWarm(runtime)).toBe(true);
     const seen = new Set<string>();
     for (const tenant of ['ada', 'bob', 'eve']) {
       await containers.deploy('where', 'python3', WHERE, { tenant });
       const { result, receipt } = await containers.invoke('where', {}, { tenant });
       expect(receipt.start).toBe('runtime');
       seen.add(String(result));
-      // Demand may have more of them booted than at the beginning.
-      const refilled = (): boolean =>
-        pristine('python3').length === 2 && pristine('python3').includes('runtime free');
-      expect(await eventually(LIMIT_MS, refilled)).toBe(true);
+      expect(await eventually(LIMIT_MS, () => isWarm('python3'))).toBe(true);
     }
     expect(seen.size).toBe(3);
     await containers.close();
