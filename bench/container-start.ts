@@ -51,16 +51,19 @@ const HOUR_MS = '3600000';
 /** The least that the settings allow. */
 const AT_ONCE_MS = '100';
 
+/** The policy under which every layer is kept for a while by its tenant, so that each can be asked for. */
+const BY_LAYER = { ...WITH_CONTAINERS, STRATA_POLICY_NAME: 'layered' };
+
 const SETTINGS: Readonly<Record<Keeping, Readonly<Record<string, string>>>> = {
   /** Nothing is given up between two turns of a subject. */
   keeps: {
-    ...WITH_CONTAINERS,
+    ...BY_LAYER,
     STRATA_CONTAINER_RUNTIME_IDLE_MS: HOUR_MS,
     STRATA_CONTAINER_CONTAINER_IDLE_MS: HOUR_MS,
   },
   /** A tenant's container goes back to layer `container` after each call. */
   'drops runtimes': {
-    ...WITH_CONTAINERS,
+    ...BY_LAYER,
     STRATA_CONTAINER_RUNTIME_IDLE_MS: AT_ONCE_MS,
     STRATA_CONTAINER_CONTAINER_IDLE_MS: HOUR_MS,
     STRATA_CONTAINER_SWEEP_INTERVAL_MS: '20',
@@ -68,7 +71,7 @@ const SETTINGS: Readonly<Record<Keeping, Readonly<Record<string, string>>>> = {
   },
   /** A tenant's container is gone after each call. */
   'removes containers': {
-    ...WITH_CONTAINERS,
+    ...BY_LAYER,
     STRATA_CONTAINER_RUNTIME_IDLE_MS: AT_ONCE_MS,
     STRATA_CONTAINER_CONTAINER_IDLE_MS: AT_ONCE_MS,
     STRATA_CONTAINER_SWEEP_INTERVAL_MS: '20',
@@ -97,7 +100,7 @@ const NOTES = [
   'Strata, unless back to back: the pool starts nothing, and the container that will serve the call is frozen, as one is by default that was idle for 50 ms; isolates are never frozen. Before `start code` there is a pause of 100 ms or more, for isolates, too. Back to back: each call comes before the container is frozen.',
   'From `runtime`: in the container that the tenant has. A new tenant: in one that nobody has used, so the code goes into it, too; its refill is waited for outside of what is timed.',
   'From `container`: in the container that the tenant has, from which the runtime was dropped; in Python the zygote is still up in it, unless it has been empty for a second.',
-  'Settings: by default two containers are kept ready for each runtime, one of them with the runtime booted. So that a layer can be asked for, one server keeps what is idle for an hour, one drops runtimes after 100 ms, and one removes containers after 100 ms.',
+  'Settings: by default two containers are kept ready for each runtime, one of them with the runtime booted. So that a layer can be asked for, the policy is `layered`, one server keeps what is idle for an hour, one drops runtimes after 100 ms, and one removes containers after 100 ms.',
   'runc: the configuration that `runc spec` proposes, the filesystem unpacked on disk, no images and no engine.',
   'Retries: calls refused with 412 because the layer was not ready; waited for and not counted.',
 ];

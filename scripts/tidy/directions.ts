@@ -21,10 +21,13 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   guest: ['core/errors.ts'],
   sandbox: [CORE, 'ports/', 'guest/bundle.ts', 'guest/contract.ts', 'guest/resolve.ts'],
   pool: [CORE, CLOCK, 'sandbox/api.ts'],
-  scheduler: [CORE, CLOCK, 'pool/layered-pool.ts', 'pool/lease.ts', 'pool/slot.ts'],
+  scheduler: [
+    ...[CORE, CLOCK, 'ports/machine.ts'],
+    ...['pool/budget.ts', 'pool/layered-pool.ts', 'pool/lease.ts', 'pool/slot.ts'],
+  ],
   billing: [CORE],
-  // The code that serves, on a clock of its own.
-  simulator: [CORE, 'ports/', 'pool/', 'scheduler/scheduler.ts', 'sandbox/api.ts'],
+  // It wires pools and schedulers of its own: the very code that serves, on another clock and another tier.
+  simulator: [CORE, 'ports/', 'pool/', 'sandbox/api.ts', 'scheduler/scheduler.ts'],
   invocation: [
     ...[
       CORE,
@@ -36,12 +39,12 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
       'scheduler/admission.ts',
       'scheduler/scheduler.ts',
     ],
-    ...['pool/api.ts', 'pool/layered-pool.ts', 'pool/lease.ts', 'pool/slot.ts'],
+    ...['pool/api.ts', 'pool/budget.ts', 'pool/layered-pool.ts', 'pool/lease.ts', 'pool/slot.ts'],
   ],
   api: [CORE, CLOCK, 'invocation/api.ts', 'registry/spec-schema.ts'],
   cli: [
     ...[CORE, CLOCK, 'config/config.ts', 'invocation/api.ts', 'pool/api.ts'],
-    ...['api/lifecycle.ts', 'api/loopback.ts', 'api/server.ts', 'core/version.ts'],
+    ...['api/lifecycle.ts', 'api/loopback.ts', 'api/server.ts'],
     // `serve` starts the library and `doctor` surveys the machine, each loaded only when asked for.
     ...['index.ts', 'sandbox/isolate/machine.ts', 'sandbox/container/machine.ts'],
     // `images` builds what containers are made from.
@@ -54,7 +57,9 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'pool-shapes.ts',
     ...[CORE, 'ports/', 'config/config.ts', 'registry/registry.ts', 'sandbox/api.ts'],
     ...['sandbox/isolate/tier.ts', 'sandbox/container/tiers.ts'],
-    ...['pool/layered-pool.ts', 'scheduler/admission.ts', 'scheduler/scheduler.ts', 'invocation/'],
+    ...['pool/budget.ts', 'pool/costs.ts', 'pool/layered-pool.ts'],
+    ...['pool/policy/api.ts', 'pool/policy/policies.ts'],
+    ...['scheduler/admission.ts', 'scheduler/scheduler.ts', 'scheduler/watermarks.ts', 'invocation/'],
   ],
   'main.ts': ['cli/program.ts'],
 };
@@ -66,9 +71,9 @@ const ALLOWED_IN_TESTS: Readonly<Record<string, readonly string[]>> = {
   // One suite for every backend; the ones that start processes run it from test/.
   sandbox: ['../test/contract/sandbox.suite.ts'],
   pool: ['ports/', 'sandbox/fake/backend.ts', 'sandbox/guard.ts', 'scheduler/scheduler.ts'],
-  scheduler: ['ports/manual-clock.ts', 'pool/fixture.ts', 'sandbox/fake/backend.ts'],
+  scheduler: [...['ports/manual-clock.ts', 'pool/fixture.ts', 'pool/policy/', 'sandbox/fake/backend.ts']],
   invocation: [
-    ...['pool/fixture.ts', 'pool/budget.ts', 'pool/costs.ts'],
+    ...['pool/fixture.ts', 'pool/costs.ts'],
     'registry/registry.ts',
     'sandbox/backend.ts',
     'sandbox/fake/backend.ts',

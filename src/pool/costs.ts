@@ -66,7 +66,7 @@ export class RuntimeCosts {
   readonly capacity: number;
   readonly #memoryLoad: () => number;
 
-  /** @param memoryLoad what serves of the memory that there is, 0 to 1. */
+  /** @param memoryLoad what is in use of the memory that there is, 0 to 1. */
   constructor(defaults: DefaultCosts, capacity: number, memoryLoad: () => number) {
     this.#memoryLoad = memoryLoad;
     this.provisionMs = new Average(defaults.provisionMs);

@@ -24,7 +24,7 @@ export interface FunctionState extends Due {
   readonly slots: Set<Slot>;
   /** Instances that are being loaded ahead: nobody waits for them. */
   preloading: number;
-  /** Loads ahead that failed since the last that worked, and until when none is tried. */
+  /** Loads ahead that failed since a use of it ended well, and until when none is tried. */
   failures: number;
   heldOffUntilMs: number;
   /** It was deleted, or is forgotten. */

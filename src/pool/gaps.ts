@@ -15,7 +15,7 @@ const FINE_BINS = GAP_EDGES_MS.findIndex((edge) => edge > MINUTE_MS);
 const LAST_BIN = GAP_EDGES_MS.length - 1;
 
 /** The bin of `GAP_EDGES_MS` that a gap of this length belongs to. */
-export const binOf = (gapMs: number): number => {
+const binOf = (gapMs: number): number => {
   if (gapMs >= MINUTE_MS) return Math.min(LAST_BIN, FINE_BINS - 1 + Math.floor(gapMs / MINUTE_MS));
   let bin = 0;
   while (gapMs >= (GAP_EDGES_MS[bin] ?? Number.POSITIVE_INFINITY)) bin += 1;
@@ -60,7 +60,6 @@ export class GapHistogram implements GapCounts {
 
 /** The highest level of each group that shares a profile: levels far up are rare and alike. */
 const GROUP_TOPS = [1, 2, 3, 4, 6, 8, 10, 12, 16, 20, 24, 32, Number.POSITIVE_INFINITY];
-export const LEVEL_GROUPS = GROUP_TOPS.length;
 
 export const groupOfLevel = (level: number): number => {
   let group = 0;

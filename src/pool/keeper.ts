@@ -15,6 +15,7 @@ import type { Lifecycle } from './lifecycle.ts';
 import type { Policy, WarmPlan } from './policy/api.ts';
 import { isEmpty, type Sandbox, type Slot } from './slot.ts';
 import { Stockroom, type StockSettings } from './stockroom.ts';
+import { Tally } from './tally.ts';
 
 export interface KeeperSettings extends StockSettings {
   /** No policy keeps a tenant's runtimes for longer once no code is loaded beside them. */
@@ -40,6 +41,8 @@ export interface KeeperOptions {
 const LOAD_STEP = 0.02;
 /** Loads ahead that are under way for one function: more would hold up its own invocations. */
 const PRELOADS_MAX = 4;
+/** And for all functions of a tenant: nobody pays for an initializer that spins until its time is up. */
+const PRELOADS_PER_TENANT_MAX = 4;
 const HOLD_OFF_MS = 1_000;
 const HOLD_OFF_MAX_MS = 600_000;
 /** Sums of times are off by fractions of a microsecond: what is due so soon is due now. */
@@ -53,6 +56,8 @@ export class Keeper {
   readonly #clock: Clock;
   readonly #functions: Agenda<FunctionState>;
   readonly #sandboxes: Agenda<Sandbox>;
+  /** Loads ahead that are under way, by tenant. */
+  readonly #preloads = new Tally();
   /** The load of the memory by which plans are made now. */
   #load = 0;
 
@@ -95,14 +100,23 @@ export class Keeper {
     if (state.placement.minInstances > 0 && !state.deleted) this.#functions.by(state, this.#clock.nowMs());
   }
 
-  /** A load ahead has ended. */
-  preloaded(state: FunctionState, worked: boolean): void {
+  /**
+   * A load ahead has ended.
+   * @param tookMs the longer one that failed took, the longer it is until the next.
+   */
+  preloaded(state: FunctionState, worked: boolean, tookMs: number): void {
     state.preloading -= 1;
-    state.failures = worked ? 0 : state.failures + 1;
-    if (worked) return;
-    const holdOffMs = Math.min(HOLD_OFF_MAX_MS, HOLD_OFF_MS * 2 ** (state.failures - 1));
-    state.heldOffUntilMs = this.#clock.nowMs() + holdOffMs;
-    this.#functions.by(state, state.heldOffUntilMs);
+    this.#preloads.add(state.placement.tenant, -1);
+    if (!worked) this.#holdOff(state, tookMs);
+    // There may be more to make ready than were allowed at once.
+    else if (state.placement.minInstances > 0 && !state.deleted)
+      this.#functions.by(state, this.#clock.nowMs());
+  }
+
+  /** An instance that was loaded ahead died before anybody used it: to load it at once again could go on for ever. */
+  wasted(state: FunctionState): void {
+    // Several that die together are one failure.
+    if (this.#clock.nowMs() >= state.heldOffUntilMs) this.#holdOff(state, 0);
   }
 
   /** Nothing is loaded in a tenant's sandbox that anybody uses: its lower layers stay as long as the policy says. */
@@ -150,6 +164,14 @@ export class Keeper {
     this.#functions.close();
     this.#sandboxes.close();
     this.stockroom.close();
+  }
+
+  /** Until a use of the function ends well each failure doubles the time before the next load ahead. */
+  #holdOff(state: FunctionState, tookMs: number): void {
+    state.failures += 1;
+    const holdOffMs = Math.max(HOLD_OFF_MS, tookMs) * 2 ** (state.failures - 1);
+    state.heldOffUntilMs = this.#clock.nowMs() + Math.min(HOLD_OFF_MAX_MS, holdOffMs);
+    this.#functions.by(state, state.heldOffUntilMs);
   }
 
   /** How many levels that are not needed are kept, how many are to be made ready, and when that changes. */
@@ -207,12 +229,14 @@ export class Keeper {
     }
     const provisions = this.#options.lifecycle.staying(state.placement.key) < state.placement.minInstances;
     if (this.#options.budget.pressure.cpuHigh && !provisions) return;
+    const { tenant } = state.placement;
     for (let made = 0; made < count && state.preloading < PRELOADS_MAX; made += 1) {
-      if (!this.#options.preload(state)) {
+      if (this.#preloads.of(tenant) >= PRELOADS_PER_TENANT_MAX || !this.#options.preload(state)) {
         this.#functions.by(state, nowMs + RETRY_MS);
         return;
       }
       state.preloading += 1;
+      this.#preloads.add(tenant, 1);
     }
   }
 }

@@ -264,6 +264,7 @@ export class LayeredPool {
   release(slot: Slot, clean: boolean, memoryMb: number | null): void {
     const { placement, owner } = slot;
     if (owner !== null && memoryMb !== null) owner.costs.codeMb.add(memoryMb);
+    if (owner !== null && clean) owner.failures = 0;
     this.#settle(slot, clean);
     if (placement !== null) this.left(placement);
   }
@@ -271,8 +272,10 @@ export class LayeredPool {
   /** Called by the lease of who only loaded the code. */
   releaseAhead(slot: Slot, worked: boolean): void {
     const { owner } = slot;
+    const tookMs = this.#clock.nowMs() - slot.usedMs;
+    slot.unused = worked;
     this.#settle(slot, worked);
-    if (owner !== null) this.#keeper.preloaded(owner, worked);
+    if (owner !== null) this.#keeper.preloaded(owner, worked, tookMs);
   }
 
   /** Called by the lease when its code is loaded. */
@@ -389,7 +392,7 @@ export class LayeredPool {
     const callbacks: StartCallbacks = {
       ready: (started, { start, provisionMs, bootMs }) =>
         prepare(placement, this.#lease(started, placement, start, provisionMs, bootMs, 'ahead')),
-      failed: () => this.#keeper.preloaded(state, false),
+      failed: () => this.#keeper.preloaded(state, false, 0),
     };
     return this.start(placement, 'best', callbacks, true);
   }
@@ -405,6 +408,7 @@ export class LayeredPool {
     const { instance } = slot;
     if (instance === null) throw new StrataError('internal_error', 'A slot without an instance was leased.');
     slot.inFlight += 1;
+    slot.unused = false;
     slot.usedMs = this.#clock.nowMs();
     slot.sandbox.usedMs = slot.usedMs;
     if (slot.state === 'free') this.#lifecycle.slots.move(slot, 'busy');
@@ -453,7 +457,11 @@ export class LayeredPool {
   #left(slot: Slot): void {
     // Whoever counted on it has to be served by another.
     this.#loadEnded(slot);
-    if (slot.owner !== null && !this.#closed) this.#keeper.lost(slot.owner);
+    const { owner } = slot;
+    if (owner === null || this.#closed) return;
+    // What the pool itself ends is retired or drains.
+    if (slot.unused && slot.state === 'gone' && !slot.retired) this.#keeper.wasted(owner);
+    this.#keeper.lost(owner);
   }
 
   #loadEnded(slot: Slot): void {

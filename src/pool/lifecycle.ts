@@ -139,7 +139,7 @@ export class Lifecycle {
     const slot: Slot = {
       ...{ sandbox, memoryMb, state: 'starting', layer: 'runtime', instance: null, placement, owner: null },
       ...{ inFlight: 0, loading: null, retired: false, usedMs: startedMs, pressureAtUse: 0, aheadCpuNs: 0 },
-      ...{ chargedMb: 0, listed: null },
+      ...{ chargedMb: 0, listed: null, unused: false },
     };
     this.slots.add(slot, placement === null ? this.#options.costs.runtimeMb : this.codeMb(placement));
     if (placement !== null) this.instances.add(placement.key, 1);
@@ -185,6 +185,7 @@ export class Lifecycle {
       if (slot.state === 'draining') {
         this.#gone(slot);
         this.#options.events.room();
+        this.#reportEmpty(sandbox);
         this.#changed(sandbox);
       }
       if (!doubtful) return;

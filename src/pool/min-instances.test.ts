@@ -28,6 +28,33 @@ describe('minInstances', () => {
     },
   );
 
+  it('are all made ready, also when there are more than may be loaded at once', async () => {
+    const { bench } = await deployed({ minInstances: 9 });
+    await bench.clock.advance(1_000);
+    expect(ready(bench)).toBe(9);
+  });
+
+  it('are loaded later and later when they die before anybody has used them', async () => {
+    const { bench } = await deployed({ minInstances: 1 });
+    for (let tick = 0; tick < 6_000; tick += 1) {
+      if (ready(bench) > 0) for (const kill of bench.kills) kill();
+      await bench.clock.advance(10);
+    }
+    expect(bench.preloads.length).toBeLessThanOrEqual(8);
+  });
+
+  it('of one tenant are not loaded by more than four at once, however many functions it has', async () => {
+    const bench = await createBench({ settings: { maxSandboxes: 20 } });
+    for (let index = 0; index < 20; index += 1) {
+      const placement = place(`f${index}`, { label: 'echo', minInstances: 4 });
+      bench.pool.supersede(placement.group, placement.key);
+      bench.pool.deployed(placement);
+    }
+    expect(bench.preloads.length + bench.pool.counts().starting).toBeLessThanOrEqual(4);
+    await bench.clock.advance(30_000);
+    expect(ready(bench)).toBe(80);
+  });
+
   it('are replaced when their sandbox is killed', async () => {
     const { bench } = await deployed({});
     for (const kill of bench.kills) kill();

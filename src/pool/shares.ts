@@ -51,13 +51,16 @@ export class Shares {
     const isPoor = sandboxes.isPoor(tenant, settings.maxSandboxes);
     // More instances would not compute any faster: what a tenant has is used better.
     if (budget.pressure.cpuHigh && lifecycle.instances.of(key) > 0 && !isPoor) return false;
-    if (sandboxes.isShareLeft(tenant, settings.maxSandboxes, this.#reserve)) return true;
+    if (sandboxes.isShareLeft(tenant, settings.maxSandboxes, this.#reserve))
+      // One that is ending counts until it is gone: whoever waits is told then.
+      return sandboxes.all.size < settings.maxSandboxes;
     if (ahead) return false;
     const ownOnly = insists || (this.#reserve > 0 && !isPoor);
     const idle = sandboxes.dispensable(ownOnly ? tenant : null);
     if (idle !== null) lifecycle.end(idle, 'evicted');
     else if (isPoor && !insists) this.#yielding.ask(settings.maxSandboxes);
-    return idle !== null;
+    // Whoever insists cannot wait; for a moment there is one more than there may be then, of its own tenant.
+    return idle !== null && insists;
   }
 
   /** Called once in a while: a sandbox that was to come to rest for another tenant, and has not, takes again. */

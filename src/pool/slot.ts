@@ -66,6 +66,8 @@ export interface Slot {
   usedMs: number;
   /** What the pressure on memory was then. */
   pressureAtUse: number;
+  /** Its code was loaded ahead, and nobody has used it since. */
+  unused: boolean;
   /** CPU time of code that was loaded ahead, nanoseconds: the first invocation that uses it has it on its receipt. */
   aheadCpuNs: number;
   /** What it takes of the budget. */

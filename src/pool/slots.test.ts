@@ -32,7 +32,15 @@ const slotIn = (sandbox: Sandbox): Slot => ({
     placement: null,
     owner: null,
   },
-  ...{ inFlight: 0, loading: null, retired: false, usedMs: 0, pressureAtUse: 0, aheadCpuNs: 0 },
+  ...{
+    inFlight: 0,
+    loading: null,
+    retired: false,
+    usedMs: 0,
+    pressureAtUse: 0,
+    aheadCpuNs: 0,
+    unused: false,
+  },
   ...{ chargedMb: 0, listed: null },
 });
 

@@ -148,7 +148,9 @@ export class Stockroom {
 
   /** Boots one runtime for nobody in a tenant's sandbox, if there is room for it. */
   bootSpare(sandbox: Sandbox): boolean {
-    const { budget, costs, lifecycle } = this.#options;
+    const { budget, costs, lifecycle, settings } = this.#options;
+    const own = sandbox.tenant === null ? [] : lifecycle.sandboxes.of(sandbox.tenant);
+    if (sparesElsewhere(own, sandbox) >= settings.spareRuntimes) return false;
     if (!budget.makeRoom(sandbox.tenant, costs.runtimeMb, true)) return false;
     void lifecycle.boot(sandbox, sandbox.spareMemoryMb, null);
     return true;

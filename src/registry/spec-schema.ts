@@ -109,7 +109,7 @@ export const FUNCTION_SPEC_SCHEMA = Type.Object(
     minInstances: Type.Optional(
       whole(
         SPEC_BOUNDS.minInstances,
-        'Instances that are kept however long they are idle, once invocations have started them.',
+        'Instances that are loaded ahead and kept however long they are idle, as far as there is room for them.',
       ),
     ),
     maxInstances: Type.Optional(whole(SPEC_BOUNDS.maxInstances, 'Instances at most.')),
@@ -121,7 +121,10 @@ export const FUNCTION_SPEC_SCHEMA = Type.Object(
       ),
     ),
     idleTimeoutMs: Type.Optional(
-      whole(SPEC_BOUNDS.idleTimeoutMs, 'After this long unused, an instance ends.'),
+      whole(
+        SPEC_BOUNDS.idleTimeoutMs,
+        'The longest that an instance is kept unused; the policy may keep it for less.',
+      ),
     ),
     env: Type.Optional(textMap(ENV_MAX_ENTRIES, 'Environment variables of the function.')),
     labels: Type.Optional(

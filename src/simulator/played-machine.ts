@@ -7,6 +7,7 @@
 import type { Runtime, Tier } from '../core/spec.ts';
 import { DEFAULT_COSTS, type DefaultCosts } from '../pool/costs.ts';
 import type { PoolSettings } from '../pool/layered-pool.ts';
+import type { PolicyName } from '../pool/policy/api.ts';
 import type { SchedulerSettings } from '../scheduler/scheduler.ts';
 
 export interface PlayedMachine {
@@ -55,4 +56,14 @@ export const DEFAULT_MACHINES: Readonly<Record<Tier, PlayedMachine>> = {
       ...{ runtimeIdleMs: 600_000, sandboxIdleMs: 600_000, reservePercent: 0 },
     },
   },
+};
+
+/** Policies whose papers know no stock: what they miss starts from nothing. */
+const WITHOUT_STOCK: ReadonlySet<PolicyName> = new Set(['histogram', 'greedy-dual', 'layered']);
+
+/** The machine of a tier as a policy is played on it. */
+export const defaultMachine = (tier: Tier, policy: PolicyName): PlayedMachine => {
+  const machine = DEFAULT_MACHINES[tier];
+  if (!WITHOUT_STOCK.has(policy)) return machine;
+  return { ...machine, settings: { ...machine.settings, pristine: 0, warmPristine: 0 } };
 };

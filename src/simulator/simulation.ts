@@ -21,7 +21,7 @@ import { Scheduler } from '../scheduler/scheduler.ts';
 import type { Bounds, Simulate, SimulationRun } from './api.ts';
 import { type ArrivalMinute, arrivals } from './arrivals.ts';
 import { clairvoyant } from './clairvoyant.ts';
-import { DEFAULT_MACHINES, type PlayedMachine } from './played-machine.ts';
+import { DEFAULT_MACHINES, defaultMachine, type PlayedMachine } from './played-machine.ts';
 import { type RunFigures, RunResults } from './results.ts';
 import { simulatedTier } from './simulated-tier.ts';
 import { summaryOf, type Trace } from './trace.ts';
@@ -85,7 +85,8 @@ class Run {
   #minute: ArrivalMinute | null = null;
   #at = 0;
 
-  constructor(trace: Trace, { tier, budgetGb, policy, seed, machine = DEFAULT_MACHINES[tier] }: PlayOptions) {
+  constructor(trace: Trace, { tier, budgetGb, policy, seed, machine: given }: PlayOptions) {
+    const machine = given ?? defaultMachine(tier, policy.name);
     const { runtime, costs, settings, capacity, resizable, refillPerSecond, sweepIntervalMs, queue } =
       machine;
     const virtual = this.#clock;

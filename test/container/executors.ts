@@ -14,6 +14,7 @@ import {
   type InvokeRequest,
 } from '../../src/index.ts';
 import type { SandboxView, TierView } from '../../src/pool/api.ts';
+import type { PolicyName } from '../../src/pool/policy/api.ts';
 import { dockerEngine, type ListedContainer } from '../../src/sandbox/container/engine.ts';
 import { ENGINE_HOST } from './availability.ts';
 
@@ -49,13 +50,15 @@ export const openContainers = async (
   container: ContainerOverrides = {},
   engineHost = ENGINE_HOST,
   home: ':memory:' | null = null,
+  policyName: PolicyName = 'strata',
 ): Promise<Containers> => {
   const dataDir = home ?? (await mkdtemp(join(tmpdir(), 'strata-data-')));
   const runDir = await mkdtemp(join(tmpdir(), 'strata-run-'));
   const executor = await createExecutor({
     dataDir,
     isolate: { pristineHosts: 0 },
-    container: { mode: 'required', engineHost, pristine: 0, runDir, ...container },
+    policy: { name: policyName },
+    container: { mode: 'required', engineHost, pristine: 0, maxPristine: 0, runDir, ...container },
     logger: pino({ level: process.env.TEST_LOG ?? 'silent' }),
   });
   await executor.ready();

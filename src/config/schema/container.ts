@@ -62,12 +62,12 @@ export const CONTAINER = group(
     runtimeIdleMs: whole(
       60_000,
       [100, 86_400_000],
-      "After this long unused, a runtime that is booted in a tenant's container is dropped.",
+      "The longest that a booted runtime stays in a tenant's container without code; the policy may say less.",
     ),
     containerIdleMs: whole(
       300_000,
       [100, 86_400_000],
-      "After this long without a loaded function, a tenant's container is removed.",
+      "The longest that a tenant's container stays up after that, with nothing in it; the policy may say less.",
     ),
     sweepIntervalMs: whole(1_000, [10, 600_000], 'How often the pool looks for what has been idle too long.'),
     pidsMax: whole(64, [8, 4_096], 'Processes and threads in one container.'),

@@ -16,7 +16,11 @@ export const ISOLATE = group('The isolate tier: host processes and the isolates 
     'Demand may raise that to so many; what was raised goes again when demand does.',
   ),
   runtimesPerHost: whole(4, [0, 100], 'Isolates booted ahead in each host that no tenant has used.'),
-  spareRuntimes: whole(2, [0, 100], "Isolates kept booted in a tenant's host for its next function."),
+  spareRuntimes: whole(
+    2,
+    [0, 100],
+    "Isolates kept booted in a tenant's host for its next function: at most, the policy may say fewer.",
+  ),
   maxHosts: whole(64, [1, 10_000], 'Host processes at once; when all are taken, invocations wait.'),
   maxInstancesPerHost: whole(100, [1, 10_000], 'Isolates in one host; a tenant with more gets another host.'),
   startParallelism: whole(2, [1, 64], 'Host processes that may be starting at the same time.'),
@@ -30,12 +34,12 @@ export const ISOLATE = group('The isolate tier: host processes and the isolates 
   runtimeIdleMs: whole(
     60_000,
     [100, 86_400_000],
-    "After this long unused, a tenant's booted isolates above `spareRuntimes` are dropped.",
+    "The longest that a tenant's booted isolates stay once no code is loaded beside them; the policy may say less.",
   ),
   hostIdleMs: whole(
     300_000,
     [100, 86_400_000],
-    "After this long without a loaded function, a tenant's host is killed.",
+    "The longest that a tenant's host stays up after that, with nothing in it; the policy may say less.",
   ),
   hostMemoryMb: whole(
     2_048,

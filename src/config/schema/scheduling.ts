@@ -69,8 +69,9 @@ export const MACHINE = group('How much of the machine sandboxes may take.', {
   cpuHighPercent: whole(
     95,
     [10, 100],
-    'While more of the CPU than this is in use, nothing is started ahead, and a function that has an instance gets no ' +
-      'more of them.',
+    'While more of the CPU than this is in use, no code is loaded ahead but for `minInstances`, no more pristine ' +
+      'sandboxes are kept than are set, and a function that has an instance gets no other sandbox unless its tenant ' +
+      'has less than its fair share.',
   ),
   watermarkIntervalMs: whole(1_000, [100, 600_000], 'How often memory and CPU of the machine are read.'),
 });

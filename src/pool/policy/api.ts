@@ -1,7 +1,7 @@
 /**
  * What a keep-warm policy decides, and all that it may know for it.
  *
- * A policy is four pure functions of plain data: the pool and the simulator call the same ones, carry out what they say,
+ * A policy is five pure functions of plain data: the pool and the simulator call the same ones, carry out what they say,
  * and keep every count and timer themselves. A policy never sees a clock, a sandbox or the future.
  *
  * The words: an invocation that runs keeps a *level* of its function busy: with n instances needed, levels 1 to n are.

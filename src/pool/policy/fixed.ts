@@ -16,7 +16,7 @@ export interface FixedSettings {
   readonly prewarmed: number;
 }
 
-export const FIXED_DEFAULTS: FixedSettings = { keepMs: 600_000, prewarmed: 2 };
+const FIXED_DEFAULTS: FixedSettings = { keepMs: 600_000, prewarmed: 2 };
 
 const DESTROYED: Demotion = { runtimeMs: 0, containerMs: 0 };
 

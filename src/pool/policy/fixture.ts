@@ -15,7 +15,7 @@ export const ISOLATE_COSTS: LayerCosts = {
   memoryLoad: 0.48,
 };
 
-export const counts = (gapsMs: readonly number[]): GapCounts => {
+const counts = (gapsMs: readonly number[]): GapCounts => {
   const bins = new Float64Array(GAP_EDGES_MS.length);
   for (const gap of gapsMs) {
     const bin = GAP_EDGES_MS.findIndex((edge) => gap < edge);

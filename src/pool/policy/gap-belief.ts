@@ -36,7 +36,7 @@ const share = (own: number, ownAlive: number, all: number, allAlive: number, pri
 };
 
 /** The bin in which a gap is after so long. */
-export const binAt = (gapMs: number): number => {
+const binAt = (gapMs: number): number => {
   let low = 0;
   let high = LAST;
   while (low < high) {

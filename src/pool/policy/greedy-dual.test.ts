@@ -10,14 +10,15 @@ const IDLE: Idle = {
 };
 
 describe('greedy-dual', () => {
-  it('keeps for ever and stocks nothing', () => {
+  it('keeps for ever, and stocks what the configuration asks for whatever the demand', () => {
     const policy = greedyDualPolicy();
     expect(policy.warm(profile([]), COSTS).windows).toEqual([
       { fromMs: 0, untilMs: Number.POSITIVE_INFINITY },
     ]);
     const asked = { stablePerSecond: 9, panicPerSecond: 9, refillMs: 100 };
     const floor = { warm: 1, runtimesEach: 1, cold: 1, max: 20 };
-    expect(policy.stock(asked, COSTS, floor)).toMatchObject({ warm: 0, cold: 0 });
+    expect(policy.stock(asked, COSTS, floor)).toMatchObject({ warm: 1, cold: 1 });
+    expect(policy.stock(asked, COSTS, { ...floor, warm: 0, cold: 0 })).toMatchObject({ warm: 0, cold: 0 });
   });
 
   it('weighs clock + frequency × cost / size', () => {

@@ -7,7 +7,7 @@
  *   → warm:  ±15 % around the mean of the last distances between arrivals, which stands in for their ARIMA forecast.
  *   otherwise
  *   → warm:  [0, 4 hours).
- *   stock: none; a miss starts from nothing. worth: −idleMs: the source evicts nothing.
+ *   stock: what the configuration asks for; none where a trace is simulated, as in the paper. worth: −idleMs: the source evicts nothing.
  *
  * Source: Shahrad et al., "Serverless in the Wild: Characterizing and Optimizing the Serverless Workload at a Large Cloud
  * Provider", USENIX ATC 2020, sections 4.2 and 5.
@@ -21,7 +21,7 @@ import {
   type WarmPlan,
 } from './api.ts';
 import { leastRecentlyUsed } from './fixed.ts';
-import { NO_STOCK } from './greedy-dual.ts';
+import { configuredStock } from './greedy-dual.ts';
 
 export interface HistogramSettings {
   readonly headQuantile: number;
@@ -38,7 +38,7 @@ export interface HistogramSettings {
   readonly forecastMargin: number;
 }
 
-export const HISTOGRAM_DEFAULTS: HistogramSettings = {
+const HISTOGRAM_DEFAULTS: HistogramSettings = {
   ...{ headQuantile: 0.05, tailQuantile: 0.99, margin: 0.1 },
   ...{ leastVariation: 2, leastGaps: 5, outOfBounds: 0.5, forecastMargin: 0.15 },
 };
@@ -57,7 +57,7 @@ export const histogramPolicy = (settings: Partial<HistogramSettings> = {}): Poli
     name: 'histogram',
     warm: (gaps) => warm(gaps, chosen),
     demotion: () => DESTROYED,
-    stock: () => NO_STOCK,
+    stock: configuredStock,
     spares: () => 0,
     worth: leastRecentlyUsed,
   };

@@ -8,7 +8,7 @@
  *           for cheap starts, the floor wins, as in its source.
  *   warm:   [0, keep), and [T, T + keep) when T is later: it makes ready ahead at T.
  *   demotion: code → runtime → container → gone, each by its own bound.
- *   stock:  none. worth: −idleMs.
+ *   stock:  what the configuration asks for; none where a trace is simulated. worth: −idleMs.
  *
  * Two differences. Its lower layers serve any function of the language after a cleaning; a used process may not serve
  * another tenant here, so they stay with theirs. And a layer's T is the function's own, not that of all sharers.
@@ -18,7 +18,7 @@
  */
 import type { Demotion, GapProfile, LayerCosts, Policy, WarmPlan, Window } from './api.ts';
 import { leastRecentlyUsed } from './fixed.ts';
-import { NO_STOCK } from './greedy-dual.ts';
+import { configuredStock } from './greedy-dual.ts';
 
 export interface LayeredSettings {
   /** The weight of latency (s) against memory (MB·s). The authors' choice. */
@@ -31,7 +31,7 @@ export interface LayeredSettings {
   readonly unknownMs: number;
 }
 
-export const LAYERED_DEFAULTS: LayeredSettings = {
+const LAYERED_DEFAULTS: LayeredSettings = {
   ...{ alpha: 0.996, quantile: 0.8 },
   ...{ floorMs: 60_000, unknownMs: 600_000 },
 };
@@ -72,7 +72,7 @@ export const layeredPolicy = (settings: Partial<LayeredSettings> = {}): Policy =
   return {
     name: 'layered',
     ...{ warm, demotion },
-    stock: () => NO_STOCK,
+    stock: configuredStock,
     spares: () => 0,
     worth: leastRecentlyUsed,
   };

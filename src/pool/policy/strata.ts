@@ -50,7 +50,7 @@ export interface StrataSettings {
   readonly priorGaps: number;
 }
 
-export const STRATA_DEFAULTS: StrataSettings = {
+const STRATA_DEFAULTS: StrataSettings = {
   ...{ priceMsPerMbSecond: 0.00012, scarcePriceMsPerMbSecond: 0.01, plentyUntil: 0.38, scarceFrom: 0.46 },
   ...{ scarcity: 0.003, priorGaps: 0.5 },
 };
