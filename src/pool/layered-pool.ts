@@ -255,7 +255,8 @@ export class LayeredPool {
     for (const slot of [...state.slots]) {
       if (slot.placement?.key === currentKey) continue;
       slot.retired = true;
-      if (slot.state === 'free') this.#lifecycle.drain(slot);
+      // What is only loading for those who will come has nobody who waits for it.
+      if (slot.state === 'free' || slot.loading === 'ahead') this.#lifecycle.drain(slot);
     }
     this.#keeper.stockroom.soon();
   }
