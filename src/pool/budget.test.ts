@@ -23,6 +23,17 @@ const poolOf = (budget: Budget, held: [holder: string, memoryMb: number][]): Evi
 });
 
 describe('the memory budget', () => {
+  it('lets one run while others fill the machine, and no second one', () => {
+    const budget = budgetOf(100);
+    budget.pressure = { memoryHigh: true, cpuHigh: false };
+    expect(budget.makeRoom('a', 30, true)).toBe(false);
+    expect(budget.makeRoom('a', 30, false)).toBe(true);
+    budget.charge('a', 30);
+    expect(budget.makeRoom('b', 30, false)).toBe(false);
+    budget.charge('a', -30);
+    expect(budget.makeRoom('b', 30, false)).toBe(true);
+  });
+
   it('ends nothing for what would not fit if all that is idle were gone', () => {
     const budget = budgetOf(100);
     const held: [string, number][] = [
@@ -65,6 +76,7 @@ describe('the memory budget', () => {
     budget.pressure = { memoryHigh: true, cpuHigh: false };
     expect(budget.makeRoom('b', 5, true)).toBe(false);
     expect(budget.makeRoom('b', 10, false)).toBe(true);
+    budget.charge('b', 10);
     expect(budget.makeRoom('b', 10, false)).toBe(false);
     budget.pressure = { memoryHigh: false, cpuHigh: true };
     expect(budget.makeRoom('b', 5, false)).toBe(true);

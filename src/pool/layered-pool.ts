@@ -66,6 +66,8 @@ export interface PoolEvents {
 
 /** So many times quicker than the start of a sandbox. */
 const BOOT_IS_CHEAP = 8;
+/** What others are believed to take is not moved further by one whose initializer takes its time. */
+const SHARED_LOAD_MAX_MS = 1_000;
 const CURRENT_KEYS_MAX = 10_000;
 
 export class LayeredPool {
@@ -119,7 +121,7 @@ export class LayeredPool {
       refillPerSecond,
       preload,
     });
-    this.#victims = new Victims({ clock, policy, lifecycle, functions, costs, budget });
+    this.#victims = new Victims({ clock, policy, lifecycle, costs, budget });
     budget.join(this.#victims);
     this.#keeper.stockroom.plan();
     this.#scheduleSweep();
@@ -255,7 +257,8 @@ export class LayeredPool {
     for (const slot of [...state.slots]) {
       if (slot.placement?.key === currentKey) continue;
       slot.retired = true;
-      if (slot.state === 'free') this.#lifecycle.drain(slot);
+      // What is only loading for those who will come has nobody who waits for it.
+      if (slot.state === 'free' || slot.loading === 'ahead') this.#lifecycle.drain(slot);
     }
     this.#keeper.stockroom.soon();
   }
@@ -280,7 +283,7 @@ export class LayeredPool {
 
   /** Called by the lease when its code is loaded. */
   loaded(slot: Slot, loadMs: number): void {
-    this.#costs.loadMs.add(loadMs);
+    this.#costs.loadMs.add(Math.min(loadMs, SHARED_LOAD_MAX_MS));
     slot.owner?.costs.loadMs.add(loadMs);
     this.#loadEnded(slot);
     if (slot.state === 'busy') this.#lifecycle.offer(slot);

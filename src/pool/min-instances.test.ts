@@ -97,6 +97,15 @@ describe('minInstances', () => {
     expect(ready(bench)).toBe(0);
   });
 
+  it('stop to load when the function is deleted', async () => {
+    const { bench, placement } = await deployed({ label: 'endless-load', minInstances: 1 });
+    expect(bench.pool.instancesOf(placement.key)).toBe(1);
+    bench.pool.supersede(placement.group, null);
+    await bench.clock.advance(100);
+    expect(bench.pool.instancesOf(placement.key)).toBe(0);
+    expect(bench.pool.audit()).toBeNull();
+  });
+
   it('are never more than maxInstances', async () => {
     const { bench, placement } = await deployed({ minInstances: 5, maxInstances: 3 });
     await bench.clock.advance(5_000);

@@ -8,7 +8,7 @@
 import type { Clock } from '../ports/clock.ts';
 import { type Budget, type Evictable, goesBefore, type Victim } from './budget.ts';
 import type { RuntimeCosts } from './costs.ts';
-import type { Functions } from './functions.ts';
+import type { FunctionState } from './functions.ts';
 import type { Holder } from './holders.ts';
 import { idleSlots } from './keeper.ts';
 import type { Lifecycle } from './lifecycle.ts';
@@ -19,7 +19,6 @@ export interface VictimsOptions {
   readonly clock: Clock;
   readonly policy: Policy;
   readonly lifecycle: Lifecycle;
-  readonly functions: Functions;
   readonly costs: RuntimeCosts;
   readonly budget: Budget;
 }
@@ -99,12 +98,11 @@ export class Victims implements Evictable {
   }
 
   #make(): void {
-    const { clock, lifecycle, functions } = this.#options;
+    const { clock, lifecycle } = this.#options;
     this.#madeMs = clock.nowMs();
     this.#freedThen = lifecycle.slots.freed;
     const candidates: Candidate[] = [];
-    for (const state of functions.all()) {
-      if (state.slots.size === 0) continue;
+    for (const state of loadedIn(lifecycle.sandboxes.all)) {
       const costs = this.#options.costs.of(state.costs);
       // The one used last waits for the lowest level that is not needed.
       let level = state.demand.needed;
@@ -152,6 +150,14 @@ export class Victims implements Evictable {
     return { worth, provisioned: false, holder: sandbox.tenant, slot: null, sandbox, usedMs: sandbox.usedMs };
   }
 }
+
+/** The functions that have an instance: few, however many are known. */
+const loadedIn = (sandboxes: Iterable<Sandbox>): Set<FunctionState> => {
+  const states = new Set<FunctionState>();
+  for (const { slots } of sandboxes)
+    for (const { owner } of slots) if (owner !== null && owner.slots.size > 0) states.add(owner);
+  return states;
+};
 
 /** It is idle, as it was when the list was made. */
 const isThere = ({ slot, sandbox, usedMs }: Candidate): boolean => {

@@ -46,6 +46,8 @@ const LOOKS = 256;
 const MISSES = 3;
 /** Those that hold little are asked before the function that freed an instance, but not more often than this. */
 const POOR_EVERY_MS = 5;
+/** Whoever waits has left the line long before, and initializers of others move what a start is believed to take. */
+const RETRY_MAX_MS = 60_000;
 
 export class Scheduler {
   readonly #clock: Clock;
@@ -285,7 +287,7 @@ export class Scheduler {
   #retryAfterMs(line: Line): number {
     const ahead = Math.max(1, line.waiters.size);
     const eachMs = line.intervalMs ?? this.#attached().startEstimateMs() / line.placement.concurrency;
-    return Math.max(1, Math.ceil(eachMs * ahead));
+    return Math.max(1, Math.min(RETRY_MAX_MS, Math.ceil(eachMs * ahead)));
   }
 }
 
