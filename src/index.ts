@@ -5,6 +5,7 @@
  */
 import { type Logger, pino } from 'pino';
 import { type Config, type ConfigOverrides, loadConfig } from './config/config.ts';
+import { StrataError } from './core/errors.ts';
 import type { Runtime } from './core/spec.ts';
 import type { Executor } from './invocation/api.ts';
 import { LocalExecutor } from './invocation/executor.ts';
@@ -165,8 +166,18 @@ interface LaneParts {
 const BUDGET_DEFAULT_MB = 2_048;
 const BUDGET_SHARE = 0.8;
 
-const budgetMb = ({ machine: { memoryMb } }: Config, machine: Machine): number =>
-  memoryMb > 0 ? memoryMb : (machine.memory()?.totalMb ?? BUDGET_DEFAULT_MB / BUDGET_SHARE) * BUDGET_SHARE;
+/** Less does not hold one sandbox. */
+const BUDGET_LEAST_MB = 64;
+
+const budgetMb = ({ machine: { memoryMb } }: Config, machine: Machine): number => {
+  if (memoryMb > 0 && memoryMb < BUDGET_LEAST_MB)
+    throw new StrataError(
+      'invalid_request',
+      `machine.memoryMb is ${memoryMb}, which does not hold one sandbox; give at least ${BUDGET_LEAST_MB}, or 0 for 80 % of the machine.`,
+    );
+  if (memoryMb > 0) return memoryMb;
+  return (machine.memory()?.totalMb ?? BUDGET_DEFAULT_MB / BUDGET_SHARE) * BUDGET_SHARE;
+};
 
 /** The pool and the scheduler of one runtime, joined. */
 const openLane = (config: Config, runtime: Runtime, tier: SandboxTier, parts: LaneParts): Lane => {

@@ -242,6 +242,7 @@ export type LimitKind =
   | 'bodyBytesInFlight'
   | 'queueLength'
   | 'queueTimeoutMs'
+  | 'maxWaitMs'
   | 'maxInstances'
   | 'maxInFlightPerTenant';
 

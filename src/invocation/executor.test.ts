@@ -240,7 +240,7 @@ describe('a caller that does not wait for ever', () => {
     await clock.advance(1);
     await expect(refused).rejects.toMatchObject({
       ...{ code: 'queue_timeout', status: 429 },
-      limit: { kind: 'queueTimeoutMs', configured: 1 },
+      limit: { kind: 'maxWaitMs', configured: 1 },
     });
     expect(await settled(clock, first)).toMatchObject({ status: 'succeeded' });
     expect(await settled(clock, served)).toMatchObject({ status: 'succeeded' });

@@ -103,6 +103,8 @@ export class FunctionCosts {
   /** Loading and the initializer. */
   readonly loadMs = new Average(0);
   readonly codeMb: Average;
+  /** How long an invocation has its lease. */
+  readonly servedMs = new Average(0);
 
   constructor(memoryMb: number) {
     this.codeMb = new Average(memoryMb * UNMEASURED_SHARE);

@@ -27,6 +27,8 @@ export interface FunctionState extends Due {
   /** Loads ahead that failed since a use of it ended well, and until when none is tried. */
   failures: number;
   heldOffUntilMs: number;
+  /** CPU time of loads ahead that the function itself made fail, nanoseconds: its next invocation has it on its receipt. */
+  unpaidCpuNs: number;
   /** It was deleted, or is forgotten. */
   deleted: boolean;
 }
@@ -40,7 +42,7 @@ export class Functions {
     if (known !== undefined) return known;
     const state: FunctionState = {
       ...{ placement, demand: new Demand(this.#populations), costs: new FunctionCosts(placement.memoryMb) },
-      ...{ slots: new Set(), preloading: 0, failures: 0, heldOffUntilMs: 0 },
+      ...{ slots: new Set(), preloading: 0, failures: 0, heldOffUntilMs: 0, unpaidCpuNs: 0 },
       ...{ dueMs: Number.POSITIVE_INFINITY, heapIndex: NOT_IN_HEAP, deleted: false },
     };
     this.#states.set(placement.group, state);

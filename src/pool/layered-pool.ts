@@ -18,6 +18,7 @@ import { Keeper, type KeeperSettings } from './keeper.ts';
 import { Lease } from './lease.ts';
 import { Lifecycle } from './lifecycle.ts';
 import type { Policy } from './policy/api.ts';
+import { Revisions } from './revisions.ts';
 import { type ShareSettings, Shares } from './shares.ts';
 import type { Asked, Placement, Sandbox, Slot, StartCallbacks, StartTiming } from './slot.ts';
 import { Tally } from './tally.ts';
@@ -68,7 +69,6 @@ export interface PoolEvents {
 const BOOT_IS_CHEAP = 8;
 /** What others are believed to take is not moved further by one whose initializer takes its time. */
 const SHARED_LOAD_MAX_MS = 1_000;
-const CURRENT_KEYS_MAX = 10_000;
 
 export class LayeredPool {
   readonly #options: PoolOptions;
@@ -81,8 +81,7 @@ export class LayeredPool {
   readonly #victims: Victims;
   /** Places that instances which are loading code will have for others, by function. */
   readonly #comingPlaces = new Tally();
-  /** The current revision of each function that was deployed or deleted lately. */
-  readonly #currentKeys = new Map<string, string | null>();
+  readonly #revisions = new Revisions();
   #sweep: Timer | null = null;
   #closed = false;
 
@@ -243,14 +242,7 @@ export class LayeredPool {
    * ones when they are done, and so will what is loaded of them by who found them before.
    */
   supersede(group: string, currentKey: string | null): void {
-    this.#currentKeys.delete(group);
-    this.#currentKeys.set(group, currentKey);
-    if (this.#currentKeys.size > CURRENT_KEYS_MAX) {
-      for (const [oldest] of this.#currentKeys) {
-        this.#currentKeys.delete(oldest);
-        break;
-      }
-    }
+    this.#revisions.set(group, currentKey);
     const state = this.#functions.find(group);
     if (state === null) return;
     state.deleted = currentKey === null;
@@ -267,6 +259,7 @@ export class LayeredPool {
   release(slot: Slot, clean: boolean, memoryMb: number | null): void {
     const { placement, owner } = slot;
     if (owner !== null && memoryMb !== null) owner.costs.codeMb.add(memoryMb);
+    if (owner !== null) owner.costs.servedMs.add(this.#clock.nowMs() - slot.usedMs);
     if (owner !== null && clean) owner.failures = 0;
     this.#settle(slot, clean);
     if (placement !== null) this.left(placement);
@@ -277,6 +270,10 @@ export class LayeredPool {
     const { owner } = slot;
     const tookMs = this.#clock.nowMs() - slot.usedMs;
     slot.unused = worked;
+    if (!worked && owner !== null) {
+      owner.unpaidCpuNs += slot.aheadCpuNs;
+      slot.aheadCpuNs = 0;
+    }
     this.#settle(slot, worked);
     if (owner !== null) this.#keeper.preloaded(owner, worked, tookMs);
   }
@@ -314,7 +311,7 @@ export class LayeredPool {
   /** How much is remembered of names that others choose: bounded. */
   get remembered(): { readonly functions: number; readonly currentKeys: number; readonly tenants: number } {
     const { takers: tenants } = this.#keeper.stockroom;
-    return { functions: this.#functions.size, currentKeys: this.#currentKeys.size, tenants };
+    return { functions: this.#functions.size, currentKeys: this.#revisions.size, tenants };
   }
 
   /** Keys under which ready slots are listed: bounded by what is there. */
@@ -330,6 +327,12 @@ export class LayeredPool {
   /** How long a start of this function would take now, measured; milliseconds. */
   startEstimateMs(): number {
     return this.#costs.of(null).startMs.none;
+  }
+
+  /** How long it takes until one of a function's places is free again when it has all it may have, milliseconds. */
+  turnEstimateMs({ group, maxInstances, concurrency }: Placement): number {
+    const servedMs = this.#functions.find(group)?.costs.servedMs.value ?? 0;
+    return servedMs / (maxInstances * concurrency);
   }
 
   /** Whether the pristine part is as large as the settings ask in any case. */
@@ -417,6 +420,10 @@ export class LayeredPool {
     if (slot.state === 'free') this.#lifecycle.slots.move(slot, 'busy');
     if (slot.layer === 'runtime') this.#beginLoad(slot, placement, loading);
     else if (slot.inFlight < placement.concurrency) this.#lifecycle.ready.add(slot);
+    if (slot.owner !== null && slot.loading !== 'ahead') {
+      slot.aheadCpuNs += slot.owner.unpaidCpuNs;
+      slot.owner.unpaidCpuNs = 0;
+    }
     return new Lease(this, slot, instance, { start, provisionMs, bootMs, loads: start !== 'code' });
   }
 
@@ -430,8 +437,7 @@ export class LayeredPool {
     slot.owner = state;
     slot.sandbox.lastOwner = state;
     state.slots.add(slot);
-    const current = this.#currentKeys.get(placement.group);
-    if (current !== undefined && current !== placement.key) slot.retired = true;
+    if (this.#revisions.isSuperseded(placement)) slot.retired = true;
     else state.placement = placement;
     this.#keeper.stockroom.soon();
   }

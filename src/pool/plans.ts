@@ -54,6 +54,8 @@ const planOf = ({ keeper, nowMs }: TierViewParts, state: FunctionState): PlanVie
   const { windows, why } = keeper.planOf(state, level);
   const isKept =
     gapMs !== null && windows.some(({ fromMs, untilMs }) => gapMs >= fromMs && gapMs < untilMs - 1);
+  // Where nothing is loaded and nothing is to be, there is nothing to tell.
+  if (!isKept && state.slots.size === 0) return null;
   const action = isKept ? (state.slots.size > demand.needed ? 'keep' : 'warm') : 'drop';
   return {
     ...{ function: placement.label, tenant: placement.tenant, layer: 'code', action },

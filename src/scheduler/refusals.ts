@@ -39,7 +39,7 @@ export const waitedTooLong = (
   new StrataError(
     'queue_timeout',
     `No instance became free within the ${limitMs} ms that ${source === 'maxWaitMs' ? 'the caller was willing to wait' : 'queue.timeoutMs allows'}. Retry later.`,
-    { limit: { kind: 'queueTimeoutMs', configured: limitMs, observed: limitMs }, retryAfterMs },
+    { limit: { kind: kindOf(source), configured: limitMs, observed: limitMs }, retryAfterMs },
   );
 
 /** The caller would wait in vain: said at once, so that it can go elsewhere. */
@@ -48,7 +48,7 @@ export const wouldWaitTooLong = (limitMs: number, expectedMs: number): StrataErr
     'queue_timeout',
     `The wait for an instance is expected to take ${expectedMs} ms, and the caller was willing to wait ${limitMs} ms. Retry later.`,
     {
-      limit: { kind: 'queueTimeoutMs', configured: limitMs, observed: expectedMs },
+      limit: { kind: 'maxWaitMs', configured: limitMs, observed: expectedMs },
       retryAfterMs: expectedMs,
     },
   );
@@ -85,5 +85,9 @@ export const notAdmitted = (
   new StrataError(
     'queue_timeout',
     `The server was full, and no place became free within the ${limitMs} ms that ${source === 'maxWaitMs' ? 'the caller was willing to wait' : 'queue.timeoutMs allows'}. Retry later.`,
-    { limit: { kind: 'queueTimeoutMs', configured: limitMs, observed: limitMs }, retryAfterMs },
+    { limit: { kind: kindOf(source), configured: limitMs, observed: limitMs }, retryAfterMs },
   );
+
+/** Whose limit it was: the server's, or the caller's own. */
+const kindOf = (source: 'queue.timeoutMs' | 'maxWaitMs'): 'queueTimeoutMs' | 'maxWaitMs' =>
+  source === 'maxWaitMs' ? 'maxWaitMs' : 'queueTimeoutMs';

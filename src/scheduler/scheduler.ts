@@ -286,8 +286,15 @@ export class Scheduler {
   /** What it has taken lately until one of the line was served, for each that is in it; else what a start takes. */
   #retryAfterMs(line: Line): number {
     const ahead = Math.max(1, line.waiters.size);
-    const eachMs = line.intervalMs ?? this.#attached().startEstimateMs() / line.placement.concurrency;
-    return Math.max(1, Math.min(RETRY_MAX_MS, Math.ceil(eachMs * ahead)));
+    const pool = this.#attached();
+    const { placement } = line;
+    const estimateMs = pool.isFull(placement)
+      ? pool.turnEstimateMs(placement)
+      : pool.startEstimateMs() / placement.concurrency;
+    const eachMs = line.intervalMs ?? estimateMs;
+    // Nobody who is ahead waits longer than the queue allows.
+    const mostMs = Math.min(RETRY_MAX_MS, this.#settings.timeoutMs + eachMs);
+    return Math.max(1, Math.ceil(Math.min(mostMs, eachMs * ahead)));
   }
 }
 
