@@ -33,7 +33,7 @@ describe('a client that will not wait for ever', () => {
     expect(impatient.status).toBe(429);
     expect(Number(impatient.headers['retry-after'])).toBeGreaterThanOrEqual(1);
     expect(impatient.json).toMatchObject({
-      ...{ code: 'queue_timeout', limit: { kind: 'queueTimeoutMs', configured: 50 } },
+      ...{ code: 'queue_timeout', limit: { kind: 'maxWaitMs', configured: 50 } },
       retryAfterMs: expect.any(Number),
     });
     expect((await holds).json).toBe(1_000);

@@ -180,7 +180,8 @@ describe('what is idle', () => {
         return layers.at(-1) === 'gone';
       }),
     ).toBe(true);
-    expect(layers).toEqual(['code', 'runtime', 'container', 'gone']);
+    // Between the end of the code and the boot of the next runtime the host alone may be seen.
+    expect(layers.join(' ')).toMatch(/^code (?:container )?runtime container gone$/);
     await executor.ready();
     expect(await result('idle')).toBe(1);
   });
