@@ -61,14 +61,15 @@ export const createExecutor = async (options: ExecutorOptions = {}): Promise<Exe
   const random = systemRandom;
   const onFault: OnFault = (message, details) => logger.warn(details, message);
 
+  // Before anything is opened: a budget that is refused leaves nothing behind.
+  const machine = systemMachine(clock);
+  const budget = new Budget({
+    ...{ clock, memoryMb: budgetMb(config, machine), reservePercent: config.admission.reservePercent },
+  });
   const registry = await openRegistry({ dataDir: config.dataDir, clock, random, limits: config.limits });
   const tiers = await openTiers(config, onFault).catch((thrown: unknown) => {
     registry.close();
     throw thrown;
-  });
-  const machine = systemMachine(clock);
-  const budget = new Budget({
-    ...{ clock, memoryMb: budgetMb(config, machine), reservePercent: config.admission.reservePercent },
   });
   const metrics = new Metrics({
     pools: () => lanes.view().tiers,
@@ -79,10 +80,12 @@ export const createExecutor = async (options: ExecutorOptions = {}): Promise<Exe
     evictions: () => budget.evictions,
   });
   const { resultMaxBytes, logMaxBytes } = config.limits;
-  const codeFiles: LoadContext['codeFiles'] = (record) => registry.codeFiles(record);
+  const loading: LoadContext = {
+    ...{ codeFiles: (record) => registry.codeFiles(record), resultMaxBytes, logMaxBytes },
+  };
   const parts: LaneParts = {
     ...{ budget, metrics, onFault, queued: new QueueLength(), policy: createPolicy(config.policy.name) },
-    prepare: (placement, lease) => void preload({ codeFiles, resultMaxBytes, logMaxBytes }, placement, lease),
+    prepare: (placement, lease) => void preload(loading, placement, lease),
   };
   const watermarks = new Watermarks({ clock, machine, budget, settings: config.machine, onChange: onFault });
   const lanes = new Lanes({

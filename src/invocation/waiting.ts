@@ -7,6 +7,7 @@
 import { StrataError } from '../core/errors.ts';
 import { MAX_WAIT_MS } from '../core/limits.ts';
 import type { Start } from '../core/receipt.ts';
+import { cancelled } from '../scheduler/refusals.ts';
 
 /** Takes an invocation out of the line and refuses it with `cancelled`; without effect once it no longer waits. */
 export type Cancel = () => void;
@@ -60,9 +61,6 @@ export const refuseMaxWait = (maxWaitMs: number | undefined): void => {
     `maxWaitMs is ${String(maxWaitMs)}; a whole number from ${min} to ${max} is allowed.`,
   );
 };
-
-const cancelled = (): StrataError =>
-  new StrataError('cancelled', 'The caller went away before the invocation began; nothing has run.');
 
 /** Runs something that may have to wait, and ends its wait when the signal says so. */
 export const untilAborted = async <Result>(

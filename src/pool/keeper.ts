@@ -84,13 +84,9 @@ export class Keeper {
     const wanted = this.#wanted(state, now);
     const least = state.deleted ? 0 : placement.minInstances;
     const has = this.#options.lifecycle.staying(placement.key);
-    const surplus = has - Math.max(demand.needed + wanted.kept + wanted.ahead, least);
-    if (surplus > 0) this.#giveUp(state, surplus);
-    const missing = Math.min(
-      Math.max(demand.needed + wanted.kept + wanted.ahead, least) - has,
-      Math.max(wanted.ahead, least - has),
-      placement.maxInstances - has,
-    );
+    const target = Math.max(demand.needed + wanted.kept + wanted.ahead, least);
+    if (has > target) this.#giveUp(state, has - target);
+    const missing = Math.min(target - has, Math.max(wanted.ahead, least - has), placement.maxInstances - has);
     if (missing > 0) this.#makeReady(state, missing, now);
     if (wanted.nextMs !== Number.POSITIVE_INFINITY) this.#functions.by(state, wanted.nextMs);
   }

@@ -324,7 +324,7 @@ export class LayeredPool {
     return this.#lifecycle.starts.holdsOff;
   }
 
-  /** How long a start of this function would take now, measured; milliseconds. */
+  /** How long a start from nothing takes, as measured for all functions; milliseconds. */
   startEstimateMs(): number {
     return this.#costs.of(null).startMs.none;
   }

@@ -1,8 +1,8 @@
 /**
  * What the policy has decided to do next, as people see it.
  *
- * Owns the wording. Reads what the keeper works from: a plan that is shown is the plan that will be carried out, unless
- * somebody calls before.
+ * Owns the wording. Reads what the keeper works from, and shows of each function its next instance alone: what is said
+ * happens unless somebody calls before, or the price of memory moves.
  */
 import type { PlanView } from './api.ts';
 import type { FunctionState } from './functions.ts';

@@ -210,12 +210,9 @@ export class Stockroom {
     const bootMs = layerCosts.startMs.container - layerCosts.startMs.runtime;
     const wanted = policy.spares(this.#demand(rate, bootMs), layerCosts, settings.spareRuntimes);
     const home = homeOf(own);
-    for (const sandbox of own) {
-      if (sandbox.state !== 'ready' || sandbox.quarantinedFor !== null) continue;
-      if (sandbox !== home || wanted === 0 || this.#hasHadItsTime(sandbox))
-        this.#dropSpares(sandbox, sandbox === home ? wanted : null);
-      else this.#boot(sandbox, wanted - sparesElsewhere(own, sandbox), sandbox.spareMemoryMb);
-    }
+    if (home === null) return;
+    if (wanted === 0 || this.#hasHadItsTime(home)) this.#dropSpares(home);
+    else this.#boot(home, wanted - sparesElsewhere(own, home), home.spareMemoryMb);
   }
 
   /** Its runtimes were given up because nobody had used it for so long: they would be again. */
@@ -224,9 +221,9 @@ export class Stockroom {
     return plannedForMs === usedMs && this.#clock.nowMs() >= runtimeUntilMs && isEmpty(sandbox);
   }
 
-  /** Gives up spare runtimes that the policy does not want any longer; elsewhere than at home they are just not renewed. */
-  #dropSpares(sandbox: Sandbox, wanted: number | null): void {
-    if (wanted === null || this.#clock.nowMs() < sandbox.runtimeUntilMs) return;
+  /** Gives up spare runtimes that the policy does not want any longer. */
+  #dropSpares(sandbox: Sandbox): void {
+    if (this.#clock.nowMs() < sandbox.runtimeUntilMs) return;
     for (const slot of [...sandbox.slots])
       if (slot.state === 'free' && slot.layer === 'runtime') this.#options.lifecycle.drain(slot);
   }

@@ -102,7 +102,7 @@ describe('a flood of one tenant', () => {
       lease.release(true);
     });
     await bench.clock.advance(50);
-    // One of three sandboxes is not a fifth: the reserve is rounded down to none, and the first to end gives way.
+    // Of three sandboxes one at the least is the reserve.
     await bench.clock.advance(900);
     expect(served).not.toBeNull();
     await bench.clock.advance(10_000);

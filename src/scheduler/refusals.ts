@@ -30,17 +30,8 @@ export const queueFull = (waiting: number, allowed: number, retryAfterMs: number
     { limit: { kind: 'queueLength', configured: allowed, observed: waiting }, retryAfterMs },
   );
 
-/** @param source whose limit it was: the server's, or the caller's own. */
-export const waitedTooLong = (
-  limitMs: number,
-  source: 'queue.timeoutMs' | 'maxWaitMs',
-  retryAfterMs: number,
-): StrataError =>
-  new StrataError(
-    'queue_timeout',
-    `No instance became free within the ${limitMs} ms that ${source === 'maxWaitMs' ? 'the caller was willing to wait' : 'queue.timeoutMs allows'}. Retry later.`,
-    { limit: { kind: kindOf(source), configured: limitMs, observed: limitMs }, retryAfterMs },
-  );
+export const waitedTooLong = (limitMs: number, source: WaitLimit, retryAfterMs: number): StrataError =>
+  timedOut(`No instance became free within ${boundOf(limitMs, source)}.`, limitMs, source, retryAfterMs);
 
 /** The caller would wait in vain: said at once, so that it can go elsewhere. */
 export const wouldWaitTooLong = (limitMs: number, expectedMs: number): StrataError =>
@@ -60,7 +51,7 @@ export const unavailable = (start: Start): StrataError =>
   );
 
 export const cancelled = (): StrataError =>
-  new StrataError('cancelled', 'The caller went away while the invocation waited for an instance.');
+  new StrataError('cancelled', 'The caller went away before the invocation began; nothing has run.');
 
 export const tenantFull = (count: number, allowed: number, retryAfterMs: number): StrataError =>
   new StrataError(
@@ -76,18 +67,27 @@ export const admissionFull = (waiting: number, allowed: number, retryAfterMs: nu
     { limit: { kind: 'queueLength', configured: allowed, observed: waiting }, retryAfterMs },
   );
 
-/** @param source whose limit it was: the server's, or the caller's own. */
-export const notAdmitted = (
-  limitMs: number,
-  source: 'queue.timeoutMs' | 'maxWaitMs',
-  retryAfterMs: number,
-): StrataError =>
-  new StrataError(
-    'queue_timeout',
-    `The server was full, and no place became free within the ${limitMs} ms that ${source === 'maxWaitMs' ? 'the caller was willing to wait' : 'queue.timeoutMs allows'}. Retry later.`,
-    { limit: { kind: kindOf(source), configured: limitMs, observed: limitMs }, retryAfterMs },
+export const notAdmitted = (limitMs: number, source: WaitLimit, retryAfterMs: number): StrataError =>
+  timedOut(
+    `The server was full, and no place became free within ${boundOf(limitMs, source)}.`,
+    limitMs,
+    source,
+    retryAfterMs,
   );
 
-/** Whose limit it was: the server's, or the caller's own. */
-const kindOf = (source: 'queue.timeoutMs' | 'maxWaitMs'): 'queueTimeoutMs' | 'maxWaitMs' =>
-  source === 'maxWaitMs' ? 'maxWaitMs' : 'queueTimeoutMs';
+/** Whose limit on a wait it was: the server's, or the caller's own. */
+type WaitLimit = 'queue.timeoutMs' | 'maxWaitMs';
+
+const boundOf = (limitMs: number, source: WaitLimit): string =>
+  `the ${limitMs} ms that ${source === 'maxWaitMs' ? 'the caller was willing to wait' : 'queue.timeoutMs allows'}`;
+
+const timedOut = (
+  happened: string,
+  limitMs: number,
+  source: WaitLimit,
+  retryAfterMs: number,
+): StrataError => {
+  const kind = source === 'maxWaitMs' ? 'maxWaitMs' : 'queueTimeoutMs';
+  const limit = { kind, configured: limitMs, observed: limitMs } as const;
+  return new StrataError('queue_timeout', `${happened} Retry later.`, { limit, retryAfterMs });
+};

@@ -193,8 +193,7 @@ export class Scheduler {
     const { maxLength, maxLengthPerFunction } = this.#settings;
     const { placement, waiters } = line;
     if (waiters.size >= maxLengthPerFunction) {
-      const atMost = pool.instancesOf(placement.key) >= placement.maxInstances;
-      const full = { atMost, allowed: maxLengthPerFunction };
+      const full = { atMost: pool.isFull(placement), allowed: maxLengthPerFunction };
       throw lineFull(placement, waiters.size, full, this.#retryAfterMs(line));
     }
     if (this.#total.count >= maxLength)
