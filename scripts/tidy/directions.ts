@@ -32,6 +32,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     ...[
       CORE,
       'ports/',
+      'scheduler/refusals.ts',
       'billing/receipts.ts',
       'registry/api.ts',
       'registry/entry.ts',
