@@ -268,6 +268,8 @@ export const failure = (
   extra: { limit?: LimitReport; error?: GuestError } = {},
 ): Failure => ({ code, detail, limit: extra.limit ?? null, error: extra.error ?? null });
 
+const FAULTS_FROM_STATUS = 500;
+
 /** A refusal of the caller's request or a fault of the platform; thrown, and mapped to a problem by the API. */
 export class StrataError extends Error {
   override readonly name = 'StrataError';
@@ -281,7 +283,11 @@ export class StrataError extends Error {
     detail: string,
     extra: { limit?: LimitReport; retryAfterMs?: number; cause?: unknown } = {},
   ) {
+    const { stackTraceLimit } = Error;
+    // Where a caller's request was refused tells nobody anything, and to find out costs more than the refusal itself.
+    if (ERROR_CATALOGUE[code].status < FAULTS_FROM_STATUS) Error.stackTraceLimit = 0;
     super(detail, extra.cause === undefined ? undefined : { cause: extra.cause });
+    Error.stackTraceLimit = stackTraceLimit;
     this.code = code;
     this.limit = extra.limit ?? null;
     this.retryAfterMs = extra.retryAfterMs ?? null;

@@ -101,6 +101,7 @@ export class LayeredPool {
         sandboxEnded: events.sandboxEnded,
         fault: events.fault,
         left: (slot) => this.#left(slot),
+        freed: (what) => this.#victims.freed(what),
         changed: (tenant) => this.#keeper.stockroom.changed(tenant),
         emptied: (sandbox) => this.#keeper.emptied(sandbox),
       },

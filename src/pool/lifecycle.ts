@@ -42,6 +42,8 @@ export interface LifecycleEvents {
   room(): void;
   /** A slot takes nothing more: it has begun to end, or is gone at once. Told once of each. */
   left(slot: Slot): void;
+  /** It has become idle, or something that was beside it in its sandbox has gone. */
+  freed(what: Slot | Sandbox): void;
   /** Something changed in a sandbox of this tenant, or in one that is nobody's. */
   changed(tenant: string | null): void;
   /** Nothing is left in a tenant's sandbox that anybody uses. */
@@ -71,7 +73,7 @@ export class Lifecycle {
   constructor(options: LifecycleOptions) {
     this.#options = options;
     this.#clock = options.clock;
-    this.slots = new Slots(options.budget);
+    this.slots = new Slots(options.budget, (slot) => options.events.freed(slot));
     this.ready = new ReadySlots((memoryMb) => this.bootMb(memoryMb));
     this.starts = new Starts(options.tier, options.clock, options.startParallelism, (...fault) => {
       if (!this.#closed) options.events.fault(...fault);
@@ -234,7 +236,7 @@ export class Lifecycle {
       void carrier.exited.then((exit) => this.#exited(sandbox, exit));
       if (sandbox.state === 'starting') {
         sandbox.state = 'ready';
-        this.slots.freed += 1;
+        this.#options.events.freed(sandbox);
       } else carrier.kill('shutdown');
     } catch (thrown) {
       failed = thrown as StrataError;

@@ -46,7 +46,7 @@ const slotIn = (sandbox: Sandbox): Slot => ({
 
 const setUp = () => {
   const budget = new Budget({ clock: new ManualClock(), memoryMb: 1_000, reservePercent: 0 });
-  const slots = new Slots(budget);
+  const slots = new Slots(budget, () => undefined);
   const sandbox = sandboxOf('a');
   slots.open(sandbox, 20);
   const slot = slotIn(sandbox);

@@ -16,11 +16,12 @@ export class Slots {
   readonly #counts = { free: 0, busy: 0, starting: 0, draining: 0 };
   #chargedMb = 0;
   #servingMb = 0;
-  /** How many slots have become free or gone so far: who looked at what is idle knows by it whether there is more. */
-  freed = 0;
+  readonly #freed: (slot: Slot) => void;
 
-  constructor(budget: Budget) {
+  /** @param freed told of each slot that has become free or is gone: there may be more that is idle than before. */
+  constructor(budget: Budget, freed: (slot: Slot) => void) {
     this.#budget = budget;
+    this.#freed = freed;
   }
 
   /** What this pool takes of the budget. */
@@ -49,10 +50,10 @@ export class Slots {
     if (from === 'busy') this.#serve(slot, -1);
     slot.state = to;
     if (to === 'busy') this.#serve(slot, 1);
-    if (to === 'free' || to === 'gone') this.freed += 1;
     if (to === 'draining' || to === 'gone') this.#charge(slot, -slot.chargedMb);
     if (to === 'gone') sandbox.slots.delete(slot);
     else this.#counts[to] += 1;
+    if (to === 'free' || to === 'gone') this.#freed(slot);
   }
 
   /** A slot that is not busy takes more or less than before. */

@@ -41,8 +41,9 @@ export class Victims implements Evictable {
   readonly #options: VictimsOptions;
   /** The one worth least is the last. */
   #candidates: Candidate[] = [];
-  #madeMs = Number.NEGATIVE_INFINITY;
-  #freedThen = -1;
+  /** What has become idle since the list was made; filled only while there is a list. */
+  readonly #fresh = new Set<Slot | Sandbox>();
+  #madeMs: number | null = null;
   #used = false;
 
   constructor(options: VictimsOptions) {
@@ -51,22 +52,24 @@ export class Victims implements Evictable {
 
   cheapest(mayEnd: (holder: Holder) => boolean): Victim | null {
     this.#used = true;
-    if (this.#isOld()) this.#make();
+    const isOld = this.#madeMs === null || this.#options.clock.nowMs() - this.#madeMs >= OLD_MS;
+    if (isOld) this.#make();
     const found = this.#last(mayEnd);
-    if (found !== null || this.#freedThen === this.#options.lifecycle.slots.freed) return found;
-    this.#make();
+    if (found !== null || this.#fresh.size === 0) return found;
+    this.#addFresh();
     return this.#last(mayEnd);
+  }
+
+  /** A slot or sandbox is idle now, or what was beside it has gone. */
+  freed(what: Slot | Sandbox): void {
+    if (this.#madeMs !== null) this.#fresh.add(what);
   }
 
   /** Called once in a while, when no placement waits for it. */
   sweep(): void {
     if (this.#used) this.#make();
+    else this.#forget();
     this.#used = false;
-  }
-
-  #isOld(): boolean {
-    const { clock, lifecycle } = this.#options;
-    return clock.nowMs() - this.#madeMs >= OLD_MS && this.#freedThen !== lifecycle.slots.freed;
   }
 
   #last(mayEnd: (holder: Holder) => boolean): Victim | null {
@@ -100,40 +103,66 @@ export class Victims implements Evictable {
   #make(): void {
     const { clock, lifecycle } = this.#options;
     this.#madeMs = clock.nowMs();
-    this.#freedThen = lifecycle.slots.freed;
-    const candidates: Candidate[] = [];
-    for (const state of loadedIn(lifecycle.sandboxes.all)) {
-      const costs = this.#options.costs.of(state.costs);
-      // The one used last waits for the lowest level that is not needed.
-      let level = state.demand.needed;
-      const idle = idleSlots(state).reverse();
-      const least = state.deleted ? 0 : state.placement.minInstances;
-      let provisioned = least - (state.slots.size - idle.length);
-      for (const slot of idle) {
-        level += 1;
-        provisioned -= 1;
-        const gaps = state.demand.profile(level);
-        const gapMs = state.demand.gapMs(level, this.#madeMs);
-        const known = { gaps, gapMs, uses: state.demand.uses, provisioned: provisioned >= 0 };
-        candidates.push(this.#code(slot, costs, known));
-      }
+    this.#fresh.clear();
+    this.#candidates = [];
+    for (const state of loadedIn(lifecycle.sandboxes.all)) this.#addIdle(state, null);
+    for (const sandbox of lifecycle.sandboxes.all) this.#addEmpty(sandbox);
+    this.#candidates.sort(worthMoreFirst);
+  }
+
+  /** What has become idle since comes into the list: to make all of it anew for each would take too long. */
+  #addFresh(): void {
+    const owners = new Set<FunctionState>();
+    const sandboxes = new Set<Sandbox>();
+    for (const what of this.#fresh) {
+      const { owner, sandbox } = 'sandbox' in what ? what : { owner: null, sandbox: what };
+      if (owner !== null) owners.add(owner);
+      sandboxes.add(sandbox);
     }
-    const costs = this.#options.costs.of(null);
-    for (const sandbox of lifecycle.sandboxes.all) {
-      if (sandbox.state !== 'ready' || !isEmpty(sandbox)) continue;
-      candidates.push(this.#sandbox(sandbox, costs));
+    this.#candidates = this.#candidates.filter(isThere);
+    for (const owner of owners) this.#addIdle(owner, this.#fresh);
+    for (const sandbox of sandboxes) this.#addEmpty(sandbox);
+    this.#fresh.clear();
+    this.#candidates.sort(worthMoreFirst);
+  }
+
+  #forget(): void {
+    this.#madeMs = null;
+    this.#candidates = [];
+    this.#fresh.clear();
+  }
+
+  /** The idle instances of a function; of these alone, where that is given. */
+  #addIdle(state: FunctionState, among: ReadonlySet<Slot | Sandbox> | null): void {
+    const costs = this.#options.costs.of(state.costs);
+    const nowMs = this.#options.clock.nowMs();
+    // The one used last waits for the lowest level that is not needed.
+    let level = state.demand.needed;
+    const idle = idleSlots(state).reverse();
+    const least = state.deleted ? 0 : state.placement.minInstances;
+    let provisioned = least - (state.slots.size - idle.length);
+    for (const slot of idle) {
+      level += 1;
+      provisioned -= 1;
+      if (among !== null && !among.has(slot)) continue;
+      const gaps = state.demand.profile(level);
+      const gapMs = state.demand.gapMs(level, nowMs);
+      const known = { gaps, gapMs, uses: state.demand.uses, provisioned: provisioned >= 0 };
+      this.#candidates.push(this.#code(slot, costs, nowMs, known));
     }
-    this.#candidates = candidates.sort((one, other) =>
-      goesBefore(one, other) ? 1 : goesBefore(other, one) ? -1 : 0,
-    );
+  }
+
+  #addEmpty(sandbox: Sandbox): void {
+    if (sandbox.state === 'ready' && isEmpty(sandbox)) this.#candidates.push(this.#sandbox(sandbox));
   }
 
   #code(
     slot: Slot,
     costs: LayerCosts,
+    nowMs: number,
     known: Pick<Idle, 'gaps' | 'uses'> & { gapMs: number | null; provisioned: boolean },
   ): Candidate {
-    const idleMs = this.#madeMs - slot.usedMs;
+    const idleMs = nowMs - slot.usedMs;
     const { pressureAtUse, sandbox, usedMs, chargedMb: memoryMb } = slot;
     const { gaps, uses, gapMs, provisioned } = known;
     const idle: Idle = { layer: 'code', memoryMb, idleMs, gaps, gapMs: gapMs ?? idleMs, uses, pressureAtUse };
@@ -141,8 +170,9 @@ export class Victims implements Evictable {
     return { worth, provisioned, holder: sandbox.tenant, slot, sandbox, usedMs };
   }
 
-  #sandbox(sandbox: Sandbox, costs: LayerCosts): Candidate {
-    const idleMs = this.#madeMs - sandbox.usedMs;
+  #sandbox(sandbox: Sandbox): Candidate {
+    const costs = this.#options.costs.of(null);
+    const idleMs = this.#options.clock.nowMs() - sandbox.usedMs;
     const layer = sandbox.slots.size > 0 ? 'runtime' : 'container';
     const memoryMb = chargedIn(sandbox);
     const idle: Idle = { layer, memoryMb, idleMs, gaps: null, gapMs: idleMs, uses: 1, pressureAtUse: 0 };
@@ -150,6 +180,9 @@ export class Victims implements Evictable {
     return { worth, provisioned: false, holder: sandbox.tenant, slot: null, sandbox, usedMs: sandbox.usedMs };
   }
 }
+
+const worthMoreFirst = (one: Candidate, other: Candidate): number =>
+  goesBefore(one, other) ? 1 : goesBefore(other, one) ? -1 : 0;
 
 /** The functions that have an instance: few, however many are known. */
 const loadedIn = (sandboxes: Iterable<Sandbox>): Set<FunctionState> => {

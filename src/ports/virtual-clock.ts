@@ -1,17 +1,22 @@
 /**
  * The simulator's clock: time moves only while it runs, straight from one timer to the next.
  *
- * Timers fire in order of their due time, then of their creation. Promise callbacks get their turn only when somebody
- * has said that there are any, because a turn of the event loop costs more than a simulated event.
+ * Timers fire in order of their due time, then of their creation. Promise callbacks get their turn when somebody has
+ * said that there are any: Node runs all of them, and those that follow from them, before the next tick's callback. A
+ * turn of the event loop would do the same and costs more than a simulated event; there is one in a while, for signals.
  * Cancelled timers leave at once, so memory is that of the timers still to come.
  */
 import { Heap, type HeapItem, NOT_IN_HEAP } from '../core/heap.ts';
 import type { Clock, Timer } from './clock.ts';
 
+/** Whatever else the process has to do gets its turn after so many. */
+const SETTLED_PER_TURN = 1_024;
+
 export class VirtualClock implements Clock {
   #nowMs = 0;
   #serial = 0;
   #unsettled = false;
+  #settled = 0;
   #running = false;
   readonly #originMs: number;
   readonly #timers = new Heap<VirtualTimer>(firesBefore);
@@ -79,9 +84,10 @@ export class VirtualClock implements Clock {
       : undefined;
   }
 
-  /** One turn of the event loop runs every callback that is due, and those that follow from them. */
   async #settle(): Promise<void> {
-    await new Promise((resolve) => setImmediate(resolve));
+    this.#settled += 1;
+    const later = this.#settled % SETTLED_PER_TURN === 0 ? setImmediate : process.nextTick;
+    await new Promise<void>((resolve) => later(resolve));
     this.#unsettled = false;
   }
 }

@@ -6,6 +6,7 @@
  * listed while it has an entry, and no longer. Every operation takes constant time, or logarithmic in the number of
  * tenants that are listed.
  */
+import { Chain, type Link } from '../core/chain.ts';
 import { Heap, type HeapItem, NOT_IN_HEAP } from '../core/heap.ts';
 
 /** 1 for callers who wait for the answer, 0 for those who do not. */
@@ -16,11 +17,6 @@ export interface Turn extends Link {
   readonly tenant: string;
   readonly priority: Priority;
   row: Row | null;
-}
-
-interface Link {
-  before: this | null;
-  after: this | null;
 }
 
 /** The entries of one tenant at one priority; itself a link in the ring of those that take turns. */
@@ -117,35 +113,8 @@ class Level {
       return true;
     }
     this.#bySize.update(row);
-    if (tookTurn) {
-      this.#ring.remove(row);
-      this.#ring.push(row);
-    }
+    // It was the first: only of the first it is asked whether it had its turn.
+    if (tookTurn) this.#ring.rotate();
     return true;
-  }
-}
-
-/** A list whose items carry their own links, so that any of them leaves it at once. */
-class Chain<Item extends Link> {
-  first: Item | null = null;
-  last: Item | null = null;
-  size = 0;
-
-  push(item: Item): void {
-    item.before = this.last;
-    if (this.last === null) this.first = item;
-    else this.last.after = item;
-    this.last = item;
-    this.size += 1;
-  }
-
-  remove(item: Item): void {
-    if (item.before === null) this.first = item.after;
-    else item.before.after = item.after;
-    if (item.after === null) this.last = item.before;
-    else item.after.before = item.before;
-    item.before = null;
-    item.after = null;
-    this.size -= 1;
   }
 }

@@ -5,6 +5,7 @@
  * of a tenant: whoever floods waits behind itself alone. Invariant: a waiter is in one line until it is taken out of it,
  * once, and every line that is listed has somebody in it or a start under way.
  */
+import { Chain, type Link } from '../core/chain.ts';
 import type { StrataError } from '../core/errors.ts';
 import type { Lease } from '../pool/lease.ts';
 import type { Placement } from '../pool/slot.ts';
@@ -19,7 +20,7 @@ export interface Waiter {
 }
 
 /** The waiters of one function, the oldest first, and the starts that are expected to serve them. */
-export interface Line {
+export interface Line extends Link {
   readonly placement: Placement;
   readonly waiters: Set<Waiter>;
   /** Starts under way: each is counted from the moment it is asked for until it is told about, once. */
@@ -29,13 +30,20 @@ export interface Line {
   intervalMs: number | null;
 }
 
+/** The lines of one tenant in which somebody waits, in the order of their turns; itself a link in the order of tenants. */
+interface TenantLines extends Link {
+  readonly tenant: string;
+  readonly lines: Chain<Line>;
+}
+
 /** How much one more measurement moves the average. */
 const WEIGHT = 0.2;
 
 export class Waiting {
   readonly #lines = new Map<string, Line>();
-  /** Insertion is the order of turns: whoever had one goes to the end. */
-  readonly #turns = new Map<string, Map<string, Line>>();
+  readonly #tenants = new Map<string, TenantLines>();
+  /** Whoever had its turn goes to the end. */
+  readonly #turns = new Chain<TenantLines>();
   #count = 0;
 
   get count(): number {
@@ -51,12 +59,12 @@ export class Waiting {
   }
 
   get tenants(): number {
-    return this.#turns.size;
+    return this.#tenants.size;
   }
 
   /** Whether anybody but this tenant waits. */
   isAnyOther(tenant: string): boolean {
-    return this.#turns.size > (this.#turns.has(tenant) ? 1 : 0);
+    return this.#tenants.size > (this.#tenants.has(tenant) ? 1 : 0);
   }
 
   find(key: string): Line | undefined {
@@ -66,7 +74,10 @@ export class Waiting {
   of(placement: Placement): Line {
     let line = this.#lines.get(placement.key);
     if (line === undefined) {
-      line = { placement, waiters: new Set(), starting: 0, servedMs: null, intervalMs: null };
+      line = {
+        ...{ placement, waiters: new Set(), starting: 0, servedMs: null, intervalMs: null },
+        ...{ before: null, after: null },
+      };
       this.#lines.set(placement.key, line);
     }
     return line;
@@ -75,13 +86,7 @@ export class Waiting {
   join(line: Line, waiter: Waiter): void {
     line.waiters.add(waiter);
     this.#count += 1;
-    const { tenant, key } = line.placement;
-    let lines = this.#turns.get(tenant);
-    if (lines === undefined) {
-      lines = new Map();
-      this.#turns.set(tenant, lines);
-    }
-    if (!lines.has(key)) lines.set(key, line);
+    if (line.waiters.size === 1) this.#beginTurns(line);
   }
 
   /** @returns false when the waiter had left before. */
@@ -116,22 +121,32 @@ export class Waiting {
   *turns(most: number): Generator<Line> {
     const count = Math.min(most, this.#lines.size);
     for (let taken = 0; taken < count; taken += 1) {
-      const [next] = this.#turns;
-      if (next === undefined) return;
-      const [tenant, lines] = next;
-      this.#turns.delete(tenant);
-      this.#turns.set(tenant, lines);
-      const [first] = lines;
-      if (first === undefined) continue;
-      const [key, line] = first;
-      lines.delete(key);
-      lines.set(key, line);
+      const tenant = this.#turns.first;
+      const line = tenant?.lines.first ?? null;
+      if (tenant === null || line === null) return;
+      this.#turns.rotate();
+      tenant.lines.rotate();
       yield line;
     }
   }
 
-  #endTurns({ placement: { tenant, key } }: Line): void {
-    const lines = this.#turns.get(tenant);
-    if (lines?.delete(key) === true && lines.size === 0) this.#turns.delete(tenant);
+  #beginTurns(line: Line): void {
+    const { tenant } = line.placement;
+    let turns = this.#tenants.get(tenant);
+    if (turns === undefined) {
+      turns = { tenant, lines: new Chain(), before: null, after: null };
+      this.#tenants.set(tenant, turns);
+      this.#turns.push(turns);
+    }
+    turns.lines.push(line);
+  }
+
+  #endTurns(line: Line): void {
+    const turns = this.#tenants.get(line.placement.tenant);
+    if (turns === undefined) return;
+    turns.lines.remove(line);
+    if (turns.lines.size > 0) return;
+    this.#tenants.delete(turns.tenant);
+    this.#turns.remove(turns);
   }
 }
