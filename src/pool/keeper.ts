@@ -11,6 +11,7 @@ import type { Budget } from './budget.ts';
 import type { RuntimeCosts } from './costs.ts';
 import { isStale } from './demand.ts';
 import type { FunctionState, Functions } from './functions.ts';
+import type { Profile } from './gaps.ts';
 import type { Lifecycle } from './lifecycle.ts';
 import type { Policy, WarmPlan } from './policy/api.ts';
 import { isEmpty, type Sandbox, type Slot } from './slot.ts';
@@ -69,10 +70,15 @@ export class Keeper {
     this.#sandboxes = new Agenda(options.clock, (sandbox) => this.#reviewSandbox(sandbox));
   }
 
-  /** A function has stopped to need so many instances. */
+  /** A function has stopped to need so many instances. Where that needs a new plan, no invocation waits for it. */
   gapBegan(state: FunctionState, level: number): void {
-    const [first] = this.planOf(state, level).windows;
     const now = this.#clock.nowMs();
+    const plan = this.#knownPlan(state.demand.profile(level));
+    if (plan === null) {
+      this.#functions.by(state, now);
+      return;
+    }
+    const [first] = plan.windows;
     if (first === undefined || first.fromMs > 0) this.review(state);
     else this.#functions.by(state, now + heldMs(first, state));
   }
@@ -139,12 +145,17 @@ export class Keeper {
   /** A plan for a level of a function: made anew when much has been learnt since. */
   planOf(state: FunctionState, level: number): WarmPlan {
     const profile = state.demand.profile(level);
-    if (profile.plan !== null && !isStale(profile) && profile.planLoad === this.#load) return profile.plan;
+    const known = this.#knownPlan(profile);
+    if (known !== null) return known;
     const plan = this.#options.policy.warm(profile, this.#options.costs.of(state.costs));
     profile.plan = plan;
     profile.planTotal = profile.own.total;
     profile.planLoad = this.#load;
     return plan;
+  }
+
+  #knownPlan(profile: Profile): WarmPlan | null {
+    return isStale(profile) || profile.planLoad !== this.#load ? null : profile.plan;
   }
 
   /** What memory costs may have changed, and what was planned by it: looked at once in a while. */
