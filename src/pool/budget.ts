@@ -170,8 +170,10 @@ export class Budget {
   /** Ends what is worth least; the megabytes that it held, or null when there is nothing to end. */
   evict(wantedBy: Holder): number | null {
     const poor = this.#isPoor(wantedBy, 0);
+    // Asked of very many while one invocation waits: whoever has something to give up is among the sharers.
+    const fairMb = this.#limitMb / this.#held.sharers(null);
     const mayEnd = (holder: Holder): boolean =>
-      holder === null || holder === wantedBy || poor || !this.#isPoor(holder, 0);
+      holder === null || holder === wantedBy || poor || this.#held.of(holder) > fairMb;
     let victim: Victim | null = null;
     for (const pool of this.#pools) {
       const offered = pool.cheapest(mayEnd);
