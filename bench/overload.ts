@@ -126,7 +126,7 @@ const measureLoads = async (strata: Strata, subject: Subject, sizes: Sizes): Pro
   }, RSS_INTERVAL_MS);
   const note = (key: string, report: LoadReport): void => {
     reports.set(key, [...(reports.get(key) ?? []), report]);
-    progress(`overload: ${label}, ${key}: ${Math.round(report.goodput)} / s, ${report.refused} refused`);
+    progress(`overload: ${label}, ${key}: ${Math.round(report.goodput)} / s, ${report.refused} refused, ${report.unsent} unsent ${JSON.stringify(report.failures)}`);
   };
   try {
     for (let round = 0; round < rounds; round += 1) {
@@ -149,7 +149,7 @@ const medianOf = (reports: readonly LoadReport[], of: (report: LoadReport) => nu
   median(reports.flatMap((report) => of(report) ?? []));
 
 const rowOf = (subject: string, reports: readonly LoadReport[]): Row => {
-  const errors = reports.reduce((sum, each) => sum + each.errors + each.unanswered, 0);
+  const errors = reports.reduce((sum, each) => sum + Object.values(each.failures).reduce((some, each) => some + each, 0), 0);
   return row(subject, {
     goodputPerSecond: medianOf(reports, ({ goodput }) => goodput),
     offeredPerSecond: medianOf(reports, ({ sent, refused, goodput }) =>

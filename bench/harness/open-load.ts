@@ -31,10 +31,10 @@ export interface LoadReport {
   readonly lateMs: Summary | null;
   readonly refused: number;
   readonly refusedWithoutRetryAfter: number;
-  /** Answers that are neither 200 nor 429, and broken connections. */
-  readonly errors: number;
-  /** Not answered when all that came in time had been. */
-  readonly unanswered: number;
+  /** What is neither 200 nor 429, by what it was: an answer's status and code, a connection that broke, no answer. */
+  readonly failures: Readonly<Record<string, number>>;
+  /** Due and never sent, because every connection waited for an answer until the end. */
+  readonly unsent: number;
   /** Of one core. */
   readonly cpuShare: number;
 }
@@ -69,7 +69,7 @@ class Generator {
   #sent = 0;
   #answered = 0;
   #withoutRetryAfter = 0;
-  #errors = 0;
+  readonly #failures: Record<string, number> = {};
   #ended = false;
 
   constructor(plan: LoadPlan) {
@@ -102,18 +102,20 @@ class Generator {
     const goodput = this.#acceptedMs.length / tookS;
     const graceUntilMs = performance.now() + GRACE_MS;
     while (this.#answered < this.#sent && performance.now() < graceUntilMs) await pause(10);
+    this.#failed('no answer', this.#sent - this.#answered);
     return {
       ...{ sent: this.#sent, goodput, acceptedMs: summarise(this.#acceptedMs) },
       ...{ refusedMs: summarise(this.#refusedMs), lateMs: summarise(this.#lateMs) },
       ...{ refused: this.#refusedMs.length, refusedWithoutRetryAfter: this.#withoutRetryAfter },
-      ...{ errors: this.#errors, unanswered: this.#sent - this.#answered + this.#due.length },
+      ...{ failures: this.#failures, unsent: this.#due.length },
       cpuShare: (user + system) / 1e6 / tookS,
     };
   }
 
   #sendDue(): void {
     while (this.#due.length > 0) {
-      const connection = this.#idle.pop();
+      // The one that was used longest ago: none is left unused for so long that the server would close it.
+      const connection = this.#idle.shift();
       if (connection === undefined) return;
       const due = this.#due.shift();
       if (due !== undefined) this.#send(connection, due);
@@ -128,6 +130,10 @@ class Generator {
     connection.socket.write(this.#request);
   }
 
+  #failed(what: string, count = 1): void {
+    if (count > 0) this.#failures[what] = (this.#failures[what] ?? 0) + count;
+  }
+
   #open(): Promise<Connection> {
     return new Promise((resolve, reject) => {
       const socket = connect({ port: this.#plan.port, host: '127.0.0.1', noDelay: true });
@@ -135,9 +141,8 @@ class Generator {
       socket.once('connect', () => resolve(connection));
       socket.once('error', reject);
       socket.on('data', (chunk) => this.#received(connection, chunk));
-      socket.on('close', () => {
-        this.#errors += 1;
-      });
+      socket.on('error', (error: NodeJS.ErrnoException) => this.#failed(`connection: ${error.code}`));
+      socket.on('close', () => this.#failed('connection closed'));
     });
   }
 
@@ -153,7 +158,7 @@ class Generator {
     else if (answer.status === 429) {
       this.#refusedMs.push(now - connection.sentMs);
       if (!answer.retryAfter) this.#withoutRetryAfter += 1;
-    } else this.#errors += 1;
+    } else this.#failed(`${answer.status} ${answer.code ?? ''}`);
     if (this.#ended) return;
     if (this.#plan.ratePerSecond === null) this.#send(connection, now);
     else {
@@ -170,15 +175,25 @@ interface Connection {
   received: Buffer;
 }
 
+interface Answer {
+  readonly status: number;
+  readonly retryAfter: boolean;
+  /** What a problem says it is; null for the two statuses that are expected. */
+  readonly code: string | null;
+}
+
 /** A whole answer with a length; null while it is not all there. */
-export const answerIn = (received: Buffer): { status: number; retryAfter: boolean } | null => {
+export const answerIn = (received: Buffer): Answer | null => {
   const headEnd = received.indexOf('\r\n\r\n');
   if (headEnd < 0) return null;
   const head = received.toString('latin1', 0, headEnd).toLowerCase();
   const length = /\r\ncontent-length: (\d+)/.exec(head)?.[1];
   if (length === undefined) throw new Error(`an answer without a length: ${head}`);
   if (received.length < headEnd + 4 + Number(length)) return null;
-  return { status: Number(head.slice(9, 12)), retryAfter: head.includes('\r\nretry-after: ') };
+  const status = Number(head.slice(9, 12));
+  const known = status === 200 || status === 429;
+  const code = known ? null : (/"code":"(\w+)"/.exec(received.toString('latin1', headEnd))?.[1] ?? null);
+  return { status, code, retryAfter: head.includes('\r\nretry-after: ') };
 };
 
 const pause = (delayMs: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, delayMs));

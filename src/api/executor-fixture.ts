@@ -16,6 +16,7 @@ export const scriptedExecutor = (calls: Partial<Executor>): Executor => ({
   deploy: unscripted('deploy'),
   invoke: unscripted('invoke'),
   invokeJson: unscripted('invokeJson'),
+  newInvocationId: () => ANSWER.invocationId,
   get: unscripted('get'),
   list: unscripted('list'),
   delete: unscripted('delete'),

@@ -44,6 +44,8 @@ export type InvokeAnswer =
 export interface InvokeJsonRequest extends Omit<InvokeRequest, 'event' | 'signal'> {
   /** UTF-8 JSON text; empty means `{}`. */
   readonly eventJson: Uint8Array;
+  /** From `newInvocationId`, for callers who want to know it also of what is refused; made up unless given. */
+  readonly invocationId?: string;
   /**
    * Called when the invocation has to wait, and only then. `cancel` takes it out of the queue and refuses it with
    * `cancelled`; it may be called at any time, more than once, and does nothing once the wait is over.
@@ -87,6 +89,7 @@ export interface Executor {
   deploy(spec: FunctionSpecInput & { name: string; tenant?: string }): Promise<Deployment>;
   invoke(request: InvokeRequest): Promise<InvokeAnswer>;
   invokeJson(request: InvokeJsonRequest): Promise<InvokeJsonAnswer>;
+  newInvocationId(): string;
   get(name: string, options?: { tenant?: string; qualifier?: string }): FunctionRecord;
   list(query?: Partial<ListQuery>): FunctionPage;
   delete(name: string, options?: { tenant?: string }): Promise<FunctionRecord>;

@@ -121,6 +121,10 @@ export class LocalExecutor implements Executor {
     return jsonAnswerOf(await this.#run(request));
   }
 
+  newInvocationId(): string {
+    return this.#parts.random.uuid();
+  }
+
   get(name: string, options: { tenant?: string; qualifier?: string } = {}): FunctionRecord {
     this.#refuseWhenClosed();
     return this.#parts.registry.resolve(options.tenant ?? DEFAULT_TENANT, name, options.qualifier);
@@ -252,7 +256,7 @@ export class LocalExecutor implements Executor {
         ticket = entered instanceof Promise ? await entered : entered;
         waits?.refuseCancelled();
         const walked = await walk(this.#context, {
-          invocationId: random.uuid(),
+          invocationId: request.invocationId ?? random.uuid(),
           record,
           scheduler,
           eventJson: request.eventJson.length === 0 ? EMPTY_EVENT : request.eventJson,

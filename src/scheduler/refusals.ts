@@ -5,6 +5,18 @@ import { StrataError } from '../core/errors.ts';
 import type { Start } from '../core/receipt.ts';
 import type { Placement } from '../pool/slot.ts';
 
+/**
+ * Without a stack: where a refusal was made says nothing that its code does not, and under overload, when the server
+ * has the least to spare, the stack was the dearest part of it.
+ */
+const refusal = (...args: ConstructorParameters<typeof StrataError>): StrataError => {
+  const { stackTraceLimit } = Error;
+  Error.stackTraceLimit = 0;
+  const error = new StrataError(...args);
+  Error.stackTraceLimit = stackTraceLimit;
+  return error;
+};
+
 export const lineFull = (
   { maxInstances }: Placement,
   waiting: number,
@@ -12,19 +24,19 @@ export const lineFull = (
   retryAfterMs: number,
 ): StrataError =>
   atMost
-    ? new StrataError(
+    ? refusal(
         'concurrency_limit',
         `The function runs on all ${maxInstances} instances that maxInstances allows, and ${waiting} invocations wait for it already. Retry later, or raise maxInstances or concurrency.`,
         { limit: { kind: 'maxInstances', configured: maxInstances, observed: maxInstances }, retryAfterMs },
       )
-    : new StrataError(
+    : refusal(
         'overloaded',
         `${waiting} invocations of this function wait already; queue.maxLengthPerFunction allows no more. Retry later.`,
         { limit: { kind: 'queueLength', configured: allowed, observed: waiting }, retryAfterMs },
       );
 
 export const queueFull = (waiting: number, allowed: number, retryAfterMs: number): StrataError =>
-  new StrataError(
+  refusal(
     'overloaded',
     `${waiting} invocations wait already; queue.maxLength allows no more. Retry later.`,
     { limit: { kind: 'queueLength', configured: allowed, observed: waiting }, retryAfterMs },
@@ -35,7 +47,7 @@ export const waitedTooLong = (limitMs: number, source: WaitLimit, retryAfterMs: 
 
 /** The caller would wait in vain: said at once, so that it can go elsewhere. */
 export const wouldWaitTooLong = (limitMs: number, expectedMs: number): StrataError =>
-  new StrataError(
+  refusal(
     'queue_timeout',
     `The wait for an instance is expected to take ${expectedMs} ms, and the caller was willing to wait ${limitMs} ms. Retry later.`,
     {
@@ -45,23 +57,23 @@ export const wouldWaitTooLong = (limitMs: number, expectedMs: number): StrataErr
   );
 
 export const unavailable = (start: Start): StrataError =>
-  new StrataError(
+  refusal(
     'start_unavailable',
     `The invocation requires a start from layer ${start}, and nothing of that layer is ready for this function. Retry when GET /v1/pools shows one, or drop the requirement.`,
   );
 
 export const cancelled = (): StrataError =>
-  new StrataError('cancelled', 'The caller went away before the invocation began; nothing has run.');
+  refusal('cancelled', 'The caller went away before the invocation began; nothing has run.');
 
 export const tenantFull = (count: number, allowed: number, retryAfterMs: number): StrataError =>
-  new StrataError(
+  refusal(
     'concurrency_limit',
     `${count} invocations of this tenant run or wait already, and its functions may have reserved what is left; admission.maxInFlightPerTenant allows ${allowed}. Retry later.`,
     { limit: { kind: 'maxInFlightPerTenant', configured: allowed, observed: count }, retryAfterMs },
   );
 
 export const admissionFull = (waiting: number, allowed: number, retryAfterMs: number): StrataError =>
-  new StrataError(
+  refusal(
     'overloaded',
     `The server has as many invocations as it admits, and ${waiting} wait in line before it; admission.maxLength allows no more. Retry later.`,
     { limit: { kind: 'queueLength', configured: allowed, observed: waiting }, retryAfterMs },
@@ -89,5 +101,5 @@ const timedOut = (
 ): StrataError => {
   const kind = source === 'maxWaitMs' ? 'maxWaitMs' : 'queueTimeoutMs';
   const limit = { kind, configured: limitMs, observed: limitMs } as const;
-  return new StrataError('queue_timeout', `${happened} Retry later.`, { limit, retryAfterMs });
+  return refusal('queue_timeout', `${happened} Retry later.`, { limit, retryAfterMs });
 };

@@ -84,14 +84,18 @@ export class Scheduler {
    */
   acquire(placement: Placement, options: AcquireOptions = ANYHOW): Lease | Promise<Lease> {
     const pool = this.#attached();
+    const { requireStart } = options;
+    const line = this.#waiting.find(placement.key);
+    // Nobody overtakes those who wait, so with a full line nothing is looked for, and nothing noted for the pool to plan.
+    if (line !== undefined && line.waiters.size > 0 && requireStart === undefined)
+      this.#refuseWhenLineFull(pool, line);
     pool.arrived(placement);
     try {
-      const { requireStart } = options;
       if (requireStart !== undefined) return this.#exactly(pool, placement, requireStart);
       const warm = pool.takeCode(placement);
       if (warm !== null) return warm;
       // Whoever finds room beside an instance that is just loading waits for it instead of starting another.
-      const ahead = this.#waiting.find(placement.key)?.waiters.size ?? 0;
+      const ahead = line?.waiters.size ?? 0;
       const started = pool.comingPlaces(placement) > ahead ? null : pool.takeRuntime(placement);
       return started ?? this.#wait(pool, placement, options);
     } catch (refusal) {
@@ -170,7 +174,8 @@ export class Scheduler {
     const limitMs = Math.min(this.#settings.timeoutMs, options.maxWaitMs ?? Number.POSITIVE_INFINITY);
     const waitedMs = options.arrivedMs === undefined ? 0 : this.#clock.nowMs() - options.arrivedMs;
     try {
-      this.#refuseWhenFull(pool, line);
+      this.#refuseWhenLineFull(pool, line);
+      this.#refuseWhenFull(line);
       this.#refuseInVain(line, options.maxWaitMs, waitedMs);
     } catch (refusal) {
       this.#waiting.dropIfIdle(line);
@@ -189,13 +194,16 @@ export class Scheduler {
     return promise;
   }
 
-  #refuseWhenFull(pool: LayeredPool, line: Line): void {
-    const { maxLength, maxLengthPerFunction } = this.#settings;
+  #refuseWhenLineFull(pool: LayeredPool, line: Line): void {
+    const { maxLengthPerFunction } = this.#settings;
     const { placement, waiters } = line;
-    if (waiters.size >= maxLengthPerFunction) {
-      const full = { atMost: pool.isFull(placement), allowed: maxLengthPerFunction };
-      throw lineFull(placement, waiters.size, full, this.#retryAfterMs(line));
-    }
+    if (waiters.size < maxLengthPerFunction) return;
+    const full = { atMost: pool.isFull(placement), allowed: maxLengthPerFunction };
+    throw lineFull(placement, waiters.size, full, this.#retryAfterMs(line));
+  }
+
+  #refuseWhenFull(line: Line): void {
+    const { maxLength } = this.#settings;
     if (this.#total.count >= maxLength)
       throw queueFull(this.#total.count, maxLength, this.#retryAfterMs(line));
   }

@@ -6,7 +6,7 @@
  */
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
-import { StrataError } from '../../core/errors.ts';
+import { type Failure, StrataError } from '../../core/errors.ts';
 import { PHASES } from '../../core/receipt.ts';
 import type { Executor, InvokeJsonAnswer, InvokeJsonRequest } from '../../invocation/api.ts';
 import { whenClosed } from '../disconnects.ts';
@@ -141,6 +141,8 @@ const invokeRoute: FastifyPluginAsync<InvocationRoutesOptions> = async (app, { e
     },
     async (request, reply) => {
       const invocation = requestOf(request);
+      const invocationId = executor.newInvocationId();
+      invocation.invocationId = invocationId;
       let stopWatching = NOTHING;
       // Called only when it has to wait: for a warm invocation nothing is registered.
       invocation.onWait = (cancel) => {
@@ -149,6 +151,11 @@ const invokeRoute: FastifyPluginAsync<InvocationRoutesOptions> = async (app, { e
       let answer: InvokeJsonAnswer;
       try {
         answer = await executor.invokeJson(invocation);
+      } catch (refusal) {
+        if (!(refusal instanceof StrataError) || refusal.code === 'internal_error') throw refusal;
+        reply.hijack();
+        writeRefusal(reply, refusal, invocationId);
+        return;
       } finally {
         stopWatching();
       }
@@ -220,11 +227,24 @@ const bytesAsText = (bytes: Uint8Array): string =>
   Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1');
 
 const writeFailure = (reply: FastifyReply, answer: InvokeJsonAnswer): void => {
-  if (answer.failure === null) return;
-  const problem = problemOf(answer.failure, answer.invocationId);
-  const body = Buffer.from(JSON.stringify(problem));
-  const headers = answerHeaders(answer);
-  headers.push(...problemHeaders(answer.failure), 'Content-Length', String(body.byteLength));
+  if (answer.failure !== null)
+    writeProblem(reply, answer.failure, answer.invocationId, answerHeaders(answer));
+};
+
+/** What was refused has no receipt: the id is what the caller's log and a report about it have in common. */
+const writeRefusal = (reply: FastifyReply, refusal: StrataError, invocationId: string): void =>
+  writeProblem(reply, refusal, invocationId, ['Strata-Invocation-Id', invocationId]);
+
+/** As text, which goes out in one piece with the headers: under overload this is most of what the server does. */
+const writeProblem = (
+  reply: FastifyReply,
+  source: StrataError | Failure,
+  invocationId: string,
+  headers: string[],
+): void => {
+  const problem = problemOf(source, invocationId);
+  const body = JSON.stringify(problem);
+  headers.push(...problemHeaders(source), 'Content-Length', String(Buffer.byteLength(body)));
   reply.raw.writeHead(problem.status, headers);
   reply.raw.end(body);
 };
