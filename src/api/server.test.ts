@@ -72,6 +72,7 @@ describe('invocations', () => {
       requireStart: 'runtime',
       maxWaitMs: 250,
       onWait: expect.any(Function),
+      invocationId: ANSWER.invocationId,
       eventJson: '{ "name" : "Ada" }',
     });
     expect(response.statusCode).toBe(200);
@@ -98,6 +99,23 @@ describe('invocations', () => {
     });
     await app.inject({ method: 'POST', url: '/v1/functions/hello/invocations' });
     expect(bytes).toBe(0);
+  });
+
+  it('answers a refused invocation with a problem, when to come again, and its id', async () => {
+    const invokeJson = async () => {
+      throw new StrataError('overloaded', 'The queue is full – höchste Zeit.', { retryAfterMs: 1_500 });
+    };
+    const app = serve({ invokeJson, newInvocationId: () => 'the-id' });
+    const response = await app.inject({ method: 'POST', url: '/v1/functions/hello/invocations' });
+    expect(response.statusCode).toBe(429);
+    expect(response.headers).toMatchObject({
+      ...{ 'content-type': 'application/problem+json', 'retry-after': '2' },
+      ...{ 'strata-invocation-id': 'the-id', 'content-length': String(response.rawPayload.length) },
+    });
+    expect(response.json()).toMatchObject({
+      ...{ code: 'overloaded', detail: 'The queue is full – höchste Zeit.' },
+      ...{ retryAfterMs: 1_500, invocationId: 'the-id' },
+    });
   });
 
   it('answers a failed invocation with a problem and the same headers as a success', async () => {
@@ -562,6 +580,12 @@ describe('on the wire', () => {
       code: 'invalid_request',
       detail: expect.stringContaining('100 ms'),
     });
+  });
+
+  it('closes a connection that was opened and never used without an answer that nobody asked for', async () => {
+    expect(await exchange(serve({}, { headersTimeoutMs: 100 }), '')).toBe('');
+    const late = await exchange(serve({}, { headersTimeoutMs: 100 }), 'GET /healthz HTTP/1.1\r\n');
+    expect(problemIn(late)).toMatchObject({ code: 'invalid_request' });
   });
 
   it.each(['PROPFIND', 'TRACE'])('answers the method %s with a problem', async (method) => {

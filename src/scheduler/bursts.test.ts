@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { type BenchOptions, createBench, place, runOn } from '../pool/fixture.ts';
 
 const burst = async (concurrency: number, options: BenchOptions, maxInstances = 100) => {
@@ -75,6 +75,35 @@ describe('a refusal', () => {
     expect(once).toBeLessThan(250);
     expect(twice / once).toBeGreaterThan(1.8);
     expect(twice / once).toBeLessThan(2.2);
+  });
+
+  it('of a full line leaves nothing behind that the pool would plan for, and costs no stack', async () => {
+    const { pool, scheduler, clock } = await createBench({
+      ...{ queue: { maxLengthPerFunction: 1 }, settings: { pristine: 1 } },
+    });
+    const placement = place('f', { maxInstances: 1 });
+    const runs = await scheduler.acquire(placement);
+    const waits = Promise.resolve(scheduler.acquire(placement));
+    const arrived = vi.spyOn(pool, 'arrived');
+    for (let call = 0; call < 10; call += 1) {
+      await expect(async () => scheduler.acquire(placement)).rejects.toMatchObject({
+        ...{ code: 'concurrency_limit', stack: expect.not.stringContaining('\n') },
+      });
+    }
+    expect(arrived).not.toHaveBeenCalled();
+    expect(() => scheduler.acquire(placement, { requireStart: 'code' })).toThrow('requires a start');
+    runs.release(false);
+    await clock.advance(2_000);
+    (await waits).release(false);
+  });
+
+  it('is not said where nobody may wait and something is ready', async () => {
+    const { scheduler } = await createBench({
+      ...{ queue: { maxLengthPerFunction: 0 }, settings: { pristine: 1 } },
+    });
+    const lease = await scheduler.acquire(place('f', { maxInstances: 1 }));
+    expect(() => scheduler.acquire(place('f', { maxInstances: 1 }))).toThrow('wait for it already');
+    lease.release(true);
   });
 
   it('comes at once for whoever would wait in vain', async () => {

@@ -32,7 +32,9 @@ describe('a client that will not wait for ever', () => {
     const impatient = await invoke(server, 'hold', { ms: 0 }, { 'Strata-Max-Wait-Ms': '50' });
     expect(impatient.status).toBe(429);
     expect(Number(impatient.headers['retry-after'])).toBeGreaterThanOrEqual(1);
+    expect(impatient.headers['strata-invocation-id']).toMatch(/^[\da-f-]{36}$/);
     expect(impatient.json).toMatchObject({
+      invocationId: impatient.headers['strata-invocation-id'],
       ...{ code: 'queue_timeout', limit: { kind: 'maxWaitMs', configured: 50 } },
       retryAfterMs: expect.any(Number),
     });
