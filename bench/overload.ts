@@ -9,8 +9,8 @@
 import { cpus } from 'node:os';
 import { Scope } from './harness/children.ts';
 import { type Bench, progress, runFromCommandLine } from './harness/command.ts';
-import { type LoadReport, offerLoad } from './harness/open-load.ts';
-import { readMemory } from './harness/proc.ts';
+import { type LoadPlan, type LoadReport, offerLoad } from './harness/open-load.ts';
+import { readCpuSeconds, readMemory, readOwnCpuSeconds } from './harness/proc.ts';
 import { type Comparison, compare, type Row, reasonOf, row } from './harness/result.ts';
 import { growthOf } from './harness/simulation-jobs.ts';
 import { divide, median } from './harness/stats.ts';
@@ -49,7 +49,8 @@ export const overload: Bench = {
       notes: [
         'Goodput: answers with 200 a second. Accepted: from when the request was due, so that a late generator counts. Refused: 429, from when it was sent. Late: how long after it was due a request was sent. Medians of the rounds.',
         'The queue is as it is by default: 200 for one function, ten seconds at most. What is accepted under overload has waited behind 200 others.',
-        'Generator share: of one core, for the generator alone. It runs on the cores of the server and of the handlers, which have that much less: goodput with four instances for each core is what is left.',
+        'Shares: of one core. The generator runs on the cores of the server and of the sandboxes, which have that much less: goodput with four instances for each core is what is left.',
+        'Failures: answers that are neither 200 nor 429, broken connections, and no answer at all. Unsent: due, but every connection waited for an answer until the end of the run.',
         'RSS: of the server process, read four times a second over all runs; growth is the median of the last quarter over that of the second.',
       ],
     };
@@ -118,22 +119,25 @@ const measureLoads = async (strata: Strata, subject: Subject, sizes: Sizes): Pro
   const closed = { ...base, ratePerSecond: null, connections: instances * CLOSED_PER_INSTANCE };
   await offerLoad({ ...closed, seconds: warmUpSeconds });
   const { goodput: capacity } = await offerLoad({ ...closed, seconds: secondsPerRun });
-  const reports = new Map<string, LoadReport[]>([['closed loop', []]]);
+  const reports = new Map<string, Measurement[]>([['closed loop', []]]);
   const rss: number[] = [];
   const timer = setInterval(() => {
     const memory = readMemory(strata.pid);
     if (memory !== null) rss.push(memory.residentMb);
   }, RSS_INTERVAL_MS);
-  const note = (key: string, report: LoadReport): void => {
+  const note = async (key: string, plan: LoadPlan): Promise<void> => {
+    const report = await measured(strata, plan);
     reports.set(key, [...(reports.get(key) ?? []), report]);
-    progress(`overload: ${label}, ${key}: ${Math.round(report.goodput)} / s, ${report.refused} refused, ${report.unsent} unsent ${JSON.stringify(report.failures)}`);
+    progress(
+      `overload: ${label}, ${key}: ${Math.round(report.goodput)} / s, ${report.refused} refused, ${report.unsent} unsent ${JSON.stringify(report.failures)}`,
+    );
   };
   try {
     for (let round = 0; round < rounds; round += 1) {
-      note('closed loop', await offerLoad({ ...closed, seconds: secondsPerRun }));
+      await note('closed loop', { ...closed, seconds: secondsPerRun });
       for (const factor of factors) {
         const open = { ...base, ratePerSecond: factor * capacity, connections };
-        note(`${factor} × offered`, await offerLoad({ ...open, seconds: secondsPerRun }));
+        await note(`${factor} × offered`, { ...open, seconds: secondsPerRun });
       }
     }
   } finally {
@@ -145,11 +149,31 @@ const measureLoads = async (strata: Strata, subject: Subject, sizes: Sizes): Pro
   };
 };
 
-const medianOf = (reports: readonly LoadReport[], of: (report: LoadReport) => number | undefined) =>
-  median(reports.flatMap((report) => of(report) ?? []));
+/** What the load met, and the share of one core that the server had meanwhile, and its sandboxes. */
+interface Measurement extends LoadReport {
+  readonly serverShare: number;
+  readonly sandboxesShare: number;
+}
 
-const rowOf = (subject: string, reports: readonly LoadReport[]): Row => {
-  const errors = reports.reduce((sum, each) => sum + Object.values(each.failures).reduce((some, each) => some + each, 0), 0);
+const measured = async (strata: Strata, plan: LoadPlan): Promise<Measurement> => {
+  const read = () => ({ all: readCpuSeconds(strata.pid), server: readOwnCpuSeconds(strata.pid) });
+  const before = read();
+  const startedMs = performance.now();
+  const report = await offerLoad(plan);
+  const seconds = (performance.now() - startedMs) / 1_000;
+  const after = read();
+  const server = after.server - before.server;
+  const all = after.all - before.all;
+  return { ...report, serverShare: server / seconds, sandboxesShare: (all - server) / seconds };
+};
+
+const medianOf = (
+  reports: readonly Measurement[],
+  of: (report: Measurement) => number | null | undefined,
+): number | null => median(reports.flatMap((report) => of(report) ?? []));
+
+const rowOf = (subject: string, reports: readonly Measurement[]): Row => {
+  const failures = reports.reduce((sum, each) => sum + failuresOf(each), 0);
   return row(subject, {
     goodputPerSecond: medianOf(reports, ({ goodput }) => goodput),
     offeredPerSecond: medianOf(reports, ({ sent, refused, goodput }) =>
@@ -161,18 +185,29 @@ const rowOf = (subject: string, reports: readonly LoadReport[]): Row => {
     refusedP50Ms: medianOf(reports, ({ refusedMs }) => refusedMs?.p50),
     refusedP99Ms: medianOf(reports, ({ refusedMs }) => refusedMs?.p99),
     lateP99Ms: medianOf(reports, ({ lateMs }) => lateMs?.p99),
+    serverSharePercent: medianOf(reports, ({ serverShare }) => 100 * serverShare),
+    sandboxesSharePercent: medianOf(reports, ({ sandboxesShare }) => 100 * sandboxesShare),
     generatorSharePercent: medianOf(reports, ({ cpuShare }) => 100 * cpuShare),
-    errors,
+    failures,
+    unsent: reports.reduce((sum, { unsent }) => sum + unsent, 0),
   });
 };
 
+const failuresOf = ({ failures }: LoadReport): number =>
+  Object.values(failures).reduce((sum, count) => sum + count, 0);
+
+/** Goodput for each core that the generator left: a client elsewhere would not take it. */
+const goodputPerCoreLeft = ({ goodput, cpuShare }: LoadReport): number =>
+  goodput / (cpus().length - cpuShare);
+
 const comparisonsOf = (
   label: string,
-  reports: ReadonlyMap<string, readonly LoadReport[]>,
+  reports: ReadonlyMap<string, readonly Measurement[]>,
   factors: readonly number[],
   rss: readonly number[],
 ): Comparison[] => {
-  const goodputs = [...reports.values()].map((each) => medianOf(each, ({ goodput }) => goodput) ?? 0);
+  const best = (of: (report: Measurement) => number): number =>
+    Math.max(...[...reports.values()].map((each) => medianOf(each, of) ?? 0));
   const most = Math.max(...factors);
   const worst = reports.get(`${most} × offered`) ?? [];
   const all = [...reports.values()].flat();
@@ -181,9 +216,18 @@ const comparisonsOf = (
       `${label}, goodput at ${most} × ÷ the best`,
       divide(
         medianOf(worst, ({ goodput }) => goodput),
-        Math.max(...goodputs),
+        best(({ goodput }) => goodput),
       ),
       { atLeast: 0.9 },
+    ),
+    compare(
+      `${label}, the same for each core that the generator left`,
+      divide(medianOf(worst, goodputPerCoreLeft), best(goodputPerCoreLeft)),
+    ),
+    compare(
+      `${label}, requests that failed`,
+      all.reduce((sum, each) => sum + failuresOf(each), 0),
+      { atMost: 0 },
     ),
     compare(
       `${label}, refusals at ${most} ×, p99 ms`,

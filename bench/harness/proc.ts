@@ -50,12 +50,19 @@ const TICKS_PER_SECOND = 100;
 
 /** Of a process, its living descendants, and those that have ended and were waited for. */
 export const readCpuSeconds = (pid: number): number =>
-  [pid, ...descendantsOf(pid)].reduce((sum, each) => {
-    const stat = readProc(each, 'stat');
-    if (stat === null) return sum;
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    return sum + fields.slice(11, 15).reduce((ticks, field) => ticks + Number(field), 0) / TICKS_PER_SECOND;
-  }, 0);
+  [pid, ...descendantsOf(pid)].reduce((sum, each) => sum + cpuSecondsIn(each, 4), 0);
+
+/** Of a process alone. */
+export const readOwnCpuSeconds = (pid: number): number => cpuSecondsIn(pid, 2);
+
+/** The fields are: in user mode, in the kernel, and the same two for children that have ended. */
+const cpuSecondsIn = (pid: number, fieldCount: number): number => {
+  const stat = readProc(pid, 'stat');
+  if (stat === null) return 0;
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  const ticks = fields.slice(11, 11 + fieldCount).reduce((sum, field) => sum + Number(field), 0);
+  return ticks / TICKS_PER_SECOND;
+};
 
 /** Null when there is no such process. The command stands in brackets and may itself contain brackets: fields are counted from the last one. */
 export const readParentPid = (pid: number): number | null => {

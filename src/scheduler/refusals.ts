@@ -36,11 +36,10 @@ export const lineFull = (
       );
 
 export const queueFull = (waiting: number, allowed: number, retryAfterMs: number): StrataError =>
-  refusal(
-    'overloaded',
-    `${waiting} invocations wait already; queue.maxLength allows no more. Retry later.`,
-    { limit: { kind: 'queueLength', configured: allowed, observed: waiting }, retryAfterMs },
-  );
+  refusal('overloaded', `${waiting} invocations wait already; queue.maxLength allows no more. Retry later.`, {
+    limit: { kind: 'queueLength', configured: allowed, observed: waiting },
+    retryAfterMs,
+  });
 
 export const waitedTooLong = (limitMs: number, source: WaitLimit, retryAfterMs: number): StrataError =>
   timedOut(`No instance became free within ${boundOf(limitMs, source)}.`, limitMs, source, retryAfterMs);
