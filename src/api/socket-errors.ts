@@ -2,7 +2,8 @@
  * Requests that never become one: what Node's parser refuses is answered as a problem, straight to the socket.
  *
  * Malformed requests, conflicting lengths (smuggling), headers over Node's limit and requests that arrive too
- * slowly end here. The connection is closed in every case, because where the next request would begin is unknown.
+ * slowly end here. The connection is closed in every case, because where the next request would begin is unknown; where
+ * nothing has come at all, nothing is answered.
  */
 import type { Socket } from 'node:net';
 import { StrataError } from '../core/errors.ts';

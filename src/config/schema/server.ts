@@ -21,7 +21,7 @@ export const SERVER = group('The HTTP server.', {
   headersTimeoutMs: whole(
     10_000,
     [100, 3_600_000],
-    'How long a client may take to send the headers of a request.',
+    'How long a client may take to send the headers of a request. A connection that was never used is closed after it, without an answer.',
   ),
   maxConnections: whole(
     10_000,
