@@ -23,6 +23,9 @@ import { createPolicy } from './pool/policy/policies.ts';
 import { poolShapeOf } from './pool-shapes.ts';
 import { systemClock } from './ports/clock.ts';
 import { type Machine, systemMachine } from './ports/machine.ts';
+import { openCpuGroups } from './ports/cpu-groups.ts';
+import { CpuShares } from './sandbox/cpu-shares.ts';
+import { availableParallelism } from 'node:os';
 import { systemProcesses } from './ports/processes.ts';
 import { systemRandom } from './ports/random.ts';
 import { MEMORY, openRegistry } from './registry/registry.ts';
@@ -67,8 +70,10 @@ export const createExecutor = async (options: ExecutorOptions = {}): Promise<Exe
     ...{ clock, memoryMb: budgetMb(config, machine), reservePercent: config.admission.reservePercent },
   });
   const registry = await openRegistry({ dataDir: config.dataDir, clock, random, limits: config.limits });
-  const tiers = await openTiers(config, onFault).catch((thrown: unknown) => {
+  const cpuShares = await openCpuShares(onFault);
+  const tiers = await openTiers(config, cpuShares, onFault).catch(async (thrown: unknown) => {
     registry.close();
+    await cpuShares.close();
     throw thrown;
   });
   const metrics = new Metrics({
@@ -92,9 +97,10 @@ export const createExecutor = async (options: ExecutorOptions = {}): Promise<Exe
     lanes: [...tiers.served].map(([runtime, tier]) => openLane(config, runtime, tier, parts)),
     unavailable: tiers.unavailable,
     budget,
-    release: () => {
+    release: async () => {
       watermarks.close();
-      return tiers.close();
+      await tiers.close();
+      await cpuShares.close();
     },
   });
   for (const record of registry.all()) {
@@ -119,8 +125,16 @@ interface Tiers {
   close(): Promise<void>;
 }
 
-const openTiers = async (config: Config, onFault: OnFault): Promise<Tiers> => {
-  const isolate = await openIsolateTier(config, onFault);
+const openCpuShares = async (onFault: OnFault): Promise<CpuShares> => {
+  const groups = await openCpuGroups();
+  return new CpuShares({
+    ...{ clock: systemClock, cores: availableParallelism(), onFault },
+    groups: typeof groups === 'string' ? null : groups,
+  });
+};
+
+const openTiers = async (config: Config, cpuShares: CpuShares, onFault: OnFault): Promise<Tiers> => {
+  const isolate = await openIsolateTier(config, cpuShares, onFault);
   try {
     const containers = await openContainerTiers(config, onFault);
     return {
@@ -134,8 +148,13 @@ const openTiers = async (config: Config, onFault: OnFault): Promise<Tiers> => {
   }
 };
 
-const openIsolateTier = ({ isolate, limits }: Config, onFault: OnFault): Promise<SandboxTier> =>
+const openIsolateTier = (
+  { isolate, limits }: Config,
+  cpuShares: CpuShares,
+  onFault: OnFault,
+): Promise<SandboxTier> =>
   createIsolateTier({
+    cpuShares,
     ...{ clock: systemClock, random: systemRandom, processes: systemProcesses, onFault },
     ...{ confinement: isolate.confinement, maxInstancesPerHost: isolate.maxInstancesPerHost },
     ...{ startTimeoutMs: isolate.hostStartTimeoutMs, killGraceMs: isolate.killGraceMs },

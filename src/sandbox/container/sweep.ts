@@ -7,8 +7,9 @@
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { openCgroup } from './cgroup.ts';
+import { isAlive } from "../../ports/process-label.ts";
 import type { ContainerEngine, ListedContainer } from './engine.ts';
-import { isAlive, LABELS, ownerLabels, type ServerIdentity } from './server-identity.ts';
+import { LABELS, ownerLabels, type ServerIdentity } from './server-identity.ts';
 
 export interface Swept {
   readonly removed: number;
