@@ -5,7 +5,7 @@
  * many functions each compute for as long as they may, in a closed loop with more clients than cores. Calls to loaded
  * code show what warm calls lose, calls that each take a booted runtime what new sandboxes do.
  */
-import { type Start } from '../src/core/receipt.ts';
+import type { Start } from '../src/core/receipt.ts';
 import type { Runtime } from '../src/core/spec.ts';
 import { eventually, pause, Scope } from './harness/children.ts';
 import { type Bench, progress, runFromCommandLine } from './harness/command.ts';
@@ -41,7 +41,9 @@ export const fairness: Bench = {
   measure: async ({ quick }) => {
     const sizes = quick ? QUICK : FULL;
     const isolates = await measureRuntime('isolate', sizes);
-    const containers = process.env.NOCONT ? {rows:[],comparisons:[]} : await measureRuntime('nodejs24', sizes);
+    const containers = process.env.NOCONT
+      ? { rows: [], comparisons: [] }
+      : await measureRuntime('nodejs24', sizes);
     return {
       sizes: { ...sizes, burnSteps: BURN_STEPS, pauseMs: PAUSE_MS },
       rows: [...isolates.rows, ...containers.rows],
@@ -101,12 +103,7 @@ const measureVictim = async (strata: Strata, runtime: Runtime, sizes: Sizes): Pr
   return report(runtime, alone, beside, floods);
 };
 
-const callRounds = async (
-  strata: Strata,
-  runtime: Runtime,
-  sizes: Sizes,
-  into: Samples,
-): Promise<void> => {
+const callRounds = async (strata: Strata, runtime: Runtime, sizes: Sizes, into: Samples): Promise<void> => {
   for (let call = 0; call < sizes.warmCalls; call += 1) {
     into.warmMs.push(await callVictim(strata, 'warm'));
     await pause(PAUSE_MS);

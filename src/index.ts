@@ -22,15 +22,15 @@ import type { Policy } from './pool/policy/api.ts';
 import { createPolicy } from './pool/policy/policies.ts';
 import { poolShapeOf } from './pool-shapes.ts';
 import { systemClock } from './ports/clock.ts';
-import { type Machine, systemMachine } from './ports/machine.ts';
 import { openCpuGroups } from './ports/cpu-groups.ts';
-import { CpuShares } from './sandbox/cpu-shares.ts';
-import { availableParallelism } from 'node:os';
+import { type Machine, systemMachine } from './ports/machine.ts';
+import { makeNice } from './ports/niceness.ts';
 import { systemProcesses } from './ports/processes.ts';
 import { systemRandom } from './ports/random.ts';
 import { MEMORY, openRegistry } from './registry/registry.ts';
 import type { SandboxTier } from './sandbox/api.ts';
 import { type ContainerTiers, createContainerTiers } from './sandbox/container/tiers.ts';
+import { CpuShares } from './sandbox/cpu-shares.ts';
 import { createIsolateTier } from './sandbox/isolate/tier.ts';
 import { Admission } from './scheduler/admission.ts';
 import { QueueLength, Scheduler } from './scheduler/scheduler.ts';
@@ -84,9 +84,9 @@ export const createExecutor = async (options: ExecutorOptions = {}): Promise<Exe
     spent: () => budget.spent(),
     evictions: () => budget.evictions,
   });
-  const { resultMaxBytes, logMaxBytes } = config.limits;
+  const { initCpuMs, resultMaxBytes, logMaxBytes } = config.limits;
   const loading: LoadContext = {
-    ...{ codeFiles: (record) => registry.codeFiles(record), resultMaxBytes, logMaxBytes },
+    ...{ codeFiles: (record) => registry.codeFiles(record), initCpuMs, resultMaxBytes, logMaxBytes },
   };
   const parts: LaneParts = {
     ...{ budget, metrics, onFault, queued: new QueueLength(), policy: createPolicy(config.policy.name) },
@@ -127,10 +127,10 @@ interface Tiers {
 
 const openCpuShares = async (onFault: OnFault): Promise<CpuShares> => {
   const groups = await openCpuGroups();
-  return new CpuShares({
-    ...{ clock: systemClock, cores: availableParallelism(), onFault },
-    groups: typeof groups === 'string' ? null : groups,
-  });
+  const divided = typeof groups !== 'string';
+  if (!divided)
+    onFault('CPU time is not divided between tenants; hosts run nicer than the server', { reason: groups });
+  return new CpuShares({ clock: systemClock, groups: divided ? groups : null, makeNice, onFault });
 };
 
 const openTiers = async (config: Config, cpuShares: CpuShares, onFault: OnFault): Promise<Tiers> => {

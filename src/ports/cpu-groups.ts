@@ -16,8 +16,6 @@ export interface CpuGroups {
   make(name: string): Promise<void>;
   /** Moves a process, with all its threads and what it will start. */
   add(name: string, pid: number): Promise<void>;
-  /** Whatever else can run goes before a group in the background. */
-  background(name: string, background: boolean): Promise<void>;
   /** False while something runs in it. */
   remove(name: string): Promise<boolean>;
   /** Removes all of it; what still runs in a group keeps it until the next start's sweep. */
@@ -102,10 +100,6 @@ abstract class Groups implements CpuGroups {
     await writeFile(join(this.#folder(name), 'cgroup.procs'), String(pid));
   }
 
-  async background(name: string, background: boolean): Promise<void> {
-    await writeFile(join(this.#folder(name), 'cpu.idle'), background ? '1' : '0');
-  }
-
   remove(name: string): Promise<boolean> {
     return removed(this.#folder(name));
   }
@@ -129,8 +123,7 @@ class GroupsV1 extends Groups {
   static async open(own: string, label: string): Promise<GroupsV1> {
     const base = join(own, folderNameOf(BASE_PREFIX, label));
     await made(base);
-    await writeFile(join(base, 'cpu.shares'), process.env.XSHARES ?? SHARES);
-    if (process.env.XBASEIDLE) await writeFile(join(base, 'cpu.idle'), '1');
+    await writeFile(join(base, 'cpu.shares'), SHARES);
     return new GroupsV1(base);
   }
 }

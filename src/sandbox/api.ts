@@ -121,6 +121,8 @@ export interface LoadRequest {
   readonly memoryMb: number;
   /** Wall time for load and initializer together. */
   readonly initTimeoutMs: number;
+  /** CPU time for the same. */
+  readonly initCpuMs: number;
   readonly resultMaxBytes: number;
   readonly logMaxBytes: number;
 }

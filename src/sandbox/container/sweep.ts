@@ -6,8 +6,8 @@
  */
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { isAlive } from '../../ports/process-label.ts';
 import { openCgroup } from './cgroup.ts';
-import { isAlive } from "../../ports/process-label.ts";
 import type { ContainerEngine, ListedContainer } from './engine.ts';
 import { LABELS, ownerLabels, type ServerIdentity } from './server-identity.ts';
 

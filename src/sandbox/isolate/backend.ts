@@ -9,9 +9,9 @@ import type { CodeFiles } from '../../core/spec.ts';
 import type { ProcessExit, Processes, ProcessHandle, ProcessUsage } from '../../ports/processes.ts';
 import type { InvokeRequest, LoadRequest } from '../api.ts';
 import type { Backend, BackendCarrier, BackendEvents, RawOutcome } from '../backend.ts';
+import type { CpuShares } from '../cpu-shares.ts';
 import { FRAME, type Frame, FrameError, FrameReader, FrameWriter, OUTCOME } from '../protocol/frames.ts';
 import { type LoadMeta, parseTail } from '../protocol/messages.ts';
-import type { CpuShares } from '../cpu-shares.ts';
 import type { HostOptions } from './host/main.ts';
 import type { Jail } from './jail.ts';
 
@@ -104,7 +104,7 @@ class HostProcess implements BackendCarrier {
     const pid = this.#handle.workerPid();
     if (pid === null || this.#cpuShares === null) return;
     const shares = this.#cpuShares;
-    shares.join(tenant, { pid, usedNs: () => this.#handle.usage()?.cpuNs ?? null });
+    shares.join(tenant, pid);
     void this.exited.then(() => shares.leave(tenant, pid));
   }
 
@@ -113,10 +113,10 @@ class HostProcess implements BackendCarrier {
   }
 
   load(instance: number, nonce: number, request: LoadRequest): void {
-    const { functionName, functionVersion, handler, initializer, env, memoryMb } = request;
+    const { functionName, functionVersion, handler, initializer, env, memoryMb, initCpuMs } = request;
     const { resultMaxBytes, logMaxBytes } = request;
     const meta: LoadMeta = {
-      ...{ functionName, functionVersion, handler, initializer, env, memoryMb },
+      ...{ functionName, functionVersion, handler, initializer, env, memoryMb, initCpuMs },
       ...{ resultMaxBytes, logMaxBytes },
     };
     this.#writer.send(FRAME.load, instance, nonce, {

@@ -26,7 +26,8 @@ export interface IsolateTierOptions {
   readonly startTimeoutMs: number;
   readonly killGraceMs: number;
   readonly watchdog: WatchdogOptions;
-  readonly cpuShares: CpuShares;
+  /** Null where CPU time is not divided. */
+  readonly cpuShares: CpuShares | null;
   readonly eventMaxBytes: number;
   readonly resultMaxBytes: number;
   readonly codeMaxBytes: number;
