@@ -15,7 +15,7 @@ import { divide, type Summary, summarise } from './harness/stats.ts';
 import { invocationPath, QUIET, Strata, unexpected, WITH_CONTAINERS } from './harness/strata.ts';
 
 const FULL = { rounds: 3, warmCalls: 400, starts: 150, floodFunctions: 30, floodClients: 150 };
-const QUICK = { rounds: 1, warmCalls: 200, starts: 60, floodFunctions: 30, floodClients: 150 };
+const QUICK = { rounds: 1, warmCalls: 100, starts: 20, floodFunctions: 30, floodClients: 150 };
 
 const VICTIM = 'victim';
 const FLOOD = 'flood';
@@ -41,9 +41,7 @@ export const fairness: Bench = {
   measure: async ({ quick }) => {
     const sizes = quick ? QUICK : FULL;
     const isolates = await measureRuntime('isolate', sizes);
-    const containers = process.env.NOCONT
-      ? { rows: [], comparisons: [] }
-      : await measureRuntime('nodejs24', sizes);
+    const containers = await measureRuntime('nodejs24', sizes);
     return {
       sizes: { ...sizes, burnSteps: BURN_STEPS, pauseMs: PAUSE_MS },
       rows: [...isolates.rows, ...containers.rows],

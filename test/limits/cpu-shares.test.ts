@@ -16,14 +16,16 @@ else await groups.close();
 const BASE = `/strata-${processLabel().replace(':', '-')}`;
 
 /** The processes of this machine that are in this server's groups, by group. */
-const members = (): Record<string, number[]> => {
-  const found: Record<string, number[]> = {};
+const members = (): Readonly<Record<string, readonly number[]>> => {
+  const found = new Map<string, number[]>();
   for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
     const path = groupOf(pid);
     const at = path.indexOf(`${BASE}/`);
-    if (at >= 0) (found[path.slice(at + BASE.length + 1)] ??= []).push(Number(pid));
+    if (at < 0) continue;
+    const name = path.slice(at + BASE.length + 1);
+    found.set(name, [...(found.get(name) ?? []), Number(pid)]);
   }
-  return found;
+  return Object.fromEntries(found);
 };
 
 const groupOf = (pid: string): string => {
@@ -72,7 +74,7 @@ describe.skipIf(typeof groups === 'string')('CPU shares', () => {
       const uid = /^Uid:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1'))?.[1];
       const mounts = readFileSync(`/proc/${pid}/mounts`, 'latin1');
       expect(uid).not.toBe('0');
-      if (executor.confinement('isolate')?.kind === 'bubblewrap') expect(mounts).not.toContain('cgroup');
+      if (executor.confinement().isolate?.kind === 'bubblewrap') expect(mounts).not.toContain('cgroup');
     } finally {
       await executor.close();
     }
