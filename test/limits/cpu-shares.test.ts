@@ -42,6 +42,7 @@ const groupOf = (pid: string): string => {
 
 const CODE = 'exports.handler = () => 1;';
 
+// An ordinary user may make no control groups unless some were delegated; src/sandbox/cpu-shares.test.ts runs anywhere.
 describe.skipIf(typeof groups === 'string')('CPU shares', () => {
   it('puts each tenant’s hosts into a group of its own, leaves nobody’s out, and takes all down', async () => {
     const { executor } = await openBench({ isolate: { pristineHosts: 1 } });
