@@ -137,7 +137,7 @@ const measureRuntime = async (
 };
 
 const MEMORY_MB = 128;
-const LIMITS = { initTimeoutMs: 10_000, resultMaxBytes: 1_000_000, logMaxBytes: 65_536 };
+const LIMITS = { initTimeoutMs: 10_000, initCpuMs: 5_000, resultMaxBytes: 1_000_000, logMaxBytes: 65_536 };
 const CALL = { invocationId: '00000000-0000-4000-8000-000000000000', timeoutMs: 10_000, cpuMs: 5_000 };
 
 /** @throws when the function does not answer as expected. */

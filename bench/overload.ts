@@ -113,7 +113,7 @@ const measureLoads = async (strata: Strata, subject: Subject, sizes: Sizes): Pro
   const { rounds, factors, connections, secondsPerRun, warmUpSeconds } = sizes;
   const base = {
     port: Number(new URL(strata.url).port),
-    path: invocationPath(name),
+    paths: [invocationPath(name)],
     body: `{"steps":${steps}}`,
   };
   const closed = { ...base, ratePerSecond: null, connections: instances * CLOSED_PER_INSTANCE };

@@ -14,6 +14,7 @@ import { containerDensity } from './container-density.ts';
 import { containerStart } from './container-start.ts';
 import { density } from './density.ts';
 import { ephemeral } from './ephemeral.ts';
+import { fairness } from './fairness.ts';
 import { answer, BENCH_FLAGS, type Bench, optionsFrom, progress } from './harness/command.ts';
 import { toMarkdown } from './harness/result.ts';
 import { overload } from './overload.ts';
@@ -33,6 +34,7 @@ const BENCHES: readonly Bench[] = [
   policies,
   placement,
   overload,
+  fairness,
   replay,
 ];
 

@@ -22,12 +22,15 @@ import type { Policy } from './pool/policy/api.ts';
 import { createPolicy } from './pool/policy/policies.ts';
 import { poolShapeOf } from './pool-shapes.ts';
 import { systemClock } from './ports/clock.ts';
+import { openCpuGroups } from './ports/cpu-groups.ts';
 import { type Machine, systemMachine } from './ports/machine.ts';
+import { makeNice } from './ports/niceness.ts';
 import { systemProcesses } from './ports/processes.ts';
 import { systemRandom } from './ports/random.ts';
 import { MEMORY, openRegistry } from './registry/registry.ts';
 import type { SandboxTier } from './sandbox/api.ts';
 import { type ContainerTiers, createContainerTiers } from './sandbox/container/tiers.ts';
+import { CpuShares } from './sandbox/cpu-shares.ts';
 import { createIsolateTier } from './sandbox/isolate/tier.ts';
 import { Admission } from './scheduler/admission.ts';
 import { QueueLength, Scheduler } from './scheduler/scheduler.ts';
@@ -67,8 +70,10 @@ export const createExecutor = async (options: ExecutorOptions = {}): Promise<Exe
     ...{ clock, memoryMb: budgetMb(config, machine), reservePercent: config.admission.reservePercent },
   });
   const registry = await openRegistry({ dataDir: config.dataDir, clock, random, limits: config.limits });
-  const tiers = await openTiers(config, onFault).catch((thrown: unknown) => {
+  const cpuShares = await openCpuShares(onFault);
+  const tiers = await openTiers(config, cpuShares, onFault).catch(async (thrown: unknown) => {
     registry.close();
+    await cpuShares.close();
     throw thrown;
   });
   const metrics = new Metrics({
@@ -79,9 +84,9 @@ export const createExecutor = async (options: ExecutorOptions = {}): Promise<Exe
     spent: () => budget.spent(),
     evictions: () => budget.evictions,
   });
-  const { resultMaxBytes, logMaxBytes } = config.limits;
+  const { initCpuMs, resultMaxBytes, logMaxBytes } = config.limits;
   const loading: LoadContext = {
-    ...{ codeFiles: (record) => registry.codeFiles(record), resultMaxBytes, logMaxBytes },
+    ...{ codeFiles: (record) => registry.codeFiles(record), initCpuMs, resultMaxBytes, logMaxBytes },
   };
   const parts: LaneParts = {
     ...{ budget, metrics, onFault, queued: new QueueLength(), policy: createPolicy(config.policy.name) },
@@ -92,9 +97,10 @@ export const createExecutor = async (options: ExecutorOptions = {}): Promise<Exe
     lanes: [...tiers.served].map(([runtime, tier]) => openLane(config, runtime, tier, parts)),
     unavailable: tiers.unavailable,
     budget,
-    release: () => {
+    release: async () => {
       watermarks.close();
-      return tiers.close();
+      await tiers.close();
+      await cpuShares.close();
     },
   });
   for (const record of registry.all()) {
@@ -119,8 +125,16 @@ interface Tiers {
   close(): Promise<void>;
 }
 
-const openTiers = async (config: Config, onFault: OnFault): Promise<Tiers> => {
-  const isolate = await openIsolateTier(config, onFault);
+const openCpuShares = async (onFault: OnFault): Promise<CpuShares> => {
+  const groups = await openCpuGroups();
+  const divided = typeof groups !== 'string';
+  if (!divided)
+    onFault('CPU time is not divided between tenants; hosts run nicer than the server', { reason: groups });
+  return new CpuShares({ clock: systemClock, groups: divided ? groups : null, makeNice, onFault });
+};
+
+const openTiers = async (config: Config, cpuShares: CpuShares, onFault: OnFault): Promise<Tiers> => {
+  const isolate = await openIsolateTier(config, cpuShares, onFault);
   try {
     const containers = await openContainerTiers(config, onFault);
     return {
@@ -134,8 +148,13 @@ const openTiers = async (config: Config, onFault: OnFault): Promise<Tiers> => {
   }
 };
 
-const openIsolateTier = ({ isolate, limits }: Config, onFault: OnFault): Promise<SandboxTier> =>
+const openIsolateTier = (
+  { isolate, limits }: Config,
+  cpuShares: CpuShares,
+  onFault: OnFault,
+): Promise<SandboxTier> =>
   createIsolateTier({
+    cpuShares,
     ...{ clock: systemClock, random: systemRandom, processes: systemProcesses, onFault },
     ...{ confinement: isolate.confinement, maxInstancesPerHost: isolate.maxInstancesPerHost },
     ...{ startTimeoutMs: isolate.hostStartTimeoutMs, killGraceMs: isolate.killGraceMs },

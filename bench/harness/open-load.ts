@@ -12,7 +12,10 @@ import { type Summary, summarise } from './stats.ts';
 
 export interface LoadPlan {
   readonly port: number;
-  readonly path: string;
+  /** Connections take these in turn, and each stays with its own. */
+  readonly paths: readonly string[];
+  /** Whose functions they are; `default` unless told. */
+  readonly tenant?: string;
   readonly body: string;
   /** Null for a closed loop: each connection sends again when it has its answer. */
   readonly ratePerSecond: number | null;
@@ -41,14 +44,15 @@ export interface LoadReport {
 
 const GRACE_MS = 15_000;
 
-/** Runs the plan in a process of its own. */
-export const offerLoad = (plan: LoadPlan): Promise<LoadReport> =>
+/** Runs the plan in a process of its own. @param stop ends it before its time: it reports what it has. */
+export const offerLoad = (plan: LoadPlan, stop?: AbortSignal): Promise<LoadReport> =>
   new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [fileURLToPath(import.meta.url), JSON.stringify(plan)], {
       stdio: ['ignore', 'pipe', 'inherit'],
       timeout: plan.seconds * 1_000 + 4 * GRACE_MS,
       killSignal: 'SIGKILL',
     });
+    stop?.addEventListener('abort', () => child.kill('SIGTERM'), { once: true });
     const chunks: Buffer[] = [];
     child.stdout.on('data', (chunk: Buffer) => chunks.push(chunk));
     child.on('error', reject);
@@ -60,7 +64,7 @@ export const offerLoad = (plan: LoadPlan): Promise<LoadReport> =>
 
 class Generator {
   readonly #plan: LoadPlan;
-  readonly #request: Buffer;
+  readonly #requests: readonly Buffer[];
   readonly #idle: Connection[] = [];
   readonly #due: number[] = [];
   readonly #acceptedMs: number[] = [];
@@ -71,24 +75,23 @@ class Generator {
   #withoutRetryAfter = 0;
   readonly #failures: Record<string, number> = {};
   #ended = false;
+  #stopped = false;
 
   constructor(plan: LoadPlan) {
     this.#plan = plan;
-    const { port, path, body } = plan;
-    const head = `POST ${path} HTTP/1.1\r\nhost: 127.0.0.1:${port}\r\ncontent-type: application/json\r\n`;
-    this.#request = Buffer.from(`${head}content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`);
+    this.#requests = plan.paths.map((path) => requestTo(path, plan));
   }
 
   async run(): Promise<LoadReport> {
     const { connections, ratePerSecond, seconds } = this.#plan;
-    const opened = Array.from({ length: connections }, () => this.#open());
+    const opened = Array.from({ length: connections }, (_, at) => this.#open(at));
     this.#idle.push(...(await Promise.all(opened)));
     const startedMs = performance.now();
     const endMs = startedMs + seconds * 1_000;
     const cpu = process.cpuUsage();
     if (ratePerSecond === null) for (const each of this.#idle.splice(0)) this.#send(each, performance.now());
     let made = 0;
-    while (performance.now() < endMs) {
+    while (performance.now() < endMs && !this.#stopped) {
       if (ratePerSecond !== null) {
         const owed = Math.floor(((performance.now() - startedMs) / 1_000) * ratePerSecond);
         for (; made < owed; made += 1) this.#due.push(startedMs + (made / ratePerSecond) * 1_000);
@@ -112,6 +115,11 @@ class Generator {
     };
   }
 
+  /** Sends nothing more, and reports once what is under way has been answered. */
+  stop(): void {
+    this.#stopped = true;
+  }
+
   #sendDue(): void {
     while (this.#due.length > 0) {
       // The one that was used longest ago: none is left unused for so long that the server would close it.
@@ -127,17 +135,19 @@ class Generator {
     connection.dueMs = dueMs;
     connection.sentMs = performance.now();
     this.#lateMs.push(connection.sentMs - dueMs);
-    connection.socket.write(this.#request);
+    connection.socket.write(connection.request);
   }
 
   #failed(what: string, count = 1): void {
     if (count > 0) this.#failures[what] = (this.#failures[what] ?? 0) + count;
   }
 
-  #open(): Promise<Connection> {
+  #open(at: number): Promise<Connection> {
+    const request = this.#requests[at % this.#requests.length];
+    if (request === undefined) throw new Error('the plan names no path');
     return new Promise((resolve, reject) => {
       const socket = connect({ port: this.#plan.port, host: '127.0.0.1', noDelay: true });
-      const connection: Connection = { socket, dueMs: 0, sentMs: 0, received: Buffer.alloc(0) };
+      const connection: Connection = { socket, request, dueMs: 0, sentMs: 0, received: Buffer.alloc(0) };
       socket.once('connect', () => resolve(connection));
       socket.once('error', reject);
       socket.on('data', (chunk) => this.#received(connection, chunk));
@@ -168,8 +178,15 @@ class Generator {
   }
 }
 
+const requestTo = (path: string, { port, tenant = 'default', body }: LoadPlan): Buffer => {
+  const head = `POST ${path} HTTP/1.1\r\nhost: 127.0.0.1:${port}\r\ncontent-type: application/json\r\n`;
+  const length = `strata-tenant: ${tenant}\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n`;
+  return Buffer.from(head + length + body);
+};
+
 interface Connection {
   readonly socket: Socket;
+  readonly request: Buffer;
   dueMs: number;
   sentMs: number;
   received: Buffer;
@@ -199,6 +216,8 @@ export const answerIn = (received: Buffer): Answer | null => {
 const pause = (delayMs: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, delayMs));
 
 if (import.meta.main) {
-  const report = await new Generator(JSON.parse(process.argv[2] ?? '') as LoadPlan).run();
+  const generator = new Generator(JSON.parse(process.argv[2] ?? '') as LoadPlan);
+  process.on('SIGTERM', () => generator.stop());
+  const report = await generator.run();
   process.stdout.write(JSON.stringify(report), () => process.exit(0));
 }

@@ -57,7 +57,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   'index.ts': [
     'pool-shapes.ts',
     ...[CORE, 'ports/', 'config/config.ts', 'registry/registry.ts', 'sandbox/api.ts'],
-    ...['sandbox/isolate/tier.ts', 'sandbox/container/tiers.ts'],
+    ...['sandbox/isolate/tier.ts', 'sandbox/container/tiers.ts', 'sandbox/cpu-shares.ts'],
     ...['pool/budget.ts', 'pool/costs.ts', 'pool/layered-pool.ts'],
     ...['pool/policy/api.ts', 'pool/policy/policies.ts'],
     ...['scheduler/admission.ts', 'scheduler/scheduler.ts', 'scheduler/watermarks.ts', 'invocation/'],

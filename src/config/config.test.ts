@@ -33,6 +33,7 @@ describe('loadConfig', () => {
     expect(config.server).toMatchObject({ host: '127.0.0.1', port: 7070, drainTimeoutMs: 30_000 });
     expect(config.limits).toEqual({
       eventMaxBytes: 6_291_456,
+      initCpuMs: 5_000,
       resultMaxBytes: 6_291_456,
       codeMaxBytes: 5_242_880,
       containerCodeMaxBytes: 67_108_864,

@@ -174,8 +174,8 @@ export const ERROR_CATALOGUE = {
     'function',
     504,
     false,
-    'The invocation used more CPU time than cpuMs and was stopped.',
-    'Compute less or raise cpuMs.',
+    'The invocation used more CPU time than cpuMs, or loading and initialising more than limits.initCpuMs.',
+    'Compute less, or raise the limit that the detail names.',
   ),
   sandbox_lost: row(
     'platform',
@@ -234,6 +234,7 @@ export type LimitKind =
   | 'timeoutMs'
   | 'cpuMs'
   | 'initTimeoutMs'
+  | 'initCpuMs'
   | 'memoryMb'
   | 'processMemoryMb'
   | 'resultBytes'

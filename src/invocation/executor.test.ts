@@ -116,7 +116,7 @@ const open = async (
         ...admission,
       },
     }),
-    limits: { eventMaxBytes: 1_000, resultMaxBytes: 1_000, logMaxBytes: 1_000 },
+    limits: { initCpuMs: 5_000, eventMaxBytes: 1_000, resultMaxBytes: 1_000, logMaxBytes: 1_000 },
     drainTimeoutMs: 1_000,
   });
   return { clock, executor };

@@ -47,6 +47,7 @@ export interface ExecutorParts {
   readonly records: Records;
   readonly metrics: Metrics;
   readonly limits: {
+    readonly initCpuMs: number;
     readonly eventMaxBytes: number;
     readonly resultMaxBytes: number;
     readonly logMaxBytes: number;
@@ -75,6 +76,7 @@ export class LocalExecutor implements Executor {
     this.#context = {
       clock: parts.clock,
       codeFiles: (record) => parts.registry.codeFiles(record),
+      initCpuMs: parts.limits.initCpuMs,
       resultMaxBytes: parts.limits.resultMaxBytes,
       logMaxBytes: parts.limits.logMaxBytes,
     };

@@ -7,6 +7,7 @@ import type { LoadRequest } from '../sandbox/api.ts';
 
 export interface LoadContext {
   readonly codeFiles: (record: FunctionRecord) => Promise<CodeFiles>;
+  readonly initCpuMs: number;
   readonly resultMaxBytes: number;
   readonly logMaxBytes: number;
 }
@@ -18,6 +19,7 @@ export const loadRequest = (context: LoadContext, record: FunctionRecord, files:
   ...{ functionName: record.name, functionVersion: record.version, codeDigest: record.codeDigest, files },
   ...{ handler: record.handler, initializer: record.initializer, env: record.env, memoryMb: record.memoryMb },
   initTimeoutMs: record.initTimeoutMs,
+  initCpuMs: context.initCpuMs,
   resultMaxBytes: context.resultMaxBytes,
   logMaxBytes: context.logMaxBytes,
 });

@@ -157,6 +157,13 @@ export const loadRequest = (behaviour: FakeBehaviour): LoadRequest => ({
     handler: 'index.handler',
     entry: { path: 'index.js', exportName: 'handler' },
   },
-  ...{ initializer: null, initializerEntry: null, env: {}, memoryMb: 128, initTimeoutMs: 1_000 },
+  ...{
+    initializer: null,
+    initializerEntry: null,
+    env: {},
+    memoryMb: 128,
+    initTimeoutMs: 1_000,
+    initCpuMs: 1_000,
+  },
   ...{ resultMaxBytes: 1_000, logMaxBytes: 1_000 },
 });

@@ -120,7 +120,10 @@ export class Lifecycle {
   claim(sandbox: Sandbox, placement: Placement): void {
     const pristine = sandbox.tenant === null;
     this.sandboxes.claim(sandbox, placement.tenant);
-    if (pristine) this.slots.handOver(sandbox);
+    if (pristine) {
+      this.slots.handOver(sandbox);
+      sandbox.carrier?.claimedBy(placement.tenant);
+    }
     sandbox.usedMs = this.#clock.nowMs();
     sandbox.lastOwner = this.#options.functions.of(placement);
     sandbox.spareMemoryMb = this.bootMb(placement.memoryMb);
@@ -233,6 +236,7 @@ export class Lifecycle {
         this.#options.costs.provisionMs.add(tookMs),
       );
       sandbox.carrier = carrier;
+      if (sandbox.tenant !== null) carrier.claimedBy(sandbox.tenant);
       void carrier.exited.then((exit) => this.#exited(sandbox, exit));
       if (sandbox.state === 'starting') {
         sandbox.state = 'ready';

@@ -27,7 +27,7 @@ export interface OwnCgroups {
 }
 
 export const openOwnCgroups = (proc: string, root: string): OwnCgroups => {
-  const paths = pathsOf(readText(join(proc, 'self', 'cgroup')));
+  const paths = controlPaths(readText(join(proc, 'self', 'cgroup')));
   const unified = paths.get('') ?? '/';
   // A controller that version 1 has is not there in version 2, and the other way round.
   const folders = (controller: string): { readonly v1: boolean; readonly all: readonly string[] } => {
@@ -79,7 +79,7 @@ const cpuV2 = (folder: string): CpuGroup => ({
 });
 
 /** `4:memory:/docker/…` → one pair for each controller; version 2's line has none and stands under ''. */
-const pathsOf = (text: string): ReadonlyMap<string, string> =>
+export const controlPaths = (text: string): ReadonlyMap<string, string> =>
   new Map(
     text.split('\n').flatMap((line): [string, string][] => {
       const [, controllers, ...path] = line.split(':');

@@ -31,6 +31,8 @@ export interface ProcessHandle {
   kill(): void;
   /** What the kernel has on the process that does the work; null when it cannot be read. */
   usage(): ProcessUsage | null;
+  /** The number of the process that does the work, behind its wrappers; null when it has ended or is not found. */
+  workerPid(): number | null;
 }
 
 export interface ProcessUsage {
@@ -163,6 +165,10 @@ class SystemProcess implements ProcessHandle {
     } catch {
       return null;
     }
+  }
+
+  workerPid(): number | null {
+    return this.#ended ? null : this.#worker();
   }
 
   /** The process at the end of the chain of wrappers, found once: each wrapper has exactly one child. */

@@ -62,6 +62,8 @@ export interface Carrier {
   boot(memoryMb: number): Promise<Instance>;
   /** Resident memory of the process, bytes; null when it cannot be read. */
   residentBytes(): number | null;
+  /** It serves this tenant alone from now on. Called at most once, as soon as it is known; returns at once. */
+  claimedBy(tenant: string): void;
   /** SIGKILL. Returns at once; `exited` tells when it is done. */
   kill(cause: KillCause): void;
 }
@@ -119,6 +121,8 @@ export interface LoadRequest {
   readonly memoryMb: number;
   /** Wall time for load and initializer together. */
   readonly initTimeoutMs: number;
+  /** CPU time for the same. */
+  readonly initCpuMs: number;
   readonly resultMaxBytes: number;
   readonly logMaxBytes: number;
 }

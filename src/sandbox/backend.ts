@@ -38,6 +38,8 @@ export interface BackendCarrier {
   /** Who measures this one, where that is not the same for all of the backend. */
   readonly meter?: Meter;
   readonly exited: Promise<BackendExit>;
+  /** It serves this tenant alone from now on: where CPU time is divided between tenants, it counts for that one. */
+  claimedBy?(tenant: string): void;
   boot(instance: number, memoryMb: number): void;
   load(instance: number, nonce: number, request: LoadRequest): void;
   invoke(instance: number, nonce: number, request: InvokeRequest): void;

@@ -167,6 +167,10 @@ export class GuardedCarrier implements Carrier, BackendEvents {
     return this.#raw?.usage()?.residentBytes ?? null;
   }
 
+  claimedBy(tenant: string): void {
+    if (!this.ended) this.#raw?.claimedBy?.(tenant);
+  }
+
   kill(cause: KillCause): void {
     if (this.ended) return;
     this.#cause = cause;

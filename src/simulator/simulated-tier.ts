@@ -67,6 +67,10 @@ class SimulatedCarrier implements Carrier {
     return null;
   }
 
+  claimedBy(): void {
+    // Time passes here whoever has it.
+  }
+
   kill(cause: KillCause): void {
     if (this.ended) return;
     this.ended = true;

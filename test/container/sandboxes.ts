@@ -125,6 +125,7 @@ export const loadRequest = (runtime: ContainerRuntime, source: string, memoryMb:
     codeDigest: createHash('sha256').update(source).digest('hex'),
     entry: entryFile(files, 'index.handler', runtime),
     ...{ initializer: null, initializerEntry: null, env: {}, initTimeoutMs: 10_000 },
+    ...{ initCpuMs: 10_000 },
     ...{ resultMaxBytes: 1e6, logMaxBytes: 10_000 },
   };
 };

@@ -8,6 +8,7 @@ sandboxContract('isolate', async () => ({
   tier: await createIsolateTier({
     ...{ clock: systemClock, random: systemRandom, processes: systemProcesses, confinement: 'auto' },
     ...{ maxInstancesPerHost: 8, startTimeoutMs: 10_000, killGraceMs: 200 },
+    cpuShares: null,
     watchdog: { intervalMs: 20, slackMb: 96, maxMb: 1_024 },
     ...{ eventMaxBytes: 1_000_000, resultMaxBytes: 1_000_000, codeMaxBytes: 1_000_000, logMaxBytes: 10_000 },
   }),

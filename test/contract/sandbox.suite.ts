@@ -62,6 +62,7 @@ const loadRequest = (dialect: Dialect, behaviour: Behaviour, initTimeoutMs = 5_0
   env: {},
   memoryMb: dialect.memoryMb,
   initTimeoutMs,
+  initCpuMs: 5_000,
   resultMaxBytes: 1_000_000,
   logMaxBytes: 10_000,
 });

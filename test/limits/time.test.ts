@@ -160,3 +160,40 @@ describe('cpuMs', () => {
     expect([undefined, 'sandbox_lost']).toContain(other.receipt.error?.code);
   });
 });
+
+describe('limits.initCpuMs', () => {
+  const SPIN_FOREVER = 'for (;;);';
+  const cases: readonly (readonly [string, string, string | null])[] = [
+    ['a top level', `${SPIN_FOREVER} exports.handler = () => 1;`, null],
+    ['an initializer', `exports.init = () => { ${SPIN_FOREVER} }; exports.handler = () => 1;`, 'index.init'],
+  ];
+
+  it.each(cases)('stops %s that computes on, long before initTimeoutMs', async (_what, code, initializer) => {
+    const tight = await openBench({ limits: { initCpuMs: 100 } });
+    try {
+      await tight.deploy('init-cpu', code, { initializer, initTimeoutMs: 60_000 });
+      const { failure, receipt } = await tight.failure('init-cpu');
+      expect(failure.code).toBe('cpu_limit');
+      expectLimit(failure, 'initCpuMs', 100);
+      expect(failure.detail).toContain('limits.initCpuMs');
+      expect(receipt.usage.initCpuMs).toBeGreaterThanOrEqual(100);
+      expect(receipt.usage.cpuMs).toBe(receipt.usage.initCpuMs);
+    } finally {
+      await tight.executor.close();
+    }
+  });
+
+  it('stops one that is loaded ahead, and that nobody waits for', async () => {
+    const tight = await openBench({ limits: { initCpuMs: 100 } });
+    try {
+      await tight.deploy('init-ahead', `${SPIN_FOREVER} exports.handler = () => 1;`, {
+        ...{ minInstances: 1, initTimeoutMs: 60_000 },
+      });
+      // Whoever finds it under way waits for the very load that was begun ahead, or for one of its own.
+      const { failure } = await tight.failure('init-ahead');
+      expect(failure.code).toBe('cpu_limit');
+    } finally {
+      await tight.executor.close();
+    }
+  });
+});

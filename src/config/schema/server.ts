@@ -63,6 +63,11 @@ export const LIMITS = group('Sizes of what callers and functions may hand over.'
     'The same for functions of the runtimes `nodejs24`, `python3` and `provided`. A deployment takes several ' +
       'times as much memory while it is read.',
   ),
+  initCpuMs: whole(
+    5_000,
+    [10, 60_000],
+    'The CPU time that loading and initialising a function may take, whoever waits for it; more fails with `cpu_limit`.',
+  ),
   logMaxBytes: whole(
     64 * KIB,
     [0, 16 * MIB],

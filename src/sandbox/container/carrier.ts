@@ -132,7 +132,7 @@ export class ContainerCarrier implements BackendCarrier {
     this.#calls.begin(this.#parts.cpusFor(request.memoryMb));
     this.#output.begin(Math.min(request.logMaxBytes, this.#parts.logMaxBytes));
     this.#memoryBefore = meter.memoryEvents();
-    this.#calls.open(nonce, 'load', null);
+    this.#calls.open(nonce, 'load', request.initCpuMs * NS_PER_MS);
     if (held === null || held.number !== instance || held.exited) {
       this.#settle(nonce, 'sandbox_lost', 'The sandbox ended before the code was loaded. Retry.');
       return;

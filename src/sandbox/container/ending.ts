@@ -28,7 +28,8 @@ export const endingOf = (
   call: Pick<OpenCall, 'kind' | 'terminated' | 'overNs' | 'budgetNs'>,
   ending: Ending,
 ): Pick<HostFailure, 'code' | 'detail' | 'limit'> => {
-  if (call.overNs !== null && call.budgetNs !== null) return overBudget(call.overNs, call.budgetNs);
+  if (call.overNs !== null && call.budgetNs !== null)
+    return overBudget(call.kind, call.overNs, call.budgetNs);
   if (call.terminated) return { code: 'terminated', detail: 'It was stopped at its deadline.', limit: null };
   const memory = memoryEnding(ending.memoryBefore, ending.memoryAfter);
   if (memory === 'limit' || (memory === null && ranOutOfHeap(ending))) {
@@ -65,9 +66,19 @@ const lost = (detail: string): Pick<HostFailure, 'code' | 'detail' | 'limit'> =>
   limit: null,
 });
 
-const overBudget = (usedNs: number, budgetNs: number): Pick<HostFailure, 'code' | 'detail' | 'limit'> => {
+const overBudget = (
+  kind: OpenCall['kind'],
+  usedNs: number,
+  budgetNs: number,
+): Pick<HostFailure, 'code' | 'detail' | 'limit'> => {
   const configured = budgetNs / NS_PER_MS;
   const observed = Math.round(usedNs / NS_PER_MS);
+  if (kind === 'load')
+    return {
+      code: 'cpu_limit',
+      detail: `Loading and initialising used ${observed} ms of CPU time; limits.initCpuMs allows ${configured}. Do less at start.`,
+      limit: { kind: 'initCpuMs', configured, observed },
+    };
   return {
     code: 'cpu_limit',
     detail: `The handler used ${observed} ms of CPU time; ${configured} ms are allowed, so it was stopped. Compute less or raise cpuMs.`,

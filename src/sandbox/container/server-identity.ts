@@ -8,6 +8,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync, readlinkSync } from 'node:fs';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { processLabel } from '../../ports/process-label.ts';
 import type { Random } from '../../ports/random.ts';
 
 export interface ServerIdentity {
@@ -33,7 +34,7 @@ const APP = 'strata';
 export const serverIdentity = async (dataDir: string | null, random: Random): Promise<ServerIdentity> => ({
   owner: dataDir === null ? memoryOwner() : await ownerOf(dataDir, random),
   boot: random.uuid(),
-  process: `${process.pid}:${startTimeOf(process.pid) ?? 0}`,
+  process: processLabel(),
 });
 
 export const ownerLabels = ({ owner }: ServerIdentity): Readonly<Record<string, string>> => ({
@@ -47,13 +48,6 @@ export const labelsOf = (identity: ServerIdentity, runtime: string): Readonly<Re
   [LABELS.process]: identity.process,
   [LABELS.runtime]: runtime,
 });
-
-/** Whether the process that a label names still runs. */
-export const isAlive = (label: string | undefined): boolean => {
-  const [pid, startTime] = (label ?? '').split(':').map(Number);
-  if (pid === undefined || startTime === undefined || !Number.isInteger(pid)) return false;
-  return startTimeOf(pid) === startTime;
-};
 
 /** Whether another server lives can only be told on the same machine, and in the same namespace of processes. */
 const memoryOwner = (): string => {
@@ -78,14 +72,4 @@ const ownerOf = async (dataDir: string, random: Random): Promise<string> => {
   await mkdir(dataDir, { recursive: true });
   await writeFile(path, `${owner}\n`, { mode: 0o600 });
   return owner;
-};
-
-/** Field 22 of /proc/PID/stat, in clock ticks since the machine started; null when there is no such process. */
-const startTimeOf = (pid: number): number | null => {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]);
-  } catch {
-    return null;
-  }
 };

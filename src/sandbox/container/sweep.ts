@@ -6,9 +6,10 @@
  */
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { isAlive } from '../../ports/process-label.ts';
 import { openCgroup } from './cgroup.ts';
 import type { ContainerEngine, ListedContainer } from './engine.ts';
-import { isAlive, LABELS, ownerLabels, type ServerIdentity } from './server-identity.ts';
+import { LABELS, ownerLabels, type ServerIdentity } from './server-identity.ts';
 
 export interface Swept {
   readonly removed: number;

@@ -9,6 +9,7 @@ import type { CodeFiles } from '../../core/spec.ts';
 import type { ProcessExit, Processes, ProcessHandle, ProcessUsage } from '../../ports/processes.ts';
 import type { InvokeRequest, LoadRequest } from '../api.ts';
 import type { Backend, BackendCarrier, BackendEvents, RawOutcome } from '../backend.ts';
+import type { CpuShares } from '../cpu-shares.ts';
 import { FRAME, type Frame, FrameError, FrameReader, FrameWriter, OUTCOME } from '../protocol/frames.ts';
 import { type LoadMeta, parseTail } from '../protocol/messages.ts';
 import type { HostOptions } from './host/main.ts';
@@ -19,6 +20,8 @@ export interface IsolateBackendOptions {
   readonly processes: Processes;
   readonly capacity: number;
   readonly hostOptions: Omit<HostOptions, 'guestPath'>;
+  /** Null where nothing is divided: hosts that are only tried out. */
+  readonly cpuShares: CpuShares | null;
   /** Called once, after the last carrier. */
   readonly release: () => Promise<void>;
 }
@@ -33,7 +36,7 @@ export const isolateBackend = (options: IsolateBackendOptions): Backend => ({
     const handle = await options.processes.spawn(options.jail.command(JSON.stringify(hostOptions)));
     if (abandoned.aborted) handle.kill();
     abandoned.addEventListener('abort', () => handle.kill(), { once: true });
-    return HostProcess.connect(handle, events, hostOptions);
+    return HostProcess.connect(handle, events, hostOptions, options.cpuShares);
   },
   close: options.release,
 });
@@ -47,12 +50,18 @@ class HostProcess implements BackendCarrier {
   readonly #events: BackendEvents;
   readonly #writer: FrameWriter;
   readonly #limits: AnswerLimits;
+  readonly #cpuShares: CpuShares | null;
   #violated = false;
   #onReady: (() => void) | null;
 
-  static connect(handle: ProcessHandle, events: BackendEvents, limits: AnswerLimits): Promise<HostProcess> {
+  static connect(
+    handle: ProcessHandle,
+    events: BackendEvents,
+    limits: AnswerLimits,
+    cpuShares: CpuShares | null,
+  ): Promise<HostProcess> {
     return new Promise((resolve, reject) => {
-      const host: HostProcess = new HostProcess(handle, events, limits, () => resolve(host));
+      const host: HostProcess = new HostProcess(handle, events, limits, cpuShares, () => resolve(host));
       void handle.exited.then(({ exitCode, signal }) =>
         reject(
           new StrataError(
@@ -69,9 +78,11 @@ class HostProcess implements BackendCarrier {
     handle: ProcessHandle,
     events: BackendEvents,
     limits: AnswerLimits,
+    cpuShares: CpuShares | null,
     onReady: () => void,
   ) {
     this.#handle = handle;
+    this.#cpuShares = cpuShares;
     this.#events = events;
     this.#onReady = onReady;
     this.exited = handle.exited;
@@ -89,15 +100,23 @@ class HostProcess implements BackendCarrier {
     });
   }
 
+  claimedBy(tenant: string): void {
+    const pid = this.#handle.workerPid();
+    if (pid === null || this.#cpuShares === null) return;
+    const shares = this.#cpuShares;
+    shares.join(tenant, pid);
+    void this.exited.then(() => shares.leave(tenant, pid));
+  }
+
   boot(instance: number, memoryMb: number): void {
     this.#writer.send(FRAME.boot, instance, 0, { a: memoryMb });
   }
 
   load(instance: number, nonce: number, request: LoadRequest): void {
-    const { functionName, functionVersion, handler, initializer, env, memoryMb } = request;
+    const { functionName, functionVersion, handler, initializer, env, memoryMb, initCpuMs } = request;
     const { resultMaxBytes, logMaxBytes } = request;
     const meta: LoadMeta = {
-      ...{ functionName, functionVersion, handler, initializer, env, memoryMb },
+      ...{ functionName, functionVersion, handler, initializer, env, memoryMb, initCpuMs },
       ...{ resultMaxBytes, logMaxBytes },
     };
     this.#writer.send(FRAME.load, instance, nonce, {

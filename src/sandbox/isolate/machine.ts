@@ -4,6 +4,7 @@
  * Owns that part of the survey behind `strata doctor`. Never changes the machine. Confinement is tried out, not guessed.
  */
 import { accessSync, constants, existsSync, readFileSync } from 'node:fs';
+import { openCpuGroups } from '../../ports/cpu-groups.ts';
 import { systemProcesses } from '../../ports/processes.ts';
 import { findAddon } from './assets.ts';
 import { surveyConfinement } from './tier.ts';
@@ -26,6 +27,7 @@ export const inspectMachine = async (): Promise<readonly Finding[]> => [
   ...(await confinement()),
   namespaces(),
   cgroups(),
+  await cpuShares(),
 ];
 
 const found = (name: string, detail: string): Finding => ({ name, ok: true, detail, remedy: null });
@@ -95,6 +97,26 @@ const cgroups = (): Finding => {
         `version ${version}, read only for this user`,
         'run as root, or have a cgroup delegated',
       );
+};
+
+/** Tried out as the server does it, and taken back. */
+const cpuShares = async (): Promise<Finding> => {
+  const name = 'CPU shares';
+  const groups = await openCpuGroups();
+  if (typeof groups === 'string')
+    return {
+      ...missing(
+        name,
+        `CPU time is not divided between tenants, hosts run nicer than the server: ${groups}`,
+        'run as root, or have a cgroup delegated: systemd-run --user --scope -p Delegate=yes strata serve',
+      ),
+      optional: true,
+    };
+  await groups.close();
+  return found(
+    name,
+    `a control group for each tenant's hosts, version ${groups.version}; containers have their own, one each`,
+  );
 };
 
 const writable = (path: string): boolean => {

@@ -10,6 +10,7 @@ import type { Processes } from '../../ports/processes.ts';
 import type { Random } from '../../ports/random.ts';
 import type { SandboxTier } from '../api.ts';
 import type { BackendEvents } from '../backend.ts';
+import type { CpuShares } from '../cpu-shares.ts';
 import { type GuardOptions, guardTier, type WatchdogOptions } from '../guard.ts';
 import { type Assets, prepareAssets } from './assets.ts';
 import { type IsolateBackendOptions, isolateBackend } from './backend.ts';
@@ -25,6 +26,8 @@ export interface IsolateTierOptions {
   readonly startTimeoutMs: number;
   readonly killGraceMs: number;
   readonly watchdog: WatchdogOptions;
+  /** Null where CPU time is not divided. */
+  readonly cpuShares: CpuShares | null;
   readonly eventMaxBytes: number;
   readonly resultMaxBytes: number;
   readonly codeMaxBytes: number;
@@ -53,8 +56,9 @@ export const createIsolateTier = async (options: IsolateTierOptions): Promise<Sa
     timersMax: TIMERS_MAX,
     meterIntervalMs: METER_INTERVAL_MS,
   };
-  const backendFor = (jail: Jail) =>
+  const backendFor = (jail: Jail, cpuShares: CpuShares | null = null) =>
     isolateBackend({
+      cpuShares,
       ...{ jail, hostOptions, processes: options.processes, capacity: options.maxInstancesPerHost },
       release: () => assets.dispose(),
     });
@@ -62,7 +66,7 @@ export const createIsolateTier = async (options: IsolateTierOptions): Promise<Sa
     const jail = await tightestJail(assets, options.confinement, (candidate) =>
       tryOut(backendFor(candidate)),
     );
-    return guardTier(backendFor(jail), options);
+    return guardTier(backendFor(jail, options.cpuShares), options);
   } catch (thrown) {
     await assets.dispose();
     throw thrown;
@@ -123,6 +127,7 @@ export const surveyConfinement = async (
         hostOptions,
         processes,
         capacity: 1,
+        cpuShares: null,
         release: async () => undefined,
       });
       survey.push({ jail, reason: await tryOut(backend) });

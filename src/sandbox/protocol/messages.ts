@@ -17,6 +17,7 @@ export interface LoadMeta {
   readonly initializer: string | null;
   readonly env: Readonly<Record<string, string>>;
   readonly memoryMb: number;
+  readonly initCpuMs: number;
   readonly resultMaxBytes: number;
   readonly logMaxBytes: number;
 }
@@ -67,7 +68,9 @@ const HOST_CODES: ReadonlySet<string> = new Set<HostFailureCode>([
   'invalid_request',
   'terminated',
 ]);
-const LIMIT_KINDS: ReadonlySet<string> = new Set<LimitKind>(['cpuMs', 'memoryMb', 'resultBytes']);
+const LIMIT_KINDS: ReadonlySet<string> = new Set<LimitKind>([
+  ...(['cpuMs', 'initCpuMs', 'memoryMb', 'resultBytes'] as const),
+]);
 const LEVELS: ReadonlySet<string> = new Set<LogLine['level']>(['debug', 'info', 'warn', 'error']);
 
 /** A host cuts each text at 8 Ki characters and adds a few words: more does not come from an honest one. */

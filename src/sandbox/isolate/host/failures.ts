@@ -7,7 +7,7 @@
 import type { GuestError } from '../../../core/errors.ts';
 import type { GuestFailure } from '../../../guest/contract.ts';
 import type { HostFailure } from '../../protocol/messages.ts';
-import type { Owner } from './owner.ts';
+import { LOAD_OWNER, type Owner } from './owner.ts';
 
 const TEXT_MAX_CHARS = 8_192;
 
@@ -59,6 +59,13 @@ export const guestFailure = (payload: string, resultMaxBytes: number): HostFailu
 export const cpuFailure = (owner: Owner): HostFailure => {
   const configured = (owner.cpuLimitNs ?? 0) / 1e6;
   const observed = Math.round(owner.cpuNs / 1e4) / 100;
+  if (owner.number === LOAD_OWNER)
+    return hostFailure(
+      'cpu_limit',
+      `Loading and initialising used ${observed} ms of CPU time; limits.initCpuMs allows ${configured}. Do less at start.`,
+      null,
+      { kind: 'initCpuMs', configured, observed },
+    );
   return hostFailure(
     'cpu_limit',
     `The invocation used ${observed} ms of CPU time; cpuMs allows ${configured}. Compute less or raise cpuMs.`,

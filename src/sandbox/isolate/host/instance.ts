@@ -127,7 +127,7 @@ export class HostInstance {
   }
 
   load(nonce: number, meta: LoadMeta, files: LoadFiles): void {
-    const owner = newOwner(LOAD_OWNER, nonce, null, this.#clock.nowMs());
+    const owner = newOwner(LOAD_OWNER, nonce, meta.initCpuMs, this.#clock.nowMs());
     this.#owners.set(LOAD_OWNER, owner);
     this.#state = 'loading';
     this.#loadStartMs = owner.startedMs;

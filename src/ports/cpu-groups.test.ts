@@ -1,0 +1,82 @@
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, describe, expect, it } from 'vitest';
+import { openCpuGroups } from './cpu-groups.ts';
+import { processLabel } from './process-label.ts';
+
+const folders: string[] = [];
+afterEach(async () => {
+  for (const folder of folders.splice(0)) await rm(folder, { recursive: true, force: true });
+});
+
+/** Files of a kernel as far as they are read; a real one makes them itself. */
+const kernel = async (selfCgroup: string, files: Readonly<Record<string, string>>) => {
+  const root = await mkdtemp(join(tmpdir(), 'strata-cgroups-'));
+  folders.push(root);
+  const roots = { proc: join(root, 'proc'), cgroup: join(root, 'cgroup') };
+  const all = { 'proc/self/cgroup': selfCgroup, ...files };
+  for (const [path, text] of Object.entries(all)) {
+    await mkdir(join(root, path, '..'), { recursive: true });
+    await writeFile(join(root, path), text);
+  }
+  return { root, roots };
+};
+
+const BASE = `strata-${processLabel().replace(':', '-')}`;
+
+describe('openCpuGroups', () => {
+  it('makes groups with weights below its own group, version 1', async () => {
+    const { root, roots } = await kernel('3:cpu,cpuacct:/svc\n0::/\n', { 'cgroup/cpu/svc/tasks': '' });
+    const groups = await openCpuGroups(roots);
+    if (typeof groups === 'string') throw new Error(groups);
+    expect(groups.version).toBe(1);
+    const base = join(root, 'cgroup/cpu/svc', BASE);
+    expect(await readFile(join(base, 'cpu.shares'), 'utf8')).toBe('1024');
+    await groups.make('tenant-a');
+    await groups.add('tenant-a', 123);
+    expect(await readFile(join(base, 'tenant-a/cgroup.procs'), 'utf8')).toBe('123');
+  });
+
+  it('lets groups below have weights, version 2', async () => {
+    const { root, roots } = await kernel('0::/user.slice/app\n', {
+      'cgroup/user.slice/app/cgroup.controllers': 'cpu memory\n',
+      'cgroup/user.slice/app/cgroup.subtree_control': '',
+    });
+    const groups = await openCpuGroups(roots);
+    if (typeof groups === 'string') throw new Error(groups);
+    expect(groups.version).toBe(2);
+    const own = join(root, 'cgroup/user.slice/app');
+    expect(await readFile(join(own, 'cgroup.subtree_control'), 'utf8')).toBe('+cpu');
+    expect(await readFile(join(own, BASE, 'cgroup.subtree_control'), 'utf8')).toBe('+cpu');
+  });
+
+  it('says why there can be none where the controller is not delegated', async () => {
+    const { roots } = await kernel('0::/app\n', { 'cgroup/app/cgroup.controllers': 'memory\n' });
+    expect(await openCpuGroups(roots)).toContain('the controller cpu is not delegated');
+  });
+
+  it('says why there can be none where there are no control groups', async () => {
+    const { roots } = await kernel('', {});
+    expect(await openCpuGroups(roots)).toContain('ENOENT');
+  });
+
+  it('removes the groups of servers that have ended, and no others', async () => {
+    const { root, roots } = await kernel('3:cpu:/\n', { 'cgroup/cpu/tasks': '' });
+    const parent = join(root, 'cgroup/cpu');
+    await mkdir(join(parent, 'strata-999999999-1/tenant-a'), { recursive: true });
+    await mkdir(join(parent, 'docker/tenant-a'), { recursive: true });
+    await mkdir(join(parent, `${BASE}/tenant-b`), { recursive: true });
+    await openCpuGroups(roots);
+    expect((await readdir(parent)).sort()).toEqual(['docker', BASE, 'tasks'].sort());
+    expect(await readdir(join(parent, BASE))).toContain('tenant-b');
+  });
+
+  it('refuses names that are not one folder below its own', async () => {
+    const { roots } = await kernel('3:cpu:/\n', { 'cgroup/cpu/tasks': '' });
+    const groups = await openCpuGroups(roots);
+    if (typeof groups === 'string') throw new Error(groups);
+    for (const name of ['..', '../x', 'a/b', '', '.'])
+      await expect(groups.make(name)).rejects.toThrow('name');
+  });
+});

@@ -1,0 +1,135 @@
+import { describe, expect, it } from 'vitest';
+import type { CpuGroups } from '../ports/cpu-groups.ts';
+import { ManualClock } from '../ports/manual-clock.ts';
+import { CpuShares } from './cpu-shares.ts';
+
+/** Groups in memory; a process stays in its group until it is told to be gone. */
+class FakeGroups implements CpuGroups {
+  readonly version = 2;
+  readonly folders = new Map<string, Set<number>>();
+  failing = false;
+  closed = false;
+
+  async make(name: string): Promise<void> {
+    if (!this.folders.has(name)) this.folders.set(name, new Set());
+  }
+
+  async add(name: string, pid: number): Promise<void> {
+    if (this.failing) throw new Error('EACCES');
+    const folder = this.folders.get(name);
+    if (folder === undefined) throw new Error('ENOENT');
+    folder.add(pid);
+  }
+
+  async remove(name: string): Promise<boolean> {
+    if ((this.folders.get(name)?.size ?? 0) > 0) return false;
+    this.folders.delete(name);
+    return true;
+  }
+
+  async close(): Promise<void> {
+    this.closed = true;
+  }
+
+  gone(pid: number): void {
+    for (const folder of this.folders.values()) folder.delete(pid);
+  }
+
+  get state(): Record<string, number[]> {
+    return Object.fromEntries([...this.folders].map(([name, pids]) => [name, [...pids]]));
+  }
+}
+
+const setUp = (groups: FakeGroups | null = new FakeGroups()) => {
+  const clock = new ManualClock();
+  const faults: string[] = [];
+  const nice: number[] = [];
+  const shares = new CpuShares({
+    ...{ clock, groups, makeNice: (pid) => nice.push(pid) },
+    onFault: (message) => faults.push(message),
+  });
+  return { clock, groups: groups ?? new FakeGroups(), faults, nice, shares };
+};
+
+/** Lets all that is under way, and needs no time, happen. */
+const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+describe('CpuShares', () => {
+  it('has one group for each tenant, with all of its processes', async () => {
+    const { shares, groups } = setUp();
+    shares.join('a', 1);
+    shares.join('b', 2);
+    shares.join('a', 3);
+    await settled();
+    expect(groups.state).toEqual({ 'tenant-a': [1, 3], 'tenant-b': [2] });
+  });
+
+  it('removes a group when the last process of it is gone, and not before the kernel lets it', async () => {
+    const { shares, groups, clock } = setUp();
+    shares.join('a', 1);
+    shares.join('a', 2);
+    await settled();
+    groups.gone(1);
+    shares.leave('a', 1);
+    await settled();
+    expect(groups.state).toEqual({ 'tenant-a': [2] });
+    shares.leave('a', 2);
+    await settled();
+    expect(groups.state).toEqual({ 'tenant-a': [2] });
+    groups.gone(2);
+    clock.advance(50);
+    await settled();
+    expect(groups.state).toEqual({});
+  });
+
+  it('keeps the group of a tenant that has a process again before it was removed', async () => {
+    const { shares, groups, clock } = setUp();
+    shares.join('a', 1);
+    await settled();
+    shares.leave('a', 1);
+    shares.join('a', 2);
+    await settled();
+    groups.gone(1);
+    clock.advance(10_000);
+    await settled();
+    expect(groups.state).toEqual({ 'tenant-a': [2] });
+  });
+
+  it('moves nothing whose number may be another process by then', async () => {
+    const { shares, groups } = setUp();
+    shares.join('a', 1);
+    shares.leave('a', 1);
+    await settled();
+    expect(groups.state).toEqual({});
+  });
+
+  it('reports a move that fails once, and goes on', async () => {
+    const { shares, groups, faults } = setUp();
+    groups.failing = true;
+    shares.join('a', 1);
+    shares.join('b', 2);
+    await settled();
+    groups.failing = false;
+    shares.join('c', 3);
+    await settled();
+    expect(faults).toEqual(['a process could not be given its share of the CPU']);
+    expect(groups.state['tenant-c']).toEqual([3]);
+  });
+
+  it('makes processes nicer where there are no groups', async () => {
+    const { shares, nice } = setUp(null);
+    shares.join('a', 1);
+    await settled();
+    expect(nice).toEqual([1]);
+    await shares.close();
+  });
+
+  it('removes all groups when it closes, and takes nobody in after that', async () => {
+    const { shares, groups } = setUp();
+    await shares.close();
+    shares.join('a', 1);
+    await settled();
+    expect(groups.closed).toBe(true);
+    expect(groups.state).toEqual({});
+  });
+});
