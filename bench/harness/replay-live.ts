@@ -19,6 +19,10 @@ export interface LiveCounts {
   readonly memoryMb: number[];
   /** How late requests were sent, milliseconds. */
   readonly lateMs: number[];
+  /** How much later than from a ready instance each one began to run, by the server's own account. */
+  readonly startMs: number[];
+  /** How much longer handlers took than they slept. */
+  readonly overheadMs: number[];
 }
 
 export interface LivePart {
@@ -69,7 +73,7 @@ const playPart = async (
 ): Promise<LiveCounts> => {
   const counts: LiveCounts = {
     starts: { none: 0, container: 0, runtime: 0, code: 0 },
-    ...{ refused: 0, failed: 0, memoryMb: [], lateMs: [] },
+    ...{ refused: 0, failed: 0, memoryMb: [], lateMs: [], startMs: [], overheadMs: [] },
   };
   const ids: { id: string; tenant: string }[] = [];
   const calls: Promise<void>[] = [];
@@ -85,9 +89,12 @@ const playPart = async (
       const tenant = tenantOf(runtime, trace.functions[index]?.owner ?? '');
       const call = { url: strata.url, agent, path: invocationPath(nameOf(runtime, index)), tenant, ms };
       calls.push(
-        send(call).then(({ status, start, id }) => {
+        send(call).then(({ status, start, id, timing }) => {
           if (status === 200 && start !== null) {
+            const { startMs, handlerMs } = phasesOf(timing);
             counts.starts[start] += 1;
+            counts.startMs.push(startMs);
+            counts.overheadMs.push(Math.max(0, handlerMs - ms));
             ids.push({ id, tenant });
           } else if (status === 429) counts.refused += 1;
           else counts.failed += 1;
@@ -117,9 +124,21 @@ interface Answered {
   readonly status: number;
   readonly start: Start | null;
   readonly id: string;
+  readonly timing: string;
 }
 
-const BROKEN: Answered = { status: 0, start: null, id: '' };
+const BROKEN: Answered = { status: 0, start: null, id: '', timing: '' };
+
+/** From the header `Server-Timing`: all that comes before the handler is the start. */
+export const phasesOf = (timing: string): { readonly startMs: number; readonly handlerMs: number } => {
+  let startMs = 0;
+  let handlerMs = 0;
+  for (const [, phase, text] of timing.matchAll(/(\w+);dur=([\d.]+)/g)) {
+    if (phase === 'handler') handlerMs = Number(text);
+    else startMs += Number(text);
+  }
+  return { startMs, handlerMs };
+};
 
 const send = ({ url, agent, path, tenant, ms }: Call): Promise<Answered> =>
   new Promise((resolve) => {
@@ -137,6 +156,7 @@ const send = ({ url, agent, path, tenant, ms }: Call): Promise<Answered> =>
           status: incoming.statusCode ?? 0,
           start: (incoming.headers['strata-start'] as Start | undefined) ?? null,
           id: String(incoming.headers['strata-invocation-id']),
+          timing: String(incoming.headers['server-timing'] ?? ''),
         }),
       );
     });
