@@ -86,11 +86,11 @@ export const replay: Bench = {
 };
 
 const NOTES = [
-  'Live: what the header `Strata-Start` of each answer said. Simulated: the same arrivals, the settings of the server, and the costs of layers that it measured while it played. Percent of all starts; `not from code` is their number.',
+  'Live: what the header `Strata-Start` of each answer said. Simulated: the same invocations at the times at which they were sent and as long as their handlers took, the settings of the server, and the costs of layers that it measured while it played. Percent of all starts; `not from code` is their number.',
   'Difference: the largest over the layers, in percentage points: of all starts; and of those not from `code`, where what there is is divided among three layers only.',
   'Start mean: how much later than from a ready instance an invocation began to run, waits included; live by the header `Server-Timing`.',
   'Late: how long after it was due the bench sent a request. Server CPU: of all cores, of a server and its hosts, both tiers together and containers left out.',
-  'A handler sleeps as long as the trace says, twenty seconds at most; where the slice has more than 60 invocations a second for isolates, 20 for containers, or more than 40 and 8 of them at once, its rate is lowered. In the simulator each takes longer by the median of what handlers took beyond their sleep.',
+  'A handler sleeps as long as the trace says, twenty seconds at most; where the slice has more than 60 invocations a second for isolates, 20 for containers, or more than 40 and 8 of them at once, its rate is lowered.',
   'Each policy has a server of its own, with a data folder, a port, containers and a budget of 16 GB of its own, which none of them reaches; it begins with its stock and without any history. The watermarks for CPU and memory are at 100 %: there are none in the simulator.',
 ];
 
@@ -150,10 +150,12 @@ const NOT_SCALED: Scaling = { share: 1, onePercent: null };
 const scaleFor = async (count: number, parts: readonly TierPart[], seed: number): Promise<Scaling> => {
   const idlePercent = (await usedMeanwhile(IDLE_MS)).meanPercent ?? 0;
   const beginning = parts.map((part) => ({ ...part, trace: beginningOf(part.trace, TRIAL_MINUTES) }));
-  const { use, played } = await playTogether([TRIAL_POLICY], beginning, seed);
-  const reason = played[0]?.reason ?? null;
-  if (use.meanPercent === null || reason !== null) throw new Error(`the trial failed: ${reason}`);
-  const onePercent = Math.max(0, use.meanPercent - idlePercent);
+  const { use, played, generatorPercent } = await playTogether([TRIAL_POLICY], beginning, seed);
+  const [tried] = played;
+  if (use.meanPercent === null || tried === undefined || tried.reason !== null)
+    throw new Error(`the trial failed: ${tried?.reason ?? 'nothing was played'}`);
+  // On a machine that was full before, what came in addition cannot be seen: it is no less than what can be counted.
+  const onePercent = Math.max(use.meanPercent - idlePercent, tried.cpuPercent + generatorPercent);
   const share = shareFor({ onePercent, count, atMostPercent: CPU_AT_MOST_PERCENT });
   progress(
     `replay: one policy takes ${onePercent.toFixed(1)} % of all cores beside ${idlePercent.toFixed(1)} %: ${share} of the slice is played`,

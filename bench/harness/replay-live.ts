@@ -6,7 +6,7 @@
 import { Agent, request } from 'node:http';
 import type { Start } from '../../src/core/receipt.ts';
 import type { Runtime } from '../../src/core/spec.ts';
-import { arrivals } from '../../src/simulator/arrivals.ts';
+import { type ArrivalMinute, arrivals } from '../../src/simulator/arrivals.ts';
 import type { Trace } from '../../src/simulator/trace.ts';
 import { pause } from './children.ts';
 import { invocationPath, type Strata, unexpected } from './strata.ts';
@@ -21,8 +21,17 @@ export interface LiveCounts {
   readonly lateMs: number[];
   /** How much later than from a ready instance each one began to run, by the server's own account. */
   readonly startMs: number[];
-  /** How much longer handlers took than they slept. */
-  readonly overheadMs: number[];
+  /** In the order in which they were sent. */
+  readonly sent: Sent[];
+}
+
+/** A request as it was made. */
+export interface Sent {
+  readonly functionIndex: number;
+  /** Since the replay began. */
+  readonly timeMs: number;
+  /** What the handler took; until that is known, and where it never ran, what it was asked to. */
+  durationMs: number;
 }
 
 export interface LivePart {
@@ -73,7 +82,7 @@ const playPart = async (
 ): Promise<LiveCounts> => {
   const counts: LiveCounts = {
     starts: { none: 0, container: 0, runtime: 0, code: 0 },
-    ...{ refused: 0, failed: 0, memoryMb: [], lateMs: [], startMs: [], overheadMs: [] },
+    ...{ refused: 0, failed: 0, memoryMb: [], lateMs: [], startMs: [], sent: [] },
   };
   const ids: { id: string; tenant: string }[] = [];
   const calls: Promise<void>[] = [];
@@ -85,7 +94,10 @@ const playPart = async (
       const ms = durationMs[at] as number;
       const aheadMs = dueMs - performance.now();
       if (aheadMs > 1) await pause(aheadMs);
-      counts.lateMs.push(Math.max(0, performance.now() - dueMs));
+      const nowMs = performance.now();
+      counts.lateMs.push(Math.max(0, nowMs - dueMs));
+      const sent: Sent = { functionIndex: index, timeMs: nowMs - startedMs, durationMs: ms };
+      counts.sent.push(sent);
       const tenant = tenantOf(runtime, trace.functions[index]?.owner ?? '');
       const call = { url: strata.url, agent, path: invocationPath(nameOf(runtime, index)), tenant, ms };
       calls.push(
@@ -94,7 +106,7 @@ const playPart = async (
             const { startMs, handlerMs } = phasesOf(timing);
             counts.starts[start] += 1;
             counts.startMs.push(startMs);
-            counts.overheadMs.push(Math.max(0, handlerMs - ms));
+            sent.durationMs = handlerMs;
             ids.push({ id, tenant });
           } else if (status === 429) counts.refused += 1;
           else counts.failed += 1;
@@ -111,6 +123,16 @@ const playPart = async (
   }
   return counts;
 };
+
+/** What was sent, as the simulator takes it. */
+export const arrivalsOf = (sent: readonly Sent[]): readonly ArrivalMinute[] => [
+  {
+    ...{ minute: 0, count: sent.length },
+    functionIndex: Uint32Array.from(sent, ({ functionIndex }) => functionIndex),
+    timeMs: Float64Array.from(sent, ({ timeMs }) => timeMs),
+    durationMs: Float64Array.from(sent, ({ durationMs }) => durationMs),
+  },
+];
 
 interface Call {
   readonly url: string;

@@ -21,8 +21,7 @@ import { pause, Scope } from './children.ts';
 import { progress } from './command.ts';
 import { readCpuSeconds } from './proc.ts';
 import { Processors, type ProcessorUse } from './processors.ts';
-import { deployAll, type LiveCounts, type LivePart, playLive } from './replay-live.ts';
-import { prolonged } from './replay-slice.ts';
+import { arrivalsOf, deployAll, type LiveCounts, type LivePart, playLive } from './replay-live.ts';
 import { reasonOf } from './result.ts';
 import { median } from './stats.ts';
 import { Strata, WITH_CONTAINERS } from './strata.ts';
@@ -198,7 +197,7 @@ class CostsWatch {
   }
 }
 
-/** What the same arrivals come to in the simulator. */
+/** What the same arrivals, as they were sent and as long as they took, come to in the simulator. */
 export const simulate = async (
   { policy, leadMs }: Played,
   { part, live, costs }: PlayedTier,
@@ -206,8 +205,11 @@ export const simulate = async (
 ): Promise<RunFigures> => {
   const options = { tier: part.tier, budgetGb: BUDGET_MB / 1_024, policy: createPolicy(policy), seed };
   const machine = machineOf(loadConfig({ env: SERVER }), part, live, costs);
-  const trace = prolonged(part.trace, median(live.overheadMs) ?? 0);
-  return play(trace, { ...options, machine: { ...machine, leadMs } });
+  return play(part.trace, {
+    ...options,
+    machine: { ...machine, leadMs },
+    arrivals: arrivalsOf(live.sent),
+  });
 };
 
 /** The server as the simulator plays it: its settings, and what it has measured. */

@@ -79,16 +79,6 @@ export const shareFor = ({ onePercent, count, atMostPercent }: CpuBudget): numbe
   return Math.max(SHARE_STEP, Math.min(1, Math.floor(share / SHARE_STEP + 1e-9) * SHARE_STEP));
 };
 
-/** With durations as the server made them: what it needs itself is part of how long an instance is taken. */
-export const prolonged = (trace: Trace, byMs: number): Trace =>
-  traceOf({
-    ...trace,
-    functions: trace.functions.map((each) => ({
-      ...each,
-      durationsMs: each.durationsMs.map((durationMs) => durationMs + byMs),
-    })),
-  });
-
 /** Two parts by owner, the second with so much of them: a tenant's functions stay together. */
 export const splitByOwner = (trace: Trace, secondShare: number): readonly [Trace, Trace] => {
   const inSecond = (owner: string): boolean => hashOf(owner) / 2 ** 32 < secondShare;

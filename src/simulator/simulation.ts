@@ -61,6 +61,8 @@ export interface PlayOptions {
   readonly seed: number;
   /** By default that of the tier. */
   readonly machine?: PlayedMachine;
+  /** What came when, in order of time, where that is known better than from the trace and the seed. */
+  readonly arrivals?: Iterable<ArrivalMinute>;
 }
 
 /** One run of a trace. */
@@ -79,20 +81,21 @@ class Run {
   readonly #placements: readonly Placement[];
   readonly #memoryMb: readonly (number | null)[];
   readonly #loadMs: number;
-  readonly #minutes: Generator<ArrivalMinute>;
+  readonly #minutes: Iterator<ArrivalMinute>;
   readonly #leadMs: number;
   readonly #endMs: number;
   #minute: ArrivalMinute | null = null;
   #at = 0;
 
-  constructor(trace: Trace, { tier, budgetGb, policy, seed, machine: given }: PlayOptions) {
+  constructor(trace: Trace, options: PlayOptions) {
+    const { tier, budgetGb, policy, seed, machine: given } = options;
     const machine = given ?? defaultMachine(tier, policy.name);
     const { runtime, costs, settings, capacity, resizable, refillPerSecond, sweepIntervalMs, queue } =
       machine;
     const virtual = this.#clock;
     const clock = settling(virtual);
     this.#loadMs = costs.loadMs;
-    this.#minutes = arrivals(trace, seed);
+    this.#minutes = (options.arrivals ?? arrivals(trace, seed))[Symbol.iterator]();
     this.#leadMs = machine.leadMs;
     this.#endMs = machine.leadMs + trace.minutes * trace.minuteMs + machine.tailMs;
     const asked = trace.functions.map(({ memoryMb }) => Math.max(costs.runtimeMb, memoryMb));
