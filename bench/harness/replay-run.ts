@@ -8,8 +8,7 @@
 import { cpus } from 'node:os';
 import { type Config, loadConfig } from '../../src/config/config.ts';
 import type { Tier } from '../../src/core/spec.ts';
-import type { CostsView } from '../../src/pool/api.ts';
-import { DEFAULT_COSTS } from '../../src/pool/costs.ts';
+import type { DefaultCosts } from '../../src/pool/costs.ts';
 import type { PolicyName } from '../../src/pool/policy/api.ts';
 import { createPolicy } from '../../src/pool/policy/policies.ts';
 import { poolShapeOf } from '../../src/pool-shapes.ts';
@@ -21,6 +20,7 @@ import { pause, Scope } from './children.ts';
 import { progress } from './command.ts';
 import { readCpuSeconds } from './proc.ts';
 import { Processors, type ProcessorUse } from './processors.ts';
+import { type CostsOverTime, CostsWatch } from './replay-costs.ts';
 import { arrivalsOf, deployAll, type LiveCounts, type LivePart, playLive } from './replay-live.ts';
 import { reasonOf } from './result.ts';
 import { median } from './stats.ts';
@@ -33,8 +33,8 @@ export interface TierPart extends LivePart {
 export interface PlayedTier {
   readonly part: TierPart;
   readonly live: LiveCounts;
-  /** As the server measured them, averaged over the replay. */
-  readonly costs: CostsView;
+  /** As the server measured them while it played. */
+  readonly costs: CostsOverTime;
 }
 
 /** What one policy's server did. */
@@ -64,7 +64,6 @@ const BUDGET_MB = 16_384;
 const LEAD_MS = 5_000;
 /** As long as an invocation may wait. */
 const TAIL_MS = 10_000;
-const COSTS_INTERVAL_MS = 2_000;
 
 const SERVER: Readonly<Record<string, string>> = {
   ...{ STRATA_MACHINE_MEMORY_MB: String(BUDGET_MB), STRATA_RECORDS_MAX_INVOCATIONS: '50000' },
@@ -93,7 +92,7 @@ export const playTogether = (
     const played = await Promise.all(
       servers.map(async ({ policy, server, reason }) => {
         if (server === null) return failed(policy, reason);
-        const { value, reason: why } = await settle(playServer(scope, server, parts, seed));
+        const { value, reason: why } = await settle(playServer(server, parts, seed));
         return value ?? failed(policy, why);
       }),
     );
@@ -123,22 +122,22 @@ interface Server {
   readonly policy: PolicyName;
   readonly strata: Strata;
   readonly readyMs: number;
+  readonly watches: readonly CostsWatch[];
 }
 
 const openServer = async (scope: Scope, policy: PolicyName, parts: readonly TierPart[]): Promise<Server> => {
   const strata = await Strata.start(scope, { ...WITH_CONTAINERS, ...SERVER, STRATA_POLICY_NAME: policy });
   const readyMs = systemClock.nowMs();
+  const watches = parts.map(({ runtime }) => scope.own(new CostsWatch(strata, runtime)));
   await deployAll(strata, parts, ASKED_MB);
-  return { policy, strata, readyMs };
+  return { policy, strata, readyMs, watches };
 };
 
 const playServer = async (
-  scope: Scope,
-  { policy, strata, readyMs }: Server,
+  { policy, strata, readyMs, watches }: Server,
   parts: readonly TierPart[],
   seed: number,
 ): Promise<Played> => {
-  const watches = parts.map((part) => scope.own(new CostsWatch(strata, part)));
   const cpu = readCpuSeconds(strata.pid);
   const startedMs = systemClock.nowMs();
   const counts = await playLive(strata, parts, seed);
@@ -148,54 +147,11 @@ const playServer = async (
     const [live, watch] = [counts[at], watches[at]];
     if (live === undefined || watch === undefined) continue;
     watch.close();
-    tiers.push({ part, live, costs: await watch.mean() });
+    tiers.push({ part, live, costs: await watch.costs() });
   }
   progress(`replay: ${policy} was played, the server with ${cpuPercent.toFixed(1)} % of all cores`);
   return { policy, tiers, leadMs: startedMs - readyMs, cpuPercent, reason: null };
 };
-
-/** What layers cost while the replay goes on: the server tells its moving averages, of which the mean is taken. */
-class CostsWatch {
-  readonly #strata: Strata;
-  readonly #part: TierPart;
-  readonly #seen: CostsView[] = [];
-  readonly #timer: NodeJS.Timeout;
-
-  constructor(strata: Strata, part: TierPart) {
-    this.#strata = strata;
-    this.#part = part;
-    // What fails here fails again in `mean`, where somebody hears of it.
-    this.#timer = setInterval(() => void this.#look().catch(() => undefined), COSTS_INTERVAL_MS);
-  }
-
-  close(): void {
-    clearInterval(this.#timer);
-  }
-
-  async mean(): Promise<CostsView> {
-    await this.#look();
-    const mean = (of: (costs: CostsView) => number): number =>
-      this.#seen.reduce((sum, costs) => sum + of(costs), 0) / this.#seen.length;
-    return {
-      startMs: {
-        none: mean(({ startMs }) => startMs.none),
-        container: mean(({ startMs }) => startMs.container),
-        runtime: mean(({ startMs }) => startMs.runtime),
-      },
-      memoryMb: {
-        container: mean(({ memoryMb }) => memoryMb.container),
-        runtime: mean(({ memoryMb }) => memoryMb.runtime),
-      },
-    };
-  }
-
-  async #look(): Promise<void> {
-    const { runtime } = this.#part;
-    const { costs } = await this.#strata.pool(runtime);
-    if (costs === undefined) throw new Error(`the server does not say what layers of ${runtime} cost`);
-    this.#seen.push(costs);
-  }
-}
 
 /** What the same arrivals, as they were sent and as long as they took, come to in the simulator. */
 export const simulate = async (
@@ -204,29 +160,20 @@ export const simulate = async (
   seed: number,
 ): Promise<RunFigures> => {
   const options = { tier: part.tier, budgetGb: BUDGET_MB / 1_024, policy: createPolicy(policy), seed };
-  const machine = machineOf(loadConfig({ env: SERVER }), part, live, costs);
+  const machine = machineOf(loadConfig({ env: SERVER }), part, live);
+  const costsAt = (nowMs: number): DefaultCosts => costs.at(nowMs);
   return play(part.trace, {
     ...options,
-    machine: { ...machine, leadMs },
+    machine: { ...machine, leadMs, costs: costs.at(0), costsAt },
     arrivals: arrivalsOf(live.sent),
   });
 };
 
-/** The server as the simulator plays it: its settings, and what it has measured. */
-const machineOf = (
-  config: Config,
-  { runtime, tier }: TierPart,
-  live: LiveCounts,
-  { startMs, memoryMb }: CostsView,
-): PlayedMachine => ({
+/** The server as the simulator plays it, by its settings. */
+const machineOf = (config: Config, { runtime, tier }: TierPart, live: LiveCounts): PlayedMachine => ({
   ...DEFAULT_MACHINES[tier],
   ...{ runtime, queue: config.queue, reservePercent: config.admission.reservePercent },
   ...poolShapeOf(config, runtime),
-  costs: {
-    ...DEFAULT_COSTS[runtime],
-    ...{ provisionMs: startMs.none - startMs.container, bootMs: startMs.container - startMs.runtime },
-    ...{ loadMs: startMs.runtime, containerMb: memoryMb.container, runtimeMb: memoryMb.runtime },
-  },
   ...{ maxInstances: 200, memory: { askedMb: ASKED_MB, measuredMb: median(live.memoryMb) } },
-  ...{ leadMs: LEAD_MS, tailMs: TAIL_MS },
+  tailMs: TAIL_MS,
 });

@@ -70,13 +70,14 @@ export interface CpuBudget {
   readonly atMostPercent: number;
 }
 
-/** In steps, so that most runs on the same machine play the same. */
-const SHARE_STEP = 0.05;
+/** In twentieths, so that most runs on the same machine play the same. */
+const SHARE_STEPS = 20;
 
 /** Which share of the invocations may be played so that all replays stay within their part of the processors. */
 export const shareFor = ({ onePercent, count, atMostPercent }: CpuBudget): number => {
   const share = atMostPercent / Math.max(1e-9, onePercent * count);
-  return Math.max(SHARE_STEP, Math.min(1, Math.floor(share / SHARE_STEP + 1e-9) * SHARE_STEP));
+  const steps = Math.floor(share * SHARE_STEPS + 1e-9);
+  return Math.max(1, Math.min(SHARE_STEPS, steps)) / SHARE_STEPS;
 };
 
 /** Two parts by owner, the second with so much of them: a tenant's functions stay together. */

@@ -9,7 +9,7 @@ import { StrataError } from '../core/errors.ts';
 import type { Tier } from '../core/spec.ts';
 import { STRATA_VERSION } from '../core/version.ts';
 import { Budget } from '../pool/budget.ts';
-import { FunctionCosts, RuntimeCosts, UNMEASURED_SHARE } from '../pool/costs.ts';
+import { type DefaultCosts, FunctionCosts, RuntimeCosts, UNMEASURED_SHARE } from '../pool/costs.ts';
 import { LayeredPool } from '../pool/layered-pool.ts';
 import type { Lease } from '../pool/lease.ts';
 import type { LayerCosts, Policy } from '../pool/policy/api.ts';
@@ -80,7 +80,7 @@ class Run {
   readonly #scheduler: Scheduler;
   readonly #placements: readonly Placement[];
   readonly #memoryMb: readonly (number | null)[];
-  readonly #loadMs: number;
+  readonly #costsNow: () => DefaultCosts;
   readonly #minutes: Iterator<ArrivalMinute>;
   readonly #leadMs: number;
   readonly #endMs: number;
@@ -94,7 +94,8 @@ class Run {
       machine;
     const virtual = this.#clock;
     const clock = settling(virtual);
-    this.#loadMs = costs.loadMs;
+    const { costsAt } = machine;
+    this.#costsNow = costsAt === undefined ? () => costs : () => costsAt(virtual.nowMs());
     this.#minutes = (options.arrivals ?? arrivals(trace, seed))[Symbol.iterator]();
     this.#leadMs = machine.leadMs;
     this.#endMs = machine.leadMs + trace.minutes * trace.minuteMs + machine.tailMs;
@@ -110,7 +111,7 @@ class Run {
     const scheduler = new Scheduler(clock, queue);
     this.#pool = new LayeredPool({
       ...{ clock, runtime, policy, settings, budget: this.#budget, defaultCosts: costs },
-      tier: simulatedTier(tier, virtual, costs, capacity),
+      tier: simulatedTier(tier, virtual, this.#costsNow, capacity),
       ...{ capacity, resizable, sweepIntervalMs, refillPerSecond },
       prepare: (_placement, lease) => this.#prepare(lease),
       events: {
@@ -181,7 +182,7 @@ class Run {
 
   #run(lease: Lease, index: number, durationMs: number, arrivedMs: number): void {
     const now = this.#clock.nowMs();
-    const loadMs = lease.loads ? this.#loadMs : 0;
+    const loadMs = lease.loads ? this.#costsNow().loadMs : 0;
     this.#results.started(lease.start, now - arrivedMs + loadMs);
     const release = (): void => lease.release(true, this.#memoryMb[index] ?? null);
     if (!lease.loads) {
@@ -195,8 +196,9 @@ class Run {
   }
 
   #prepare(lease: Lease): void {
-    this.#clock.setTimer(this.#loadMs, () => {
-      lease.loaded(this.#loadMs);
+    const { loadMs } = this.#costsNow();
+    this.#clock.setTimer(loadMs, () => {
+      lease.loaded(loadMs);
       lease.releaseAhead(true, 0);
     });
   }
