@@ -91,7 +91,7 @@ const NOTES = [
   'Start mean: how much later than from a ready instance an invocation began to run, waits included; live by the header `Server-Timing`.',
   'Late: how long after it was due the bench sent a request. Server CPU: of all cores, of a server and its hosts, both tiers together and containers left out.',
   'A handler sleeps as long as the trace says, twenty seconds at most; where the slice has more than 60 invocations a second for isolates, 20 for containers, or more than 40 and 8 of them at once, its rate is lowered.',
-  'Each policy has a server of its own, with a data folder, a port, containers and a budget of 16 GB of its own, which none of them reaches; it begins with its stock and without any history. The watermarks for CPU and memory are at 100 %: there are none in the simulator.',
+  'Each policy has a server of its own, with a data folder, a port, containers and a budget of 16 GB of its own, which none of them reaches; it begins with its stock and without any history. A runtime may have 60 containers, so that the slice does not fill the server. The watermarks for CPU and memory are at 100 %: there are none in the simulator.',
 ];
 
 const howPlayed = (count: number, oneByOne: boolean, missing: string | null): string => {

@@ -59,7 +59,7 @@ export interface PlayedTogether {
 
 /** No function is as large as its trace says: handlers take nothing, and every function asks for the default. */
 const ASKED_MB = 128;
-/** Both pools of a server share it, and neither reaches it: numbers of sandboxes are what is scarce here. */
+/** Both pools of a server share it, and neither comes near it. */
 const BUDGET_MB = 16_384;
 const LEAD_MS = 5_000;
 /** As long as an invocation may wait. */
@@ -69,6 +69,9 @@ const SERVER: Readonly<Record<string, string>> = {
   ...{ STRATA_MACHINE_MEMORY_MB: String(BUDGET_MB), STRATA_RECORDS_MAX_INVOCATIONS: '50000' },
   // The simulator has no machine that others use.
   ...{ STRATA_MACHINE_CPU_HIGH_PERCENT: '100', STRATA_MACHINE_MEMORY_HIGH_PERCENT: '100' },
+  // With the default of 20 the slice has more tenants at work than there may be containers: whoever comes takes another's
+  // away, and every start, late by a little, makes all that follow later. That says how a queue grows, not how one starts.
+  STRATA_CONTAINER_MAX_CONTAINERS: '60',
   // What is in flight when a replay fails is nobody's any more.
   STRATA_SERVER_DRAIN_TIMEOUT_MS: '1000',
 };
