@@ -86,7 +86,7 @@ export const replay: Bench = {
 };
 
 const NOTES = [
-  'Live: what the header `Strata-Start` of each answer said. Simulated: the same invocations at the times at which they were sent and as long as their handlers took, the settings of the server, and the costs of layers as it measured them, second by second. Percent of all starts; `not from code` is their number.',
+  'Live: what the header `Strata-Start` of each answer said. Simulated: the same invocations at the times at which they were sent and as long as their handlers took, the settings of the server, and the costs of layers as it measured them, read every other second. Percent of all starts; `not from code` is their number.',
   'Difference: the largest over the layers, in percentage points: of all starts; and of those not from `code`, where what there is is divided among three layers only.',
   'Start mean: how much later than from a ready instance an invocation began to run, waits included; live by the header `Server-Timing`.',
   'Late: how long after it was due the bench sent a request. Server CPU: of all cores, of a server and its hosts, both tiers together and containers left out.',

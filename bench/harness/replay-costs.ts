@@ -1,11 +1,11 @@
 /**
- * What layers cost a server while it is played: its own moving averages, read every second.
+ * What layers cost a server while it is played: its own moving averages, read every other second.
  *
  * Owns the readings. A start takes longer while much else starts, so one mean for all of a replay would be wrong for
  * most of it.
  */
 import type { Runtime } from '../../src/core/spec.ts';
-import type { CostsView } from '../../src/pool/api.ts';
+import type { CostsView, PoolsView } from '../../src/pool/api.ts';
 import { DEFAULT_COSTS, type DefaultCosts } from '../../src/pool/costs.ts';
 import { systemClock } from '../../src/ports/clock.ts';
 import type { Strata } from './strata.ts';
@@ -40,20 +40,19 @@ export class CostsOverTime {
   }
 }
 
-const INTERVAL_MS = 1_000;
+const INTERVAL_MS = 2_000;
 
+/** One for each server: an answer has the costs of all runtimes. */
 export class CostsWatch {
   readonly #strata: Strata;
-  readonly #runtime: Runtime;
   readonly #sinceMs = systemClock.nowMs();
-  readonly #readings: Reading[] = [];
+  readonly #readings: { readonly atMs: number; readonly tiers: PoolsView['tiers'] }[] = [];
   readonly #timer: NodeJS.Timeout;
 
   /** Made when the server is ready. */
-  constructor(strata: Strata, runtime: Runtime) {
+  constructor(strata: Strata) {
     this.#strata = strata;
-    this.#runtime = runtime;
-    // What fails here fails again in `costs`, where somebody hears of it.
+    // What fails here fails again in `finish`, where somebody hears of it.
     this.#timer = setInterval(() => void this.#read().catch(() => undefined), INTERVAL_MS);
   }
 
@@ -61,17 +60,27 @@ export class CostsWatch {
     clearInterval(this.#timer);
   }
 
-  /** From when the server was ready until now. */
-  async costs(): Promise<CostsOverTime> {
+  /** Reads once more, and no more after that. */
+  async finish(): Promise<void> {
+    this.close();
     await this.#read();
-    return new CostsOverTime(this.#readings);
+  }
+
+  /** From when the server was ready until now. */
+  of(runtime: Runtime): CostsOverTime {
+    return new CostsOverTime(
+      this.#readings.map(({ atMs, tiers }) => {
+        const costs = tiers[runtime]?.costs;
+        if (costs === undefined) throw new Error(`the server does not say what layers of ${runtime} cost`);
+        return { atMs, costs: costsOf(runtime, costs) };
+      }),
+    );
   }
 
   async #read(): Promise<void> {
-    const { costs } = await this.#strata.pool(this.#runtime);
-    if (costs === undefined) throw new Error(`the server does not say what layers of ${this.#runtime} cost`);
+    const { tiers } = await this.#strata.pools();
     const atMs = systemClock.nowMs() - this.#sinceMs;
-    this.#readings.push({ atMs, costs: costsOf(this.#runtime, costs) });
+    this.#readings.push({ atMs, tiers });
   }
 }
 

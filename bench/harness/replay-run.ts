@@ -125,19 +125,19 @@ interface Server {
   readonly policy: PolicyName;
   readonly strata: Strata;
   readonly readyMs: number;
-  readonly watches: readonly CostsWatch[];
+  readonly watch: CostsWatch;
 }
 
 const openServer = async (scope: Scope, policy: PolicyName, parts: readonly TierPart[]): Promise<Server> => {
   const strata = await Strata.start(scope, { ...WITH_CONTAINERS, ...SERVER, STRATA_POLICY_NAME: policy });
   const readyMs = systemClock.nowMs();
-  const watches = parts.map(({ runtime }) => scope.own(new CostsWatch(strata, runtime)));
+  const watch = scope.own(new CostsWatch(strata));
   await deployAll(strata, parts, ASKED_MB);
-  return { policy, strata, readyMs, watches };
+  return { policy, strata, readyMs, watch };
 };
 
 const playServer = async (
-  { policy, strata, readyMs, watches }: Server,
+  { policy, strata, readyMs, watch }: Server,
   parts: readonly TierPart[],
   seed: number,
 ): Promise<Played> => {
@@ -145,12 +145,11 @@ const playServer = async (
   const startedMs = systemClock.nowMs();
   const counts = await playLive(strata, parts, seed);
   const cpuPercent = percentOfCores(readCpuSeconds(strata.pid) - cpu, systemClock.nowMs() - startedMs);
+  await watch.finish();
   const tiers: PlayedTier[] = [];
   for (const [at, part] of parts.entries()) {
-    const [live, watch] = [counts[at], watches[at]];
-    if (live === undefined || watch === undefined) continue;
-    watch.close();
-    tiers.push({ part, live, costs: await watch.costs() });
+    const live = counts[at];
+    if (live !== undefined) tiers.push({ part, live, costs: watch.of(part.runtime) });
   }
   progress(`replay: ${policy} was played, the server with ${cpuPercent.toFixed(1)} % of all cores`);
   return { policy, tiers, leadMs: startedMs - readyMs, cpuPercent, reason: null };
