@@ -97,7 +97,7 @@ const NOTES = [
 const howPlayed = (count: number, oneByOne: boolean, missing: string | null): string => {
   const order = oneByOne
     ? 'The policies were played one after the other, each with the machine to itself.'
-    : `The ${count} policies were played side by side, at the same time on the same machine. How much of the slice that allows was found by a trial of one minute with \`${TRIAL_POLICY}\` alone; a quick run has none.`;
+    : `The ${count} policies were played side by side, at the same time on the same machine, each ten seconds after the one before, because the first seconds start most. How much of the slice that allows was found by a trial of one minute with \`${TRIAL_POLICY}\` alone; a quick run has none.`;
   const tiers =
     missing === null
       ? 'Isolates and containers are played at the same time, by one server.'

@@ -2,8 +2,8 @@
  * One replay of each policy: a server of its own, the same arrivals as the others, then the simulator with what that
  * server was set to and has measured.
  *
- * Owns the servers and the order. Servers start one after the other and are played at the same time; nothing is
- * simulated before all of them have been played, because that would take processors from those that still are.
+ * Owns the servers and the order. Servers start one after the other and are played at the same time, each a little
+ * after the one before; nothing is simulated before all of them have been played, because that would take processors from those that still are.
  */
 import { cpus } from 'node:os';
 import { type Config, loadConfig } from '../../src/config/config.ts';
@@ -62,6 +62,8 @@ const ASKED_MB = 128;
 /** Both pools of a server share it, and neither comes near it. */
 const BUDGET_MB = 16_384;
 const LEAD_MS = 5_000;
+/** The first seconds of a slice start most: those of one server are over when the next one's begin. */
+const STAGGER_MS = 10_000;
 /** As long as an invocation may wait. */
 const TAIL_MS = 10_000;
 
@@ -93,8 +95,9 @@ export const playTogether = (
     const startedMs = systemClock.nowMs();
     const cpu = process.cpuUsage();
     const played = await Promise.all(
-      servers.map(async ({ policy, server, reason }) => {
+      servers.map(async ({ policy, server, reason }, at) => {
         if (server === null) return failed(policy, reason);
+        await pause(at * STAGGER_MS);
         const { value, reason: why } = await settle(playServer(server, parts, seed));
         return value ?? failed(policy, why);
       }),
