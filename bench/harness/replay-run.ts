@@ -3,7 +3,8 @@
  * server was set to and has measured.
  *
  * Owns the servers and the order. Servers start one after the other and are played at the same time, each a little
- * after the one before; nothing is simulated before all of them have been played, because that would take processors from those that still are.
+ * after the one before; nothing is simulated before all of them have been played, because that would take processors
+ * from those that still are.
  */
 import { cpus } from 'node:os';
 import { type Config, loadConfig } from '../../src/config/config.ts';
