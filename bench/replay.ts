@@ -2,36 +2,39 @@
  * Question: do starts begin from the layers from which the simulator says they do?
  *
  * A slice of a trace is played against the running server over HTTP, with real isolates and real containers, under each
- * policy; then the simulator plays the same arrivals with that server's settings and with the costs of layers that it
- * measured. What is compared is the share of starts by layer. Without a container engine, or without the image, there
- * are isolates alone.
+ * policy: side by side, each policy with a server of its own, or one after the other. Then the simulator plays the same
+ * arrivals with that server's settings and with the costs of layers that it measured. What is compared is the share of
+ * starts by layer. Without a container engine, or without the image, there are isolates alone.
  */
-
-import { cpus } from 'node:os';
-import { loadConfig } from '../src/config/config.ts';
-import type { Start } from '../src/core/receipt.ts';
 import { STARTS } from '../src/core/receipt.ts';
-import type { Tier } from '../src/core/spec.ts';
-import { DEFAULT_COSTS } from '../src/pool/costs.ts';
 import { POLICY_NAMES, type PolicyName } from '../src/pool/policy/api.ts';
-import { createPolicy } from '../src/pool/policy/policies.ts';
-import { poolShapeOf } from '../src/pool-shapes.ts';
-import { systemClock } from '../src/ports/clock.ts';
-import { DEFAULT_MACHINES, type PlayedMachine } from '../src/simulator/played-machine.ts';
 import type { RunFigures } from '../src/simulator/results.ts';
-import { play } from '../src/simulator/simulation.ts';
-import { pause, Scope } from './harness/children.ts';
+import type { Trace } from '../src/simulator/trace.ts';
+import { pause } from './harness/children.ts';
 import { type Bench, progress, runFromCommandLine } from './harness/command.ts';
 import { describeEngine, imageOf } from './harness/containers.ts';
-import { readCpuSeconds } from './harness/proc.ts';
-import { deployAll, type LiveCounts, type LivePart, playLive } from './harness/replay-live.ts';
-import { sliceOf, splitByOwner } from './harness/replay-slice.ts';
+import { Processors, type ProcessorUse } from './harness/processors.ts';
+import {
+  differenceOf,
+  NOT_FROM_CODE,
+  type StartCounts,
+  sharesOf,
+  totalOf,
+} from './harness/replay-agreement.ts';
+import {
+  type Played,
+  type PlayedTier,
+  type PlayedTogether,
+  playTogether,
+  simulate,
+  type TierPart,
+} from './harness/replay-run.ts';
+import { beginningOf, shareFor, sliceOf, splitByOwner, thinnedOut } from './harness/replay-slice.ts';
 import { type Comparison, compare, type Row, reasonOf, row } from './harness/result.ts';
-import { divide, median, summarise } from './harness/stats.ts';
-import { Strata, WITH_CONTAINERS } from './harness/strata.ts';
+import { divide, mean, summarise } from './harness/stats.ts';
 import { loadTrace, type TraceOrigin } from './harness/trace-source.ts';
 
-const FULL = { minutes: 2, isolateFunctions: 80, containerFunctions: 30, seed: 1 };
+const FULL = { minutes: 10, isolateFunctions: 80, containerFunctions: 30, seed: 1 };
 const QUICK = { minutes: 0.1, isolateFunctions: 8, containerFunctions: 4, seed: 1 };
 const GENERATED: TraceOrigin = { functions: 200, minutes: 60, seed: 1 };
 
@@ -42,67 +45,64 @@ const BOUNDS = {
 } as const;
 const CONTAINER_SHARE = 0.4;
 const MINUTE_MS = 60_000;
-
-/** No function is as large as its trace says: handlers take nothing, and every function asks for the default. */
-const ASKED_MB = 128;
-/** Both pools share it, and neither reaches it: numbers of sandboxes are what is scarce here. */
-const BUDGET_MB = 16_384;
-const LEAD_MS = 5_000;
-/** As long as an invocation may wait. */
-const TAIL_MS = 10_000;
 const AGREEMENT_PERCENT = 10;
 
-const SERVER: Readonly<Record<string, string>> = {
-  ...{ STRATA_MACHINE_MEMORY_MB: String(BUDGET_MB), STRATA_RECORDS_MAX_INVOCATIONS: '50000' },
-};
-
-interface TierPart extends LivePart {
-  readonly tier: Tier;
-}
-
-interface Played {
-  readonly tier: Tier;
-  readonly policy: PolicyName;
-  readonly live: LiveCounts;
-  readonly simulated: RunFigures;
-  /** Of all cores, for the server and its hosts while both tiers were played. */
-  readonly cpuPercent: number;
-}
+/** For all that is played side by side. */
+const CPU_AT_MOST_PERCENT = 50;
+/** What one replay takes is tried with this policy, for so long. */
+const TRIAL_POLICY: PolicyName = 'strata';
+const TRIAL_MINUTES = 1;
+const IDLE_MS = 5_000;
 
 export const replay: Bench = {
   question: 'replay',
-  measure: async ({ quick, trace: folder, minutes }) => {
+  measure: async ({ quick, trace: folder, minutes, oneByOne }) => {
     const sizes = { ...(quick ? QUICK : FULL), ...(minutes === null ? {} : { minutes }) };
     const origin: TraceOrigin = folder === null ? GENERATED : { folder };
+    const policies: readonly PolicyName[] = quick ? ['fixed', 'strata'] : POLICY_NAMES;
     const missing = await whyNoContainers();
-    const parts = await partsOf(origin, sizes, missing === null);
-    const played: Played[] = [];
-    const failed: Row[] = [];
-    for (const policy of quick ? (['fixed', 'strata'] as const) : POLICY_NAMES) {
-      try {
-        played.push(...(await playPolicy(policy, parts, sizes.seed)));
-      } catch (error) {
-        failed.push(row(policy, { livePercent: null }, reasonOf(error)));
-      }
-    }
+    const whole = await partsOf(origin, sizes, missing === null);
+    const scaling = quick || oneByOne ? NOT_SCALED : await scaleFor(policies.length, whole, sizes.seed);
+    const parts = whole.map((part) => ({ ...part, trace: thinnedOut(part.trace, scaling.share) }));
+    const runs: PlayedTogether[] = [];
+    for (const together of oneByOne ? policies.map((policy) => [policy]) : [policies])
+      runs.push(await playTogether(together, parts, sizes.seed));
+    const played = runs.flatMap((run) => run.played);
+    const compared: Compared[] = [];
+    for (const each of played) compared.push(...(await comparedOf(each, sizes.seed)));
     return {
       sizes: {
         ...{ ...sizes, trace: folder === null ? 'generated 1' : 'the trace', engine: await describeEngine() },
         ...Object.fromEntries(parts.map(({ tier, trace }) => [tier, describe(trace)])),
+        ...(scaling.onePercent === null
+          ? {}
+          : { sharePlayed: scaling.share, trialCpuPercent: Number(scaling.onePercent.toPrecision(3)) }),
       },
-      rows: [...played.flatMap(rowsOf), ...failed],
-      comparisons: played.flatMap(comparisonsOf),
-      notes: [
-        'Live: what the header `Strata-Start` of each answer said. Simulated: the same arrivals and durations, the settings of the server, and the costs of layers that it measured while it played. Percent of all starts.',
-        'Difference: the largest over the layers, in percentage points: of all starts; and of those not from `code`, where what there is is divided among three layers only.',
-        'Late: how long after it was due the bench sent a request. Server CPU: of all cores, of the server and its hosts, both tiers together and containers left out.',
-        'A handler sleeps as long as the trace says, twenty seconds at most; where the slice has more than 60 invocations a second for isolates, 20 for containers, or more than 40 and 8 of them at once, its rate is lowered. Each policy has a server of its own, which begins with its stock and without any history.',
-        missing === null
-          ? 'Isolates and containers are played at the same time, by one server.'
-          : `Isolates alone: ${missing}`,
-      ],
+      rows: [...compared.flatMap(rowsOf), ...played.flatMap(failuresOf)],
+      comparisons: [...compared.flatMap(comparisonsOf), ...processorsOf(runs, oneByOne)],
+      notes: [...NOTES, howPlayed(policies.length, oneByOne, missing)],
     };
   },
+};
+
+const NOTES = [
+  'Live: what the header `Strata-Start` of each answer said. Simulated: the same invocations at the times at which they were sent and as long as their handlers took, the settings of the server, and the costs of layers as it measured them, read every other second. Percent of all starts; `not from code` is their number.',
+  'Difference: the largest over the layers, in percentage points: of all starts; and of those not from `code`, where what there is is divided among three layers only.',
+  'Start mean: how much later than from a ready instance an invocation began to run, waits included; live by the header `Server-Timing`.',
+  'Late: how long after it was due the bench sent a request. Server CPU: of all cores, of a server and its hosts, both tiers together and containers left out.',
+  'A handler sleeps as long as the trace says, twenty seconds at most; where the slice has more than 60 invocations a second for isolates, 20 for containers, or more than 40 and 8 of them at once, its rate is lowered.',
+  'Each policy has a server of its own, with a data folder, a port, containers and a budget of 16 GB of its own, which none of them reaches; it begins with its stock and without any history. A runtime may have 60 containers, so that the slice does not fill the server. The watermarks for CPU and memory are at 100 %: there are none in the simulator.',
+];
+
+const howPlayed = (count: number, oneByOne: boolean, missing: string | null): string => {
+  const order = oneByOne
+    ? 'The policies were played one after the other, each with the machine to itself.'
+    : `The ${count} policies were played side by side, at the same time on the same machine, each ten seconds after the one before, because the first seconds start most. How much of the slice that allows was found by a trial of one minute with \`${TRIAL_POLICY}\` alone; a quick run has none.`;
+  const tiers =
+    missing === null
+      ? 'Isolates and containers are played at the same time, by one server.'
+      : `Isolates alone: ${missing}`;
+  return `${order} ${tiers}`;
 };
 
 const whyNoContainers = (): Promise<string | null> =>
@@ -119,7 +119,7 @@ const partsOf = async (
   const trace = await loadTrace({ origin, part: 'whole' });
   const [forIsolates, forContainers] = splitByOwner(trace, CONTAINER_SHARE);
   const whole = Math.max(1, Math.round(minutes));
-  const slice = (from: typeof trace, functions: number, tier: Tier) => ({
+  const slice = (from: Trace, functions: number, tier: TierPart['tier']): Trace => ({
     ...sliceOf(from, { ...BOUNDS[tier], functions, minutes: whole }),
     // Less than a minute is one that passes faster: it proves that all of it runs.
     ...(minutes < 1 ? { minuteMs: minutes * MINUTE_MS } : {}),
@@ -135,119 +135,110 @@ const partsOf = async (
   ];
 };
 
-const describe = ({ functions, invocations }: TierPart['trace']): string =>
+const describe = ({ functions, invocations }: Trace): string =>
   `${functions.length} functions and ${invocations} invocations`;
 
-const playPolicy = (policy: PolicyName, parts: readonly TierPart[], seed: number): Promise<Played[]> =>
-  Scope.run(async (scope) => {
-    const strata = await Strata.start(scope, { ...WITH_CONTAINERS, ...SERVER, STRATA_POLICY_NAME: policy });
-    await deployAll(strata, parts, ASKED_MB);
-    await pause(LEAD_MS);
-    const cpu = readCpuSeconds(strata.pid);
-    const startedMs = systemClock.nowMs();
-    const counts = await playLive(strata, parts, seed);
-    const cpuSeconds = readCpuSeconds(strata.pid) - cpu;
-    const cpuPercent = (100 * cpuSeconds) / cpus().length / ((systemClock.nowMs() - startedMs) / 1_000);
-    const played: Played[] = [];
-    for (const [at, part] of parts.entries()) {
-      const live = counts[at];
-      if (live === undefined) continue;
-      const machine = await machineOf(strata, part, live);
-      const options = {
-        tier: part.tier,
-        budgetGb: BUDGET_MB / 1_024,
-        policy: createPolicy(policy),
-        seed,
-        machine,
-      };
-      const simulated = await play(part.trace, options);
-      progress(
-        `replay: ${policy}, ${part.tier}: ${JSON.stringify(live.starts)}, simulated ${JSON.stringify(simulated.starts)}`,
-      );
-      played.push({ tier: part.tier, policy, live, simulated, cpuPercent });
-    }
-    return played;
+interface Scaling {
+  readonly share: number;
+  /** What one replay was seen to take of all cores; null when it was not tried. */
+  readonly onePercent: number | null;
+}
+
+const NOT_SCALED: Scaling = { share: 1, onePercent: null };
+
+/** Plays the beginning with one policy, and finds how much of it so many may play at the same time. */
+const scaleFor = async (count: number, parts: readonly TierPart[], seed: number): Promise<Scaling> => {
+  const idlePercent = (await usedMeanwhile(IDLE_MS)).meanPercent ?? 0;
+  const beginning = parts.map((part) => ({ ...part, trace: beginningOf(part.trace, TRIAL_MINUTES) }));
+  const { use, played, generatorPercent } = await playTogether([TRIAL_POLICY], beginning, seed);
+  const [tried] = played;
+  if (use.meanPercent === null || tried === undefined || tried.reason !== null)
+    throw new Error(`the trial failed: ${tried?.reason ?? 'nothing was played'}`);
+  // On a machine that was full before, what came in addition cannot be seen: it is no less than what can be counted.
+  const onePercent = Math.max(use.meanPercent - idlePercent, tried.cpuPercent + generatorPercent);
+  const share = shareFor({ onePercent, count, atMostPercent: CPU_AT_MOST_PERCENT });
+  progress(
+    `replay: one policy takes ${onePercent.toFixed(1)} % of all cores beside ${idlePercent.toFixed(1)} %: ${share} of the slice is played`,
+  );
+  return { share, onePercent };
+};
+
+const usedMeanwhile = async (forMs: number): Promise<ProcessorUse> => {
+  const processors = new Processors();
+  try {
+    await pause(forMs);
+    return processors.use();
+  } finally {
+    processors.close();
+  }
+};
+
+interface Compared extends PlayedTier {
+  readonly policy: PolicyName;
+  readonly cpuPercent: number;
+  readonly simulated: RunFigures;
+}
+
+const comparedOf = async (played: Played, seed: number): Promise<readonly Compared[]> => {
+  const { policy, cpuPercent, tiers } = played;
+  const compared: Compared[] = [];
+  for (const each of tiers) {
+    const simulated = await simulate(played, each, seed);
+    const counts = `${JSON.stringify(each.live.starts)}, simulated ${JSON.stringify(simulated.starts)}`;
+    progress(`replay: ${policy}, ${each.part.tier}: ${counts}`);
+    compared.push({ ...each, policy, cpuPercent, simulated });
+  }
+  return compared;
+};
+
+const rowsOf = ({ part, policy, live, simulated, cpuPercent }: Compared): readonly Row[] => {
+  const figures = (starts: StartCounts): Record<string, number | null> => ({
+    ...Object.fromEntries(STARTS.map((from) => [`${from}Percent`, sharesOf(starts)[from] ?? null])),
+    ...{ notFromCode: totalOf(starts, NOT_FROM_CODE), served: totalOf(starts) },
   });
-
-/** The server as the simulator plays it: its settings, and what it has measured. */
-const machineOf = async (
-  strata: Strata,
-  { runtime, tier }: TierPart,
-  live: LiveCounts,
-): Promise<PlayedMachine> => {
-  const { costs } = await strata.pool(runtime);
-  if (costs === undefined) throw new Error(`the server does not say what layers of ${runtime} cost`);
-  const { startMs, memoryMb } = costs;
-  const config = loadConfig({ env: SERVER });
-  return {
-    ...DEFAULT_MACHINES[tier],
-    ...{
-      runtime,
-      queue: config.queue,
-      reservePercent: config.admission.reservePercent,
-      ...poolShapeOf(config, runtime),
-    },
-    costs: {
-      ...DEFAULT_COSTS[runtime],
-      ...{ provisionMs: startMs.none - startMs.container, bootMs: startMs.container - startMs.runtime },
-      ...{ loadMs: startMs.runtime, containerMb: memoryMb.container, runtimeMb: memoryMb.runtime },
-    },
-    ...{
-      maxInstances: 200,
-      memory: { askedMb: ASKED_MB, measuredMb: median(live.memoryMb) },
-      leadMs: LEAD_MS,
-      tailMs: TAIL_MS,
-    },
-  };
-};
-
-const COLD: readonly Start[] = STARTS.filter((from) => from !== 'code');
-
-const totalOf = (starts: Readonly<Record<Start, number>>, layers: readonly Start[]): number =>
-  layers.reduce((sum, from) => sum + starts[from], 0);
-
-const rowsOf = ({ tier, policy, live, simulated, cpuPercent }: Played): readonly Row[] => {
-  const figures = (starts: Readonly<Record<Start, number>>) =>
-    Object.fromEntries(
-      STARTS.map((from) => [`${from}Percent`, divide(100 * starts[from], totalOf(starts, STARTS))]),
-    );
   return [
-    row(`${policy}, ${tier}, live`, {
+    row(`${policy}, ${part.tier}, live`, {
       ...figures(live.starts),
-      ...{ served: totalOf(live.starts, STARTS), refused: live.refused, failed: live.failed },
-      lateP99Ms: summarise(live.lateMs)?.p99 ?? null,
-      serverCpuPercent: cpuPercent,
+      ...{ refused: live.refused, failed: live.failed, startMeanMs: mean(live.startMs) },
+      ...{ lateP99Ms: summarise(live.lateMs)?.p99 ?? null, serverCpuPercent: cpuPercent },
     }),
-    row(`${policy}, ${tier}, simulated`, {
+    row(`${policy}, ${part.tier}, simulated`, {
       ...figures(simulated.starts),
-      ...{ served: simulated.served, refused: simulated.refused },
+      ...{ refused: simulated.refused, startMeanMs: simulated.startLatencyMs.meanMs },
     }),
   ];
 };
 
-/** The largest difference of a layer's share, in percentage points. */
-const differenceOf = ({ live, simulated }: Played, layers: readonly Start[]): number | null => {
-  const [liveTotal, simulatedTotal] = [live.starts, simulated.starts].map((starts) =>
-    totalOf(starts, layers),
-  );
-  if (!liveTotal || !simulatedTotal) return null;
-  return Math.max(
-    ...layers.map(
-      (from) => 100 * Math.abs(live.starts[from] / liveTotal - simulated.starts[from] / simulatedTotal),
-    ),
-  );
-};
+const failuresOf = ({ policy, reason }: Played): readonly Row[] =>
+  reason === null ? [] : [row(policy, { codePercent: null }, reason)];
 
-const comparisonsOf = (played: Played): readonly Comparison[] => {
-  const name = `${played.policy}, ${played.tier}`;
+const comparisonsOf = ({ policy, part, live, simulated }: Compared): readonly Comparison[] => {
+  const name = `${policy}, ${part.tier}`;
   return [
-    compare(`${name}: difference of all starts, points`, differenceOf(played, STARTS), {
+    compare(`${name}: difference of all starts, points`, differenceOf(live.starts, simulated.starts), {
       atMost: AGREEMENT_PERCENT,
     }),
-    compare(`${name}: difference of starts not from code, points`, differenceOf(played, COLD), {
-      atMost: AGREEMENT_PERCENT,
-    }),
+    compare(
+      `${name}: difference of starts not from code, points`,
+      differenceOf(live.starts, simulated.starts, NOT_FROM_CODE),
+      { atMost: AGREEMENT_PERCENT },
+    ),
+    compare(
+      `${name}: mean start, live ÷ simulated`,
+      divide(mean(live.startMs), simulated.startLatencyMs.meanMs),
+    ),
   ];
 };
+
+/** Whoever waits for a core is late whatever the policy: how much was in use belongs to the result. */
+const processorsOf = (runs: readonly PlayedTogether[], oneByOne: boolean): readonly Comparison[] =>
+  runs.flatMap(({ played, use, generatorPercent }) => {
+    const who = oneByOne ? (played[0]?.policy ?? '') : 'all policies side by side';
+    return [
+      compare(`${who}: CPU of the machine, mean, %`, use.meanPercent, { atMost: CPU_AT_MOST_PERCENT }),
+      compare(`${who}: CPU of the machine, busiest second, %`, use.maxPercent),
+      compare(`${who}: CPU of the bench itself, of all cores, %`, generatorPercent),
+    ];
+  });
 
 if (import.meta.main) await runFromCommandLine(replay);

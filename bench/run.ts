@@ -3,7 +3,8 @@
  *
  * `--only <question>` runs one. `--quick` proves that all of it runs and writes into a temporary folder instead:
  * its figures must not be committed. `--trace DIR`, or STRATA_TRACE, is a trace in Azure's CSV format for the benches
- * that play one; `--minutes N` is how long `replay` plays it under each policy. Fails when a figure could not be measured.
+ * that play one; `--minutes N` is how long `replay` plays it under each policy, `--one-by-one` has it play the policies one
+ * after the other. Fails when a figure could not be measured.
  */
 import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -15,6 +16,7 @@ import { containerStart } from './container-start.ts';
 import { density } from './density.ts';
 import { ephemeral } from './ephemeral.ts';
 import { fairness } from './fairness.ts';
+import { endOnSignals } from './harness/children.ts';
 import { answer, BENCH_FLAGS, type Bench, optionsFrom, progress } from './harness/command.ts';
 import { toMarkdown } from './harness/result.ts';
 import { overload } from './overload.ts';
@@ -62,4 +64,5 @@ const run = async (): Promise<void> => {
   if (!values.quick) updateTables({ check: false });
 };
 
+endOnSignals();
 await run();

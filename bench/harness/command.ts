@@ -1,8 +1,9 @@
 /**
- * The command line of a bench: `[--quick] [--json] [--trace DIR] [--minutes N]`, and the frame around its answer.
+ * The command line of a bench: `[--quick] [--json] [--trace DIR] [--minutes N] [--one-by-one]`, and the frame around its answer.
  */
 import { parseArgs } from 'node:util';
 import { systemClock } from '../../src/ports/clock.ts';
+import { endOnSignals } from './children.ts';
 import { readMachine } from './machine.ts';
 import { type Answer, type BenchResult, toMarkdown } from './result.ts';
 
@@ -13,6 +14,8 @@ export interface BenchOptions {
   readonly trace: string | null;
   /** How long each policy is replayed; null for the bench's own choice. */
   readonly minutes: number | null;
+  /** Policies are replayed one after the other, each with the machine to itself, and not side by side. */
+  readonly oneByOne: boolean;
 }
 
 /** For `parseArgs`. */
@@ -20,12 +23,14 @@ export const BENCH_FLAGS = {
   quick: { type: 'boolean', default: false },
   trace: { type: 'string' },
   minutes: { type: 'string' },
+  'one-by-one': { type: 'boolean', default: false },
 } as const;
 
 export const optionsFrom = (flags: {
   readonly quick: boolean;
   readonly trace?: string | undefined;
   readonly minutes?: string | undefined;
+  readonly 'one-by-one': boolean;
 }): BenchOptions => {
   const { quick, trace = process.env.STRATA_TRACE, minutes } = flags;
   if (minutes !== undefined && !(Number(minutes) > 0))
@@ -35,6 +40,7 @@ export const optionsFrom = (flags: {
     // A quick run proves the same on every machine.
     trace: quick || trace === undefined || trace === '' ? null : trace,
     minutes: minutes === undefined ? null : Number(minutes),
+    oneByOne: flags['one-by-one'],
   };
 };
 
@@ -59,6 +65,7 @@ export const answer = async (bench: Bench, options: BenchOptions): Promise<Answe
 };
 
 export const runFromCommandLine = async (bench: Bench): Promise<void> => {
+  endOnSignals();
   const { values } = parseArgs({
     options: { ...BENCH_FLAGS, json: { type: 'boolean', default: false } },
   });

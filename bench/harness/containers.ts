@@ -2,12 +2,15 @@
  * What the engine and the kernel know about containers: whether there is an image, which processes run in a
  * container, whether it is frozen.
  *
- * Owns only reading. The engine is the one that the server finds, by DOCKER_HOST.
+ * Owns reading, and the removal of what a dead server has left. The engine is the one that the server finds, by DOCKER_HOST.
  */
 import { existsSync, readFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { ContainerRuntime } from '../../src/core/spec.ts';
 import { dockerEngine } from '../../src/sandbox/container/engine.ts';
 import { expectedImage } from '../../src/sandbox/container/images/state.ts';
+import { ContainerSweeper, sweepRunFolders } from '../../src/sandbox/container/sweep.ts';
 import { reasonOf } from './result.ts';
 
 const engine = () => dockerEngine(process.env.DOCKER_HOST ?? '');
@@ -29,6 +32,20 @@ export const describeEngine = async (): Promise<string> => {
   } catch (error) {
     return `none: ${reasonOf(error).replace(/\.$/, '')}`;
   }
+};
+
+/**
+ * Removes what a server left behind that was killed before it could: its containers that are frozen outlive it, and with
+ * its data folder goes the only name by which they could be found.
+ */
+export const removeContainersOf = async (dataFolder: string): Promise<void> => {
+  const owner = readText(join(dataFolder, 'container-owner'))?.trim();
+  if (owner === undefined || owner === '') return;
+  // Of no start: what a start of this owner made is a leftover once its process has gone.
+  const identity = { owner, boot: '', process: '' };
+  const { failed } = await new ContainerSweeper(engine(), identity, new Set()).sweep();
+  await sweepRunFolders(tmpdir(), identity);
+  if (failed.length > 0) throw new Error(`containers are left: ${failed.join('; ')}`);
 };
 
 /** The first process of a container, by the container's id or the beginning of it. */

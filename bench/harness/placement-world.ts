@@ -71,7 +71,7 @@ export class PlacementWorld {
     this.#pool = new LayeredPool({
       ...{ clock, runtime: 'isolate', policy: createPolicy('strata'), budget: this.#budget },
       ...{ defaultCosts: COSTS, capacity: CAPACITY, resizable: true, sweepIntervalMs: 1_000 },
-      tier: simulatedTier('isolate', this.#clock, COSTS, CAPACITY),
+      tier: simulatedTier('isolate', this.#clock, () => COSTS, CAPACITY),
       settings: {
         ...{ pristine: 2, warmPristine: 2, runtimesPerPristine: 4, maxPristine: 20, spareRuntimes: 2 },
         ...{ maxSandboxes: MANY, startParallelism: 64, bootParallelism: 2, runtimeMemoryMb: 128 },

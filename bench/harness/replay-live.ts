@@ -6,7 +6,7 @@
 import { Agent, request } from 'node:http';
 import type { Start } from '../../src/core/receipt.ts';
 import type { Runtime } from '../../src/core/spec.ts';
-import { arrivals } from '../../src/simulator/arrivals.ts';
+import { type ArrivalMinute, arrivals } from '../../src/simulator/arrivals.ts';
 import type { Trace } from '../../src/simulator/trace.ts';
 import { pause } from './children.ts';
 import { invocationPath, type Strata, unexpected } from './strata.ts';
@@ -19,6 +19,19 @@ export interface LiveCounts {
   readonly memoryMb: number[];
   /** How late requests were sent, milliseconds. */
   readonly lateMs: number[];
+  /** How much later than from a ready instance each one began to run, by the server's own account. */
+  readonly startMs: number[];
+  /** In the order in which they were sent. */
+  readonly sent: Sent[];
+}
+
+/** A request as it was made. */
+export interface Sent {
+  readonly functionIndex: number;
+  /** Since the replay began. */
+  readonly timeMs: number;
+  /** What the handler took; until that is known, and where it never ran, what it was asked to. */
+  durationMs: number;
 }
 
 export interface LivePart {
@@ -69,7 +82,7 @@ const playPart = async (
 ): Promise<LiveCounts> => {
   const counts: LiveCounts = {
     starts: { none: 0, container: 0, runtime: 0, code: 0 },
-    ...{ refused: 0, failed: 0, memoryMb: [], lateMs: [] },
+    ...{ refused: 0, failed: 0, memoryMb: [], lateMs: [], startMs: [], sent: [] },
   };
   const ids: { id: string; tenant: string }[] = [];
   const calls: Promise<void>[] = [];
@@ -81,13 +94,19 @@ const playPart = async (
       const ms = durationMs[at] as number;
       const aheadMs = dueMs - performance.now();
       if (aheadMs > 1) await pause(aheadMs);
-      counts.lateMs.push(Math.max(0, performance.now() - dueMs));
+      const nowMs = performance.now();
+      counts.lateMs.push(Math.max(0, nowMs - dueMs));
+      const sent: Sent = { functionIndex: index, timeMs: nowMs - startedMs, durationMs: ms };
+      counts.sent.push(sent);
       const tenant = tenantOf(runtime, trace.functions[index]?.owner ?? '');
       const call = { url: strata.url, agent, path: invocationPath(nameOf(runtime, index)), tenant, ms };
       calls.push(
-        send(call).then(({ status, start, id }) => {
+        send(call).then(({ status, start, id, timing }) => {
           if (status === 200 && start !== null) {
+            const { startMs, handlerMs } = phasesOf(timing);
             counts.starts[start] += 1;
+            counts.startMs.push(startMs);
+            sent.durationMs = handlerMs;
             ids.push({ id, tenant });
           } else if (status === 429) counts.refused += 1;
           else counts.failed += 1;
@@ -105,6 +124,16 @@ const playPart = async (
   return counts;
 };
 
+/** What was sent, as the simulator takes it. */
+export const arrivalsOf = (sent: readonly Sent[]): readonly ArrivalMinute[] => [
+  {
+    ...{ minute: 0, count: sent.length },
+    functionIndex: Uint32Array.from(sent, ({ functionIndex }) => functionIndex),
+    timeMs: Float64Array.from(sent, ({ timeMs }) => timeMs),
+    durationMs: Float64Array.from(sent, ({ durationMs }) => durationMs),
+  },
+];
+
 interface Call {
   readonly url: string;
   readonly agent: Agent;
@@ -117,9 +146,21 @@ interface Answered {
   readonly status: number;
   readonly start: Start | null;
   readonly id: string;
+  readonly timing: string;
 }
 
-const BROKEN: Answered = { status: 0, start: null, id: '' };
+const BROKEN: Answered = { status: 0, start: null, id: '', timing: '' };
+
+/** From the header `Server-Timing`: all that comes before the handler is the start. */
+export const phasesOf = (timing: string): { readonly startMs: number; readonly handlerMs: number } => {
+  let startMs = 0;
+  let handlerMs = 0;
+  for (const [, phase, text] of timing.matchAll(/(\w+);dur=([\d.]+)/g)) {
+    if (phase === 'handler') handlerMs = Number(text);
+    else startMs += Number(text);
+  }
+  return { startMs, handlerMs };
+};
 
 const send = ({ url, agent, path, tenant, ms }: Call): Promise<Answered> =>
   new Promise((resolve) => {
@@ -137,6 +178,7 @@ const send = ({ url, agent, path, tenant, ms }: Call): Promise<Answered> =>
           status: incoming.statusCode ?? 0,
           start: (incoming.headers['strata-start'] as Start | undefined) ?? null,
           id: String(incoming.headers['strata-invocation-id']),
+          timing: String(incoming.headers['server-timing'] ?? ''),
         }),
       );
     });

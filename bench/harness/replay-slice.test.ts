@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { generateTrace } from '../../src/simulator/generator.ts';
 import { summaryOf } from '../../src/simulator/trace.ts';
-import { sliceOf, splitByOwner } from './replay-slice.ts';
+import { beginningOf, shareFor, sliceOf, splitByOwner, thinnedOut } from './replay-slice.ts';
 
 const trace = generateTrace({ functions: 60, minutes: 60, invocations: 60_000, seed: 3 });
 const BOUNDS = { functions: 20, minutes: 5, perSecond: 2, inFlight: 3, durationMaxMs: 5_000 };
@@ -21,4 +21,39 @@ it('splits by owner and loses nothing', () => {
   expect(first.invocations + second.invocations).toBe(trace.invocations);
   const owners = new Set(first.functions.map(({ owner }) => owner));
   expect(second.functions.some(({ owner }) => owners.has(owner))).toBe(false);
+});
+
+it('keeps the first minutes whole, and no more than there are', () => {
+  const slice = sliceOf(trace, { ...BOUNDS, perSecond: 1e9, inFlight: 1e9 });
+  const beginning = beginningOf(slice, 2);
+  const counted = slice.functions.reduce((sum, { counts }) => sum + (counts[0] ?? 0) + (counts[1] ?? 0), 0);
+  expect(beginning.minutes).toBe(2);
+  expect(beginning.startMinute).toBe(slice.startMinute);
+  expect(beginning.invocations).toBe(counted);
+  expect(beginningOf(slice, 60).invocations).toBe(slice.invocations);
+});
+
+it('leaves the share that it was told of a slice, whoever it belongs to', () => {
+  const slice = sliceOf(trace, { ...BOUNDS, perSecond: 1e9, inFlight: 1e9 });
+  const thin = thinnedOut(slice, 0.4);
+  expect(thin.invocations / slice.invocations).toBeGreaterThan(0.36);
+  expect(thin.invocations / slice.invocations).toBeLessThan(0.44);
+  expect(thin.minutes).toBe(slice.minutes);
+  expect(thinnedOut(slice, 1)).toBe(slice);
+});
+
+it('finds the share with which all replays together stay within their part of the processors', () => {
+  const five = { count: 5, atMostPercent: 50 };
+  expect(shareFor({ ...five, onePercent: 20 })).toBeCloseTo(0.5);
+  expect(shareFor({ ...five, onePercent: 10 })).toBe(1);
+  expect(shareFor({ ...five, onePercent: 4 })).toBe(1);
+  // In steps, always downwards.
+  expect(shareFor({ ...five, onePercent: 12 })).toBeCloseTo(0.8);
+  for (const onePercent of [11, 13, 17, 23, 40, 90])
+    expect(5 * onePercent * shareFor({ ...five, onePercent })).toBeLessThanOrEqual(50);
+});
+
+it('plays something on a machine that is full', () => {
+  expect(shareFor({ onePercent: 1_000, count: 5, atMostPercent: 50 })).toBeCloseTo(0.05);
+  expect(shareFor({ onePercent: 0, count: 5, atMostPercent: 50 })).toBe(1);
 });

@@ -45,6 +45,41 @@ const factorFor = (trace: Trace, { perSecond, inFlight }: SliceBounds): number =
   return Math.min(1, (perSecond * seconds) / invocations, (inFlight * seconds) / Math.max(1e-9, busySeconds));
 };
 
+/** The first minutes of a trace, with all that they have. */
+export const beginningOf = (trace: Trace, minutes: number): Trace =>
+  scaled(trace, {
+    ...{ minutes: [trace.startMinute, trace.startMinute + Math.min(minutes, trace.minutes)] },
+    ...{ rateFactor: 1, seed: SEED },
+  });
+
+/** With so much of its invocations; a function that is left with none is no longer in it. */
+export const thinnedOut = (trace: Trace, share: number): Trace =>
+  share >= 1
+    ? trace
+    : scaled(trace, {
+        ...{ minutes: [trace.startMinute, trace.startMinute + trace.minutes] },
+        ...{ rateFactor: share, seed: SEED },
+      });
+
+export interface CpuBudget {
+  /** What one replay was seen to take of all cores, in percent. */
+  readonly onePercent: number;
+  /** So many run at the same time. */
+  readonly count: number;
+  /** What they may take together. */
+  readonly atMostPercent: number;
+}
+
+/** In twentieths, so that most runs on the same machine play the same. */
+const SHARE_STEPS = 20;
+
+/** Which share of the invocations may be played so that all replays stay within their part of the processors. */
+export const shareFor = ({ onePercent, count, atMostPercent }: CpuBudget): number => {
+  const share = atMostPercent / Math.max(1e-9, onePercent * count);
+  const steps = Math.floor(share * SHARE_STEPS + 1e-9);
+  return Math.max(1, Math.min(SHARE_STEPS, steps)) / SHARE_STEPS;
+};
+
 /** Two parts by owner, the second with so much of them: a tenant's functions stay together. */
 export const splitByOwner = (trace: Trace, secondShare: number): readonly [Trace, Trace] => {
   const inSecond = (owner: string): boolean => hashOf(owner) / 2 ** 32 < secondShare;

@@ -29,6 +29,9 @@ export const summarise = (samples: readonly number[]): Summary | null => {
 
 export const median = (samples: readonly number[]): number | null => summarise(samples)?.p50 ?? null;
 
+export const mean = (samples: readonly number[]): number | null =>
+  samples.length === 0 ? null : samples.reduce((total, sample) => total + sample, 0) / samples.length;
+
 /** Null when either side is missing or the divisor is zero. */
 export const divide = (
   dividend: number | null | undefined,

@@ -8,6 +8,7 @@ import type { Start } from '../../src/core/receipt.ts';
 import type { FunctionSpecInput, Runtime } from '../../src/core/spec.ts';
 import type { PoolsView, TierView } from '../../src/pool/api.ts';
 import { eventually, type Scope, startChild } from './children.ts';
+import { removeContainersOf } from './containers.ts';
 import { Client, type Reply } from './http-client.ts';
 import { REPOSITORY_ROOT } from './machine.ts';
 
@@ -35,6 +36,7 @@ export class Strata {
 
   static async start(scope: Scope, settings: Readonly<Record<string, string>> = QUIET): Promise<Strata> {
     const dataFolder = scope.temporaryFolder();
+    scope.own({ close: () => removeContainersOf(dataFolder) });
     const main = join(REPOSITORY_ROOT, 'src/main.ts');
     const args = [main, 'serve', '--port', '0', '--data-dir', dataFolder];
     const child = startChild(scope, process.execPath, args, {

@@ -13,6 +13,8 @@ import type { SchedulerSettings } from '../scheduler/scheduler.ts';
 export interface PlayedMachine {
   readonly runtime: Runtime;
   readonly costs: DefaultCosts;
+  /** What they cost at a time of the run, where they are known not to be the same throughout. */
+  readonly costsAt?: (nowMs: number) => DefaultCosts;
   readonly settings: PoolSettings;
   readonly capacity: number;
   readonly resizable: boolean;

@@ -21,12 +21,13 @@ import type {
 export const simulatedTier = (
   tier: Tier,
   clock: VirtualClock,
-  costs: DefaultCosts,
+  costsNow: () => DefaultCosts,
   capacity: number,
 ): SandboxTier => ({
   tier,
   confinement: { kind: 'none', summary: 'simulated: nothing runs', gaps: [] },
-  provision: () => after(clock, costs.provisionMs, () => new SimulatedCarrier(clock, costs, capacity)),
+  provision: () =>
+    after(clock, costsNow().provisionMs, () => new SimulatedCarrier(clock, costsNow, capacity)),
   close: async () => undefined,
 });
 
@@ -47,20 +48,20 @@ class SimulatedCarrier implements Carrier {
   readonly exited: Promise<CarrierExit>;
   readonly clock: VirtualClock;
   ended = false;
-  readonly #bootMs: number;
+  readonly #costsNow: () => DefaultCosts;
   readonly #exit: (exit: CarrierExit) => void;
 
-  constructor(clock: VirtualClock, { bootMs }: DefaultCosts, capacity: number) {
+  constructor(clock: VirtualClock, costsNow: () => DefaultCosts, capacity: number) {
     this.clock = clock;
     this.capacity = capacity;
-    this.#bootMs = bootMs;
+    this.#costsNow = costsNow;
     const { promise, resolve } = Promise.withResolvers<CarrierExit>();
     this.exited = promise;
     this.#exit = resolve;
   }
 
   boot(): Promise<Instance> {
-    return after(this.clock, this.#bootMs, () => new SimulatedInstance(this));
+    return after(this.clock, this.#costsNow().bootMs, () => new SimulatedInstance(this));
   }
 
   residentBytes(): null {

@@ -9,7 +9,7 @@ import { StrataError } from '../core/errors.ts';
 import type { Tier } from '../core/spec.ts';
 import { STRATA_VERSION } from '../core/version.ts';
 import { Budget } from '../pool/budget.ts';
-import { FunctionCosts, RuntimeCosts, UNMEASURED_SHARE } from '../pool/costs.ts';
+import { type DefaultCosts, FunctionCosts, RuntimeCosts, UNMEASURED_SHARE } from '../pool/costs.ts';
 import { LayeredPool } from '../pool/layered-pool.ts';
 import type { Lease } from '../pool/lease.ts';
 import type { LayerCosts, Policy } from '../pool/policy/api.ts';
@@ -61,6 +61,8 @@ export interface PlayOptions {
   readonly seed: number;
   /** By default that of the tier. */
   readonly machine?: PlayedMachine;
+  /** What came when, in order of time, where that is known better than from the trace and the seed. */
+  readonly arrivals?: Iterable<ArrivalMinute>;
 }
 
 /** One run of a trace. */
@@ -78,21 +80,23 @@ class Run {
   readonly #scheduler: Scheduler;
   readonly #placements: readonly Placement[];
   readonly #memoryMb: readonly (number | null)[];
-  readonly #loadMs: number;
-  readonly #minutes: Generator<ArrivalMinute>;
+  readonly #costsNow: () => DefaultCosts;
+  readonly #minutes: Iterator<ArrivalMinute>;
   readonly #leadMs: number;
   readonly #endMs: number;
   #minute: ArrivalMinute | null = null;
   #at = 0;
 
-  constructor(trace: Trace, { tier, budgetGb, policy, seed, machine: given }: PlayOptions) {
+  constructor(trace: Trace, options: PlayOptions) {
+    const { tier, budgetGb, policy, seed, machine: given } = options;
     const machine = given ?? defaultMachine(tier, policy.name);
     const { runtime, costs, settings, capacity, resizable, refillPerSecond, sweepIntervalMs, queue } =
       machine;
     const virtual = this.#clock;
     const clock = settling(virtual);
-    this.#loadMs = costs.loadMs;
-    this.#minutes = arrivals(trace, seed);
+    const { costsAt } = machine;
+    this.#costsNow = costsAt === undefined ? () => costs : () => costsAt(virtual.nowMs());
+    this.#minutes = (options.arrivals ?? arrivals(trace, seed))[Symbol.iterator]();
     this.#leadMs = machine.leadMs;
     this.#endMs = machine.leadMs + trace.minutes * trace.minuteMs + machine.tailMs;
     const asked = trace.functions.map(({ memoryMb }) => Math.max(costs.runtimeMb, memoryMb));
@@ -107,7 +111,7 @@ class Run {
     const scheduler = new Scheduler(clock, queue);
     this.#pool = new LayeredPool({
       ...{ clock, runtime, policy, settings, budget: this.#budget, defaultCosts: costs },
-      tier: simulatedTier(tier, virtual, costs, capacity),
+      tier: simulatedTier(tier, virtual, this.#costsNow, capacity),
       ...{ capacity, resizable, sweepIntervalMs, refillPerSecond },
       prepare: (_placement, lease) => this.#prepare(lease),
       events: {
@@ -178,7 +182,7 @@ class Run {
 
   #run(lease: Lease, index: number, durationMs: number, arrivedMs: number): void {
     const now = this.#clock.nowMs();
-    const loadMs = lease.loads ? this.#loadMs : 0;
+    const loadMs = lease.loads ? this.#costsNow().loadMs : 0;
     this.#results.started(lease.start, now - arrivedMs + loadMs);
     const release = (): void => lease.release(true, this.#memoryMb[index] ?? null);
     if (!lease.loads) {
@@ -192,8 +196,9 @@ class Run {
   }
 
   #prepare(lease: Lease): void {
-    this.#clock.setTimer(this.#loadMs, () => {
-      lease.loaded(this.#loadMs);
+    const { loadMs } = this.#costsNow();
+    this.#clock.setTimer(loadMs, () => {
+      lease.loaded(loadMs);
       lease.releaseAhead(true, 0);
     });
   }
