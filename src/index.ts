@@ -17,7 +17,8 @@ import { preload } from './invocation/preload.ts';
 import { Records } from './invocation/records.ts';
 import { Budget } from './pool/budget.ts';
 import { DEFAULT_COSTS } from './pool/costs.ts';
-import { LayeredPool, type PoolOptions } from './pool/layered-pool.ts';
+import { LayeredPool } from './pool/layered-pool.ts';
+import type { PoolOptions } from './pool/options.ts';
 import type { Policy } from './pool/policy/api.ts';
 import { createPolicy } from './pool/policy/policies.ts';
 import { poolShapeOf } from './pool-shapes.ts';
@@ -72,7 +73,7 @@ export const createExecutor = async (options: ExecutorOptions = {}): Promise<Exe
     throw thrown;
   });
   const metrics = new Metrics({
-    pools: () => lanes.view().tiers,
+    census: () => executor.census(),
     queued: () => lanes.waiting,
     inFlight: () => executor.inFlight,
     unadmitted: () => executor.unadmitted,

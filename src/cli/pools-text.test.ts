@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { poolsText, type TenantTierView } from './pools-text.ts';
+import type { TenantTierView } from '../pool/api.ts';
+import { poolsText } from './pools-text.ts';
 
 const sandbox = (
   id: string,
@@ -14,7 +15,13 @@ const runtime = { layer: 'runtime', state: 'free', memoryMb: 128, function: null
 const code = { layer: 'code', state: 'busy', memoryMb: 128, function: 'hello@$LATEST', inFlight: 1 } as const;
 
 const TIER: TenantTierView = {
-  ...{ tier: 'isolate', runtime: 'isolate', confinement: 'bubblewrap', otherSandboxes: 0 },
+  ...{
+    tier: 'isolate',
+    runtime: 'isolate',
+    confinement: 'bubblewrap',
+    unlistedSandboxes: 0,
+    otherSandboxes: 0,
+  },
   slots: { free: 3, busy: 1, starting: 0, draining: 0, total: 4 },
   ready: { container: 1, runtime: 3, code: 0 },
   sandboxes: [

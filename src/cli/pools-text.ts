@@ -3,18 +3,15 @@
  *
  * Owns the wording. Shows a part only when the server sends it. Invariant: what others wrote is harmless on a terminal.
  */
-import type { CostsView, PlanView, PoolsView, SandboxView, StockView, TierView } from '../pool/api.ts';
+import type {
+  CostsView,
+  PlanView,
+  SandboxView,
+  StockView,
+  TenantPoolsView,
+  TenantTierView,
+} from '../pool/api.ts';
 import { oneLine, table } from './text.ts';
-
-/** What the server shows to one tenant. */
-export interface TenantPoolsView extends Omit<PoolsView, 'tiers'> {
-  readonly tiers: Readonly<Record<string, TenantTierView>>;
-}
-
-export interface TenantTierView extends TierView {
-  /** Those of other tenants, which are counted and not listed. */
-  readonly otherSandboxes: number;
-}
 
 export const poolsText = ({ tiers, queued, limits }: TenantPoolsView): string => {
   const pools = Object.values(tiers);
@@ -74,7 +71,7 @@ const costsText = ({ startMs, memoryMb }: CostsView): string => {
 const stockText = ({ warm, runtimesEach, cold, why }: StockView): string =>
   `stock: ${warm} with ${runtimesEach} ${runtimesEach === 1 ? 'runtime' : 'runtimes'} each, ${cold} without; ${oneLine(why)}`;
 
-const sandboxesText = ({ sandboxes, otherSandboxes }: TenantTierView): string => {
+const sandboxesText = ({ sandboxes, unlistedSandboxes, otherSandboxes }: TenantTierView): string => {
   const rows = sandboxes.map((sandbox) => [
     sandbox.id,
     sandbox.layer,
@@ -85,6 +82,7 @@ const sandboxesText = ({ sandboxes, otherSandboxes }: TenantTierView): string =>
   ]);
   return [
     table([['SANDBOX', 'LAYER', 'STATE', 'TENANT', 'MB', 'INSTANCES'], ...rows]),
+    ...(unlistedSandboxes === 0 ? [] : [`and ${unlistedSandboxes} more that you may see`]),
     ...(otherSandboxes === 0 ? [] : [`and ${otherSandboxes} of other tenants`]),
   ].join('\n');
 };

@@ -102,7 +102,7 @@ const open = async (
     }),
     records: new Records({ maxInvocations: 10, maxLogLines: 10 }),
     metrics: new Metrics({
-      ...{ pools: () => ({}), queued: () => 0, evictions: () => 0 },
+      ...{ census: () => [], queued: () => 0, evictions: () => 0 },
       ...{ unadmitted: () => executor.unadmitted, inFlight: () => executor.inFlight },
       spent: () => budget.spent(),
     }),

@@ -8,7 +8,7 @@ import type { Logger } from 'pino';
 import { type Finished, toReceipt } from '../billing/receipts.ts';
 import { type ErrorCode, StrataError } from '../core/errors.ts';
 import { type FunctionRecord, type FunctionSpecInput, RUNTIMES } from '../core/spec.ts';
-import type { PoolsView } from '../pool/api.ts';
+import type { Census, LimitsView, PoolsView, TenantPoolsView } from '../pool/api.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Random } from '../ports/random.ts';
 import type { Deployment, FunctionPage, ListQuery, Registry } from '../registry/api.ts';
@@ -30,6 +30,7 @@ import { EMPTY_EVENT, encodeEvent, refuseEvent } from './json.ts';
 import type { Lanes } from './lanes.ts';
 import type { Metrics } from './metrics.ts';
 import { placementOf } from './placement.ts';
+import { PoolViews } from './pool-views.ts';
 import type { Records } from './records.ts';
 import { reserveStored, reserving, unreserve } from './reservations.ts';
 import { refuseMaxWait, untilAborted, Waits } from './waiting.ts';
@@ -61,6 +62,7 @@ const READY_CHECK_MS = 5;
 export class LocalExecutor implements Executor {
   readonly #parts: ExecutorParts;
   readonly #context: WalkContext;
+  readonly #views: PoolViews;
   /** Invocations that came and have not been answered: those inside, and those in the line before. */
   #open = 0;
   #state: ReadyState = 'starting';
@@ -78,6 +80,11 @@ export class LocalExecutor implements Executor {
       resultMaxBytes: parts.limits.resultMaxBytes,
       logMaxBytes: parts.limits.logMaxBytes,
     };
+    this.#views = new PoolViews({
+      clock: parts.clock,
+      take: () => parts.lanes.snapshots(),
+      shared: () => ({ queued: parts.lanes.waiting, limits: this.#limits() }),
+    });
     reserveStored(parts.admission, parts.registry, parts.logger);
   }
 
@@ -160,9 +167,16 @@ export class LocalExecutor implements Executor {
   }
 
   pools(): PoolsView {
-    const { lanes, admission } = this.#parts;
-    const { inFlight, maxInFlight } = admission.view();
-    return { ...lanes.view(), limits: { memoryMb: lanes.memoryMb, inFlight, maxInFlight } };
+    return { ...this.#parts.lanes.view(), limits: this.#limits() };
+  }
+
+  poolsOf(tenant: string): TenantPoolsView {
+    return this.#views.of(tenant);
+  }
+
+  /** For metrics. */
+  census(): readonly Census[] {
+    return this.#views.census();
   }
 
   confinement(): Readonly<Record<string, Confinement>> {
@@ -289,6 +303,12 @@ export class LocalExecutor implements Executor {
       },
       'invoked',
     );
+  }
+
+  #limits(): LimitsView {
+    const { lanes, admission } = this.#parts;
+    const { inFlight, maxInFlight } = admission.view();
+    return { memoryMb: lanes.memoryMb, inFlight, maxInFlight };
   }
 
   #refuseWhenDraining(): void {

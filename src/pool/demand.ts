@@ -5,6 +5,7 @@
  * policy. Invariant: `inFlight` counts each invocation from its arrival until it has ended or was refused, once.
  */
 import { type GapHistogram, groupOfLevel, Profile } from './gaps.ts';
+import type { WarmPlan } from './policy/api.ts';
 
 /** A level whose gap has not begun: it is needed, or never was. */
 const NO_GAP = -1;
@@ -68,6 +69,11 @@ export class Demand {
   gapMs(level: number, nowMs: number): number | null {
     const since = this.#gapSinceMs[level - 1] ?? NO_GAP;
     return since === NO_GAP ? null : nowMs - since;
+  }
+
+  /** The plan for a level as it was last made; null when none was. */
+  planOf(level: number): WarmPlan | null {
+    return this.#profiles[groupOfLevel(level)]?.plan ?? null;
   }
 
   profile(level: number): Profile {

@@ -35,6 +35,10 @@ export interface FunctionState extends Due {
 
 export class Functions {
   readonly #states = new Map<string, FunctionState>();
+  /** The same by tenant: whoever looks at its own does not walk those of others. */
+  readonly #byTenant = new Map<string, Set<FunctionState>>();
+  /** Those that are to have instances in any case; who is deleted leaves when somebody looks. */
+  readonly #provisioned = new Set<FunctionState>();
   readonly #populations = populationHistograms();
 
   of(placement: Placement): FunctionState {
@@ -46,8 +50,28 @@ export class Functions {
       ...{ dueMs: Number.POSITIVE_INFINITY, heapIndex: NOT_IN_HEAP, deleted: false },
     };
     this.#states.set(placement.group, state);
+    this.#list(state);
     if (this.#states.size > FUNCTIONS_MAX) this.#forgetOne();
     return state;
+  }
+
+  /** Another revision of a function is the newest one. */
+  renew(state: FunctionState, placement: Placement): void {
+    state.placement = placement;
+    if (placement.minInstances > 0) this.#provisioned.add(state);
+    else this.#provisioned.delete(state);
+  }
+
+  ofTenant(tenant: string): Iterable<FunctionState> {
+    return this.#byTenant.get(tenant) ?? [];
+  }
+
+  /** Those that are deployed with `minInstances`. */
+  *provisioned(): Generator<FunctionState> {
+    for (const state of this.#provisioned) {
+      if (state.deleted) this.#provisioned.delete(state);
+      else yield state;
+    }
   }
 
   find(group: string): FunctionState | null {
@@ -69,12 +93,28 @@ export class Functions {
       if (isForgettable(state)) {
         // What is still planned for it must not load it again behind its successor's back.
         state.deleted = true;
+        this.#unlist(state);
         return;
       }
       this.#states.set(group, state);
       tries += 1;
       if (tries === TRIES) return;
     }
+  }
+
+  #list(state: FunctionState): void {
+    const { tenant } = state.placement;
+    const own = this.#byTenant.get(tenant);
+    if (own === undefined) this.#byTenant.set(tenant, new Set([state]));
+    else own.add(state);
+    this.renew(state, state.placement);
+  }
+
+  #unlist(state: FunctionState): void {
+    const { tenant } = state.placement;
+    const own = this.#byTenant.get(tenant);
+    if (own?.delete(state) === true && own.size === 0) this.#byTenant.delete(tenant);
+    this.#provisioned.delete(state);
   }
 }
 
