@@ -14,6 +14,7 @@ import type { LoadContext } from './invocation/load-request.ts';
 import { Metrics } from './invocation/metrics.ts';
 import { placementOf } from './invocation/placement.ts';
 import { preload } from './invocation/preload.ts';
+import { Provisions } from './invocation/provisions.ts';
 import { Records } from './invocation/records.ts';
 import { Budget } from './pool/budget.ts';
 import { DEFAULT_COSTS } from './pool/costs.ts';
@@ -105,6 +106,9 @@ export const createExecutor = async (options: ExecutorOptions = {}): Promise<Exe
     ...{ clock, random, logger, registry, lanes, metrics, limits: config.limits },
     records: new Records(config.records),
     admission: new Admission({ clock, settings: { ...config.admission, timeoutMs: config.queue.timeoutMs } }),
+    provisions: new Provisions({
+      ...{ budgetMb: budget.limitMb, percentPerTenant: config.admission.maxProvisionedPercent },
+    }),
     drainTimeoutMs: config.server.drainTimeoutMs,
   });
   return executor;

@@ -51,6 +51,9 @@ const FULL: TenantTierView = {
     memoryMb: { container: 20.8, runtime: 1.7 },
   },
   provisioned: 1,
+  unmet: [
+    { function: 'kept@$LATEST', tenant: 'a', minInstances: 3, ready: 1, why: 'memory is short\u001b[2J' },
+  ],
   memoryMb: { used: 90.5, idle: 40 },
 };
 
@@ -72,6 +75,7 @@ describe('the text of the pools', () => {
     expect(text).toMatch(
       /^costs: from none 1\.2 s, container 4\.4 ms, runtime 1\.7 ms; 20\.8 MB a container/m,
     );
+    expect(text).toMatch(/^kept@\$LATEST has 1 of its 3 minInstances ready: memory is short\\u001b\[2J$/m);
     expect(text).toMatch(/^policy: strata$/m);
     expect(text).toMatch(/^stock: 2 with 1 runtime each, 1 without; two are taken a second$/m);
     expect(text).toMatch(/^PLAN +IN +LAYER +TENANT +FUNCTION +WHY$/m);

@@ -10,6 +10,7 @@ import type {
   StockView,
   TenantPoolsView,
   TenantTierView,
+  UnmetView,
 } from '../pool/api.ts';
 import { oneLine, table } from './text.ts';
 
@@ -44,7 +45,7 @@ const layersText = (sandboxes: readonly SandboxView[]): string => {
 };
 
 const tierText = (pool: TenantTierView): string => {
-  const { runtime, confinement, slots, ready, policy, provisioned, memoryMb, plans = [] } = pool;
+  const { runtime, confinement, slots, ready, policy, provisioned, memoryMb, unmet = [], plans = [] } = pool;
   const counts = `${slots.free} free, ${slots.busy} busy, ${slots.starting} starting, ${slots.draining} draining`;
   return [
     `${runtime} (${confinement}): ${counts}, ${slots.total} in all`,
@@ -56,10 +57,14 @@ const tierText = (pool: TenantTierView): string => {
     ...(pool.costs === undefined ? [] : [costsText(pool.costs)]),
     ...(policy === undefined ? [] : [`policy: ${oneLine(policy)}`]),
     ...(pool.stock === undefined ? [] : [stockText(pool.stock)]),
+    ...unmet.map(unmetText),
     sandboxesText(pool),
     ...(plans.length === 0 ? [] : [plansText(plans)]),
   ].join('\n');
 };
+
+const unmetText = ({ function: name, ready, minInstances, why }: UnmetView): string =>
+  `${oneLine(name)} has ${ready} of its ${minInstances} minInstances ready: ${oneLine(why)}`;
 
 const costsText = ({ startMs, memoryMb }: CostsView): string => {
   const starts = (['none', 'container', 'runtime'] as const).map(

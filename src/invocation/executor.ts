@@ -31,8 +31,9 @@ import type { Lanes } from './lanes.ts';
 import type { Metrics } from './metrics.ts';
 import { placementOf } from './placement.ts';
 import { PoolViews } from './pool-views.ts';
+import type { Provisions } from './provisions.ts';
 import type { Records } from './records.ts';
-import { reserveStored, reserving, unreserve } from './reservations.ts';
+import { both, reserveStored, reserving, unreserve } from './reservations.ts';
 import { refuseMaxWait, untilAborted, Waits } from './waiting.ts';
 import { type WalkContext, type Walked, walk } from './walk.ts';
 
@@ -45,6 +46,7 @@ export interface ExecutorParts {
   readonly registry: Registry;
   readonly lanes: Lanes;
   readonly admission: Admission;
+  readonly provisions: Provisions;
   readonly records: Records;
   readonly metrics: Metrics;
   readonly limits: {
@@ -85,6 +87,7 @@ export class LocalExecutor implements Executor {
       take: () => parts.lanes.snapshots(),
       shared: () => ({ queued: parts.lanes.waiting, limits: this.#limits() }),
     });
+    parts.provisions.keepStored(parts.registry, parts.logger);
     reserveStored(parts.admission, parts.registry, parts.logger);
   }
 
@@ -103,8 +106,9 @@ export class LocalExecutor implements Executor {
     const { name, tenant = DEFAULT_TENANT, ...input } = spec;
     // A runtime that does not exist is for the registry to refuse.
     if (RUNTIMES.includes(input.runtime)) this.#parts.lanes.of(input.runtime);
-    const { registry, admission } = this.#parts;
-    const deployment = await this.#change(registry.deploy(tenant, name, input, reserving(admission)));
+    const { registry, admission, provisions } = this.#parts;
+    const accept = both(reserving(admission), provisions.accept);
+    const deployment = await this.#change(registry.deploy(tenant, name, input, accept));
     // Another deployment may have come after this one; whatever is current now counts.
     const current = this.#find(tenant, name);
     const { group } = placementOf(deployment.function);
@@ -144,6 +148,7 @@ export class LocalExecutor implements Executor {
     const record = await this.#change(this.#parts.registry.delete(tenant, name));
     this.#parts.lanes.supersede(placementOf(record).group, null);
     unreserve(this.#parts.admission, record);
+    this.#parts.provisions.drop(record);
     this.#parts.logger.info({ tenant: record.tenant, function: name }, 'deleted');
     return record;
   }

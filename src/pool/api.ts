@@ -106,6 +106,8 @@ export interface TierView {
   readonly costs?: CostsView;
   /** Instances that are kept because their functions' `minInstances` ask for them. */
   readonly provisioned?: number;
+  /** Functions that have fewer ready than their `minInstances`. */
+  readonly unmet?: readonly UnmetView[];
   readonly memoryMb?: { readonly used: number; readonly idle: number };
 }
 
@@ -120,6 +122,16 @@ export interface PlanView {
   /** Milliseconds from now; null for what has no time. */
   readonly inMs: number | null;
   /** A sentence for people. It may name the tenant and function above, and no others. */
+  readonly why: string;
+}
+
+/** A function whose `minInstances` are not all ready, and why. */
+export interface UnmetView {
+  /** `name@version`. */
+  readonly function: string;
+  readonly tenant: string;
+  readonly minInstances: number;
+  readonly ready: number;
   readonly why: string;
 }
 

@@ -7,13 +7,16 @@ const budgetOf = (memoryMb: number, reservePercent = 0): Budget =>
   new Budget({ clock: new ManualClock(), memoryMb, reservePercent });
 
 /** Gives up what it is told to, the first first. */
-const poolOf = (budget: Budget, held: [holder: string, memoryMb: number][]): Evictable => ({
+const poolOf = (
+  budget: Budget,
+  held: [holder: string | null, memoryMb: number, provisioned?: true][],
+): Evictable => ({
   cheapest(mayEnd): Victim | null {
-    const at = held.findIndex(([holder]) => mayEnd(holder));
-    const [holder, memoryMb] = held[at] ?? [];
+    const at = held.findIndex(([holder, , provisioned = false]) => mayEnd({ holder, provisioned }));
+    const [holder, memoryMb, provisioned = false] = held[at] ?? [];
     if (holder === undefined || memoryMb === undefined) return null;
     return {
-      ...{ worth: at, provisioned: false, memoryMb },
+      ...{ worth: at, provisioned, memoryMb },
       end() {
         held.splice(at, 1);
         budget.charge(holder, -memoryMb);
@@ -67,6 +70,48 @@ describe('the memory budget', () => {
     budget.charge('rich', 90);
     expect(budget.makeRoom('rich', 5, false)).toBe(false);
     expect(budget.heldBy('poor')).toBe(10);
+  });
+
+  it('keeps what is nobody’s from whoever holds more than its share, which makes room by what it has', () => {
+    const budget = budgetOf(100);
+    const held: [string | null, number][] = [
+      [null, 20],
+      ['rich', 10],
+    ];
+    budget.join(poolOf(budget, held));
+    budget.charge(null, 20);
+    budget.charge('rich', 80);
+    expect(budget.makeRoom('rich', 10, false)).toBe(true);
+    expect(held).toEqual([[null, 20]]);
+    budget.charge('rich', 10);
+    expect(budget.makeRoom('rich', 5, false)).toBe(false);
+    expect(held).toEqual([[null, 20]]);
+    expect(budget.makeRoom('poor', 20, false)).toBe(true);
+    expect(held).toEqual([]);
+  });
+
+  it('ends what is provisioned last, and of tenants beyond their share before that of those within it', () => {
+    const budget = budgetOf(100);
+    const held: [string, number, true?][] = [
+      ['plain', 5],
+      ['modest', 10, true],
+      ['hog', 10, true],
+      ['hog', 10, true],
+    ];
+    budget.join(poolOf(budget, held));
+    for (const [holder, memoryMb] of held) budget.charge(holder, memoryMb);
+    budget.charge('hog', 60);
+    const order: string[] = [];
+    for (let step = 0; step < 4; step += 1) {
+      const before = held.map(([holder]) => holder);
+      budget.evict('newcomer');
+      for (const [index, holder] of before.entries())
+        if (held[index]?.[0] !== holder) {
+          order.push(holder);
+          break;
+        }
+    }
+    expect(order).toEqual(['plain', 'hog', 'hog', 'modest']);
   });
 
   it('lets nothing grow above the watermark of memory unless as much ends, and nothing ahead', () => {

@@ -74,14 +74,8 @@ export class LayeredPool {
     this.#victims = new Victims({ clock, policy, lifecycle, costs, budget });
     budget.join(this.#victims);
     this.#shown = {
-      tier,
-      runtime: options.runtime,
-      policy,
-      lifecycle,
-      functions,
-      keeper: this.#keeper,
-      costs,
-      clock,
+      ...{ tier, runtime: options.runtime, policy, lifecycle, functions, keeper: this.#keeper },
+      ...{ costs, budget, shares: this.#shares, clock },
     };
     this.#keeper.stockroom.plan();
     this.#scheduleSweep();

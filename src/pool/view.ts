@@ -5,7 +5,7 @@
  * Invariants: what a tenant asks for costs as much as it has itself, however much others have; each list that it gets
  * is bounded.
  */
-import { SANDBOXES_SHOWN_MAX } from '../core/limits.ts';
+import { SANDBOXES_SHOWN_MAX, UNMET_SHOWN_MAX } from '../core/limits.ts';
 import type { Layer } from '../core/receipt.ts';
 import type { Runtime } from '../core/spec.ts';
 import type { Clock } from '../ports/clock.ts';
@@ -19,13 +19,16 @@ import type {
   TierSnapshot,
   TierView,
 } from './api.ts';
+import type { Budget } from './budget.ts';
 import type { RuntimeCosts } from './costs.ts';
 import type { Functions } from './functions.ts';
 import type { Keeper } from './keeper.ts';
 import type { Lifecycle } from './lifecycle.ts';
 import { viewPlans, viewPlansOf } from './plans.ts';
 import type { Policy } from './policy/api.ts';
+import type { Shares } from './shares.ts';
 import type { Sandbox, Slot } from './slot.ts';
+import { viewUnmet } from './unmet.ts';
 
 const MB = 1024 * 1024;
 
@@ -37,6 +40,8 @@ export interface TierViewParts {
   readonly functions: Functions;
   readonly keeper: Keeper;
   readonly costs: RuntimeCosts;
+  readonly budget: Budget;
+  readonly shares: Shares;
   readonly clock: Clock;
 }
 
@@ -46,6 +51,7 @@ export const viewTier = (parts: TierViewParts): TierView => {
   return {
     ...viewShared(parts, readyIn(all)),
     sandboxes: all.map((sandbox) => viewSandbox(parts, sandbox)),
+    unmet: viewUnmet(parts, parts.functions.provisioned(), Number.POSITIVE_INFINITY),
     // Made when somebody reads it: most want the rest of the view only.
     get plans() {
       return viewPlans(parts);
@@ -90,6 +96,7 @@ export class Snapshot implements TierSnapshot {
       sandboxes,
       unlistedSandboxes: own.length + pristine.length - sandboxes.length,
       otherSandboxes: this.#count - own.length - pristine.length,
+      unmet: viewUnmet(this.#parts, this.#parts.functions.ofTenant(tenant), UNMET_SHOWN_MAX),
       plans: viewPlansOf(this.#parts, tenant, own),
     };
   }

@@ -51,6 +51,9 @@ const VIEW: PoolsView = {
       stock: { warm: 2, cold: 1, runtimesEach: 4, why: 'two are taken a second' },
       costs: { startMs: { none: 110, container: 5, runtime: 2 }, memoryMb: { container: 21, runtime: 1.7 } },
       provisioned: 1,
+      unmet: [
+        { function: 'f@$LATEST', tenant: 'mine', minInstances: 2, ready: 1, why: 'one is being loaded' },
+      ],
       memoryMb: { used: 90.5, idle: 40 },
       sandboxes: [sandbox('h1', null, null), sandbox('h2', 'mine', 'my-function@$LATEST')],
       unlistedSandboxes: 0,

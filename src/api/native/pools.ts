@@ -6,7 +6,7 @@
  */
 import type { FastifyPluginAsync } from 'fastify';
 import { Type } from 'typebox';
-import { PLANS_SHOWN_MAX, SANDBOXES_SHOWN_MAX } from '../../core/limits.ts';
+import { PLANS_SHOWN_MAX, SANDBOXES_SHOWN_MAX, UNMET_SHOWN_MAX } from '../../core/limits.ts';
 import { RUNTIMES } from '../../core/spec.ts';
 import type { Executor } from '../../invocation/api.ts';
 import { responses, TENANT_HEADERS } from './schemas.ts';
@@ -51,6 +51,14 @@ const PLAN = Type.Object({
   layer: LAYER,
   action: Type.Enum(['keep', 'warm', 'drop', 'refill']),
   inMs: Type.Union([Type.Number(), Type.Null()], { description: 'From now; null for what has no time.' }),
+  why: Type.String(),
+});
+
+const UNMET = Type.Object({
+  function: Type.String({ description: '`name@version`.' }),
+  tenant: Type.String({ description: 'You.' }),
+  minInstances: COUNT,
+  ready: COUNT,
   why: Type.String(),
 });
 
@@ -102,6 +110,12 @@ const TIER = Type.Object({
   costs: Type.Optional(COSTS),
   provisioned: Type.Optional(
     Type.Integer({ minimum: 0, description: 'Instances kept for `minInstances`, of all tenants.' }),
+  ),
+  unmet: Type.Optional(
+    Type.Array(UNMET, {
+      maxItems: UNMET_SHOWN_MAX,
+      description: 'Your functions that have fewer instances ready than their `minInstances`.',
+    }),
   ),
   memoryMb: Type.Optional(
     Type.Object(
