@@ -2,9 +2,10 @@
  * What callers ask of one function over time: how many instances it needs, and how long it does without.
  *
  * Owns the levels and their gaps. Knows nothing of instances that exist: what is learnt here is the same under every
- * policy. Invariant: `inFlight` counts each invocation from its arrival until it has ended or was refused, once.
+ * policy. Invariants: `inFlight` counts each invocation from its arrival until it has ended or was refused, once; of two
+ * levels that are not needed, the higher one has not been for as long or longer.
  */
-import { type GapHistogram, groupOfLevel, Profile } from './gaps.ts';
+import { type GapHistogram, groupOfLevel, LONGEST_MS, Profile } from './gaps.ts';
 import type { WarmPlan } from './policy/api.ts';
 
 /** A level whose gap has not begun: it is needed, or never was. */
@@ -20,11 +21,13 @@ export class Demand {
   uses = 0;
   readonly #populations: readonly GapHistogram[];
   readonly #profiles: (Profile | undefined)[] = [];
-  /** When each level's gap began, monotonic milliseconds. */
+  /** When each level's gap began, monotonic milliseconds; without the highest once theirs are longer than all that is told apart. */
   readonly #gapSinceMs: number[] = [];
   readonly #arrivedMs: number[] = [];
   #next = 0;
   #needed = 0;
+  /** The highest level that was ever needed. */
+  #top = 0;
 
   constructor(populations: readonly GapHistogram[]) {
     this.#populations = populations;
@@ -35,7 +38,7 @@ export class Demand {
     return this.#needed;
   }
 
-  /** The highest level that was ever needed. */
+  /** The highest level that is needed, or has been not too long ago. */
   get levels(): number {
     return this.#gapSinceMs.length;
   }
@@ -47,12 +50,14 @@ export class Demand {
     this.uses += 1;
     if (this.inFlight <= this.#needed * concurrency) return;
     this.#needed += 1;
-    const since = this.#gapSinceMs[this.#needed - 1] ?? NO_GAP;
+    const isForgotten = this.#needed > this.#gapSinceMs.length && this.#needed <= this.#top;
+    const gapMs = isForgotten ? LONGEST_MS : this.gapMs(this.#needed, nowMs);
     this.#gapSinceMs[this.#needed - 1] = NO_GAP;
-    if (since === NO_GAP) return;
+    this.#top = Math.max(this.#top, this.#needed);
+    if (gapMs === null) return;
     const profile = this.profile(this.#needed);
-    profile.own.add(nowMs - since);
-    profile.all.add(nowMs - since);
+    profile.own.add(gapMs);
+    profile.all.add(gapMs);
   }
 
   /** @returns the level whose gap begins with this; 0 when none does. */
@@ -62,6 +67,8 @@ export class Demand {
     const level = this.#needed;
     this.#needed -= 1;
     this.#gapSinceMs[level - 1] = nowMs;
+    // A burst of long ago costs nothing any longer.
+    while ((this.gapMs(this.levels, nowMs) ?? 0) > LONGEST_MS) this.#gapSinceMs.pop();
     return level;
   }
 
@@ -69,6 +76,21 @@ export class Demand {
   gapMs(level: number, nowMs: number): number | null {
     const since = this.#gapSinceMs[level - 1] ?? NO_GAP;
     return since === NO_GAP ? null : nowMs - since;
+  }
+
+  /**
+   * The lowest level from `first` to `last`, of those that are not needed, whose gap has lasted so long; the one after
+   * `last` when none has. It takes few steps, however many levels a burst has left behind.
+   */
+  firstThatLasted(first: number, last: number, hasLasted: (gapMs: number) => boolean, nowMs: number): number {
+    let low = first;
+    let high = last + 1;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (hasLasted(this.gapMs(middle, nowMs) ?? 0)) high = middle;
+      else low = middle + 1;
+    }
+    return low;
   }
 
   /** The plan for a level as it was last made; null when none was. */

@@ -13,6 +13,8 @@ const MINUTE_MS = 60_000;
 /** Bins whose upper edge is a minute or less. */
 const FINE_BINS = GAP_EDGES_MS.findIndex((edge) => edge > MINUTE_MS);
 const LAST_BIN = GAP_EDGES_MS.length - 1;
+/** Longer gaps are all alike. */
+export const LONGEST_MS = GAP_EDGES_MS[LAST_BIN - 1] ?? 0;
 
 /** The bin of `GAP_EDGES_MS` that a gap of this length belongs to. */
 const binOf = (gapMs: number): number => {
@@ -66,6 +68,10 @@ export const groupOfLevel = (level: number): number => {
   while (level > (GROUP_TOPS[group] ?? Number.POSITIVE_INFINITY)) group += 1;
   return group;
 };
+
+/** The highest level that shares a profile with this one. */
+export const topOfGroup = (level: number): number =>
+  GROUP_TOPS[groupOfLevel(level)] ?? Number.POSITIVE_INFINITY;
 
 /** What all functions of a runtime do together halves less often: it is there for those that are hardly known. */
 const POPULATION_FULL = 65_536;
