@@ -2,7 +2,8 @@ import { afterEach, describe, expect, it, vi } from 'vitest';
 import { seededRandom } from '../ports/random.ts';
 import { Demand } from './demand.ts';
 import { createBench, patient, place } from './fixture.ts';
-import { LONGEST_MS, populationHistograms } from './gaps.ts';
+import { LONGEST_MS } from './gaps.ts';
+import { Population } from './population.ts';
 
 afterEach(() => vi.restoreAllMocks());
 
@@ -15,7 +16,7 @@ const burst = (demand: Demand, count: number, nowMs: number): void => {
 describe('demand', () => {
   it('finds the levels whose gaps have lasted long as one that looks at each of them does', () => {
     const random = seededRandom(3);
-    const demand = new Demand(populationHistograms());
+    const demand = new Demand(new Population(), 'a');
     for (let nowMs = 0; nowMs < 3_000; nowMs += 1) {
       const isMore = random.nonce() % 2 === 0;
       if (isMore) demand.arrived(nowMs, 1);
@@ -29,7 +30,7 @@ describe('demand', () => {
   });
 
   it('forgets levels whose gaps are longer than all that is told apart, and still counts those gaps', () => {
-    const demand = new Demand(populationHistograms());
+    const demand = new Demand(new Population(), 'a');
     burst(demand, 500, 0);
     expect(demand.levels).toBe(500);
     burst(demand, 1, LONGEST_MS + 2);

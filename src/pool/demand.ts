@@ -5,8 +5,9 @@
  * policy. Invariants: `inFlight` counts each invocation from its arrival until it has ended or was refused, once; of two
  * levels that are not needed, the higher one has not been for as long or longer.
  */
-import { type GapHistogram, groupOfLevel, LONGEST_MS, Profile } from './gaps.ts';
+import { groupOfLevel, LONGEST_MS, Profile } from './gaps.ts';
 import type { WarmPlan } from './policy/api.ts';
+import type { Population } from './population.ts';
 
 /** A level whose gap has not begun: it is needed, or never was. */
 const NO_GAP = -1;
@@ -19,7 +20,8 @@ export class Demand {
   inFlight = 0;
   /** Invocations since the function was last without any instance: FaasCache's frequency. */
   uses = 0;
-  readonly #populations: readonly GapHistogram[];
+  readonly #population: Population;
+  readonly #tenant: string;
   readonly #profiles: (Profile | undefined)[] = [];
   /** When each level's gap began, monotonic milliseconds; without the highest once theirs are longer than all that is told apart. */
   readonly #gapSinceMs: number[] = [];
@@ -29,8 +31,10 @@ export class Demand {
   /** The highest level that was ever needed. */
   #top = 0;
 
-  constructor(populations: readonly GapHistogram[]) {
-    this.#populations = populations;
+  /** @param tenant whose function it is. */
+  constructor(population: Population, tenant: string) {
+    this.#population = population;
+    this.#tenant = tenant;
   }
 
   /** Instances that what is in flight needs. */
@@ -55,9 +59,8 @@ export class Demand {
     this.#gapSinceMs[this.#needed - 1] = NO_GAP;
     this.#top = Math.max(this.#top, this.#needed);
     if (gapMs === null) return;
-    const profile = this.profile(this.#needed);
-    profile.own.add(gapMs);
-    profile.all.add(gapMs);
+    this.profile(this.#needed).own.add(gapMs);
+    this.#population.add(this.#tenant, groupOfLevel(this.#needed), gapMs);
   }
 
   /** @returns the level whose gap begins with this; 0 when none does. */
@@ -102,9 +105,7 @@ export class Demand {
     const group = groupOfLevel(level);
     let profile = this.#profiles[group];
     if (profile === undefined) {
-      const population = this.#populations[group];
-      if (population === undefined) throw new Error(`there is no population for level ${level}`);
-      profile = new Profile(level, population, () => this.#iats());
+      profile = new Profile(level, this.#population.of(group), () => this.#iats());
       this.#profiles[group] = profile;
     }
     return profile;

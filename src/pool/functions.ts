@@ -8,7 +8,7 @@ import { NOT_IN_HEAP } from '../core/heap.ts';
 import type { Due } from './agenda.ts';
 import { FunctionCosts } from './costs.ts';
 import { Demand } from './demand.ts';
-import { populationHistograms } from './gaps.ts';
+import { Population } from './population.ts';
 import type { Placement, Slot } from './slot.ts';
 
 const FUNCTIONS_MAX = 20_000;
@@ -39,13 +39,17 @@ export class Functions {
   readonly #byTenant = new Map<string, Set<FunctionState>>();
   /** Those that are to have instances in any case; who is deleted leaves when somebody looks. */
   readonly #provisioned = new Set<FunctionState>();
-  readonly #populations = populationHistograms();
+  readonly #population = new Population();
 
   of(placement: Placement): FunctionState {
     const known = this.#states.get(placement.group);
     if (known !== undefined) return known;
     const state: FunctionState = {
-      ...{ placement, demand: new Demand(this.#populations), costs: new FunctionCosts(placement.memoryMb) },
+      ...{
+        placement,
+        demand: new Demand(this.#population, placement.tenant),
+        costs: new FunctionCosts(placement.memoryMb),
+      },
       ...{ slots: new Set(), preloading: 0, failures: 0, heldOffUntilMs: 0, unpaidCpuNs: 0 },
       ...{ dueMs: Number.POSITIVE_INFINITY, heapIndex: NOT_IN_HEAP, deleted: false },
     };
