@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { ManualClock } from '../ports/manual-clock.ts';
 import { Budget, type Evictable, type Victim } from './budget.ts';
-import { createBench, place, runOn } from './fixture.ts';
+import { createBench, patient, place, runOn } from './fixture.ts';
+import type { Idle } from './policy/api.ts';
 
 const budgetOf = (memoryMb: number, reservePercent = 0): Budget =>
   new Budget({ clock: new ManualClock(), memoryMb, reservePercent });
@@ -88,6 +89,20 @@ describe('the memory budget', () => {
     expect(held).toEqual([[null, 20]]);
     expect(budget.makeRoom('poor', 20, false)).toBe(true);
     expect(held).toEqual([]);
+  });
+
+  it('ends for the machine what tenants beyond their share have idle, before the stock and what others have', () => {
+    const budget = budgetOf(100);
+    const held: [string | null, number][] = [
+      [null, 10],
+      ['modest', 10],
+      ['hog', 60],
+    ];
+    budget.join(poolOf(budget, held));
+    for (const [holder, memoryMb] of held) budget.charge(holder, memoryMb);
+    expect(budget.evict(null)).toBe(60);
+    expect(budget.evict(null)).toBe(10);
+    expect(held).toEqual([['modest', 10]]);
   });
 
   it('ends what is provisioned last, and of tenants beyond their share before that of those within it', () => {
@@ -184,6 +199,55 @@ describe('room in the pool', () => {
     lease.release(true);
     expect(pool.audit()).toBeNull();
     expect(budget.usedMb).toBeLessThanOrEqual(50);
+  });
+});
+
+describe('the pristine stock', () => {
+  it('is not drained by a tenant beyond its share, which ends what it has idle; whoever has less finds it', async () => {
+    // By its worth alone the stock would go first. Functions of this size cannot take it: each needs a sandbox of its own.
+    const policy = { ...patient, worth: ({ layer }: Idle) => (layer === 'code' ? 1 : 0) };
+    const { pool, scheduler, clock, budget } = await createBench({
+      ...{ capacity: 1, memoryMb: 400, policy },
+      settings: {
+        ...{ pristine: 2, maxPristine: 2, runtimesPerPristine: 1 },
+        spareRuntimes: 0,
+        maxSandboxes: 50,
+      },
+    });
+    const stock = () =>
+      pool.view().sandboxes.filter(({ tenant, state }) => tenant === null && state === 'ready').length;
+    let fewest = stock();
+    expect(fewest).toBe(2);
+    for (let index = 0; index < 12; index += 1) {
+      const pending = Promise.resolve(scheduler.acquire(place(`f${index}`, { memoryMb: 256 })));
+      fewest = Math.min(fewest, stock());
+      const running = pending.then((lease) => runOn(lease, 'echo'));
+      await clock.advance(100);
+      expect(await running).toBe('ok');
+    }
+    expect(budget.heldBy('a')).toBeGreaterThan(200);
+    expect(budget.evictions).toBeGreaterThan(5);
+    expect(fewest).toBe(2);
+    const lease = await scheduler.acquire(place('g', { tenant: 'b' }));
+    expect(lease.start).toBe('runtime');
+    lease.release(true);
+  });
+
+  it('is there for a tenant whose one function takes more than a share, once what it had has ended', async () => {
+    const { scheduler, clock } = await createBench({
+      ...{ capacity: 1, memoryMb: 300 },
+      settings: {
+        ...{ pristine: 2, maxPristine: 2, runtimesPerPristine: 1 },
+        spareRuntimes: 0,
+        maxSandboxes: 50,
+      },
+    });
+    for (const name of ['f', 'g', 'f']) {
+      const huge = place(name, { memoryMb: 900 });
+      const running = Promise.resolve(scheduler.acquire(huge)).then((lease) => runOn(lease, 'echo'));
+      await clock.advance(4_000);
+      expect(await running).toBe('ok');
+    }
   });
 });
 

@@ -175,7 +175,10 @@ export class Budget {
     return true;
   }
 
-  /** Ends what is worth least; the megabytes that it held, or null when there is nothing to end. */
+  /**
+   * Ends what is worth least, for a tenant or, without one, for the machine.
+   * @returns the megabytes that it held, or null when there is nothing to end.
+   */
   evict(wantedBy: Holder): number | null {
     const poor = this.#isPoor(wantedBy, 0);
     // Asked of very many while one invocation waits: whoever has something to give up is among the sharers.
@@ -186,7 +189,11 @@ export class Budget {
       poor || (holder !== null && (holder === wantedBy || isRich(holder)));
     // What is asked to be there goes last, and that of tenants within their share after that of the others.
     const isGuarded = ({ holder, provisioned }: Held): boolean => provisioned && !isRich(holder);
-    const victim = this.#cheapest((one) => mayEnd(one) && !isGuarded(one)) ?? this.#cheapest(mayEnd);
+    const isExcess = ({ holder, provisioned }: Held): boolean => !provisioned && isRich(holder);
+    // For the machine itself: whoever has more than its share may be why its memory is short.
+    const excess = wantedBy === null ? this.#cheapest(isExcess) : null;
+    const victim =
+      excess ?? this.#cheapest((one) => mayEnd(one) && !isGuarded(one)) ?? this.#cheapest(mayEnd);
     if (victim === null) return null;
     this.#evictions += 1;
     this.#worthOfLast = Math.max(0, victim.worth);
