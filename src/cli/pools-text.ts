@@ -22,7 +22,9 @@ export const poolsText = ({ tiers, queued, limits }: TenantPoolsView): string =>
     ...pools.map(tierText),
     ...(limits === undefined
       ? []
-      : [`${mb(limits.memoryMb.used)} of ${mb(limits.memoryMb.budget)} in use by sandboxes`]),
+      : [
+          `${mb(limits.memoryMb.used)} of ${mb(limits.memoryMb.budget)} in use by the sandboxes of all runtimes, as their layers are known to take`,
+        ]),
     `${queued} queued${inFlight}`,
   ].join('\n\n');
 };
@@ -53,7 +55,10 @@ const tierText = (pool: TenantTierView): string => {
       (provisioned === undefined ? '' : `; ${provisioned} provisioned`),
     ...(memoryMb === undefined
       ? []
-      : [`memory: ${mb(memoryMb.used)} in use, ${mb(memoryMb.idle)} of it idle`]),
+      : [
+          `memory: ${mb(memoryMb.used)} in use, ${mb(memoryMb.idle)} of it idle, as its layers are known to take ` +
+            '(RESIDENT MB below is what each process takes now)',
+        ]),
     ...(pool.costs === undefined ? [] : [costsText(pool.costs)]),
     ...(policy === undefined ? [] : [`policy: ${oneLine(policy)}`]),
     ...(pool.stock === undefined ? [] : [stockText(pool.stock)]),
@@ -86,24 +91,32 @@ const sandboxesText = ({ sandboxes, unlistedSandboxes, otherSandboxes }: TenantT
     sandbox.instances.map(({ function: loaded, layer }) => loaded ?? layer).join(' ') || '-',
   ]);
   return [
-    table([['SANDBOX', 'LAYER', 'STATE', 'TENANT', 'MB', 'INSTANCES'], ...rows]),
-    ...(unlistedSandboxes === 0 ? [] : [`and ${unlistedSandboxes} more that you may see`]),
+    table([['SANDBOX', 'LAYER', 'STATE', 'TENANT', 'RESIDENT MB', 'INSTANCES'], ...rows]),
+    ...(!(unlistedSandboxes > 0) ? [] : [`and ${unlistedSandboxes} more that you may see`]),
     ...(otherSandboxes === 0 ? [] : [`and ${otherSandboxes} of other tenants`]),
   ].join('\n');
 };
 
 const plansText = (plans: readonly PlanView[]): string =>
   table([
-    ['PLAN', 'IN', 'LAYER', 'TENANT', 'FUNCTION', 'WHY'],
-    ...plans.map(({ action, inMs, layer, tenant, function: name, why }) => [
-      action,
-      inMs === null ? '-' : wait(inMs),
-      layer,
-      tenantText(tenant),
-      name === null ? '-' : oneLine(name),
-      oneLine(why),
+    ['FUNCTION', 'TENANT', 'LAYER', 'WHAT HAPPENS UNLESS SOMEBODY CALLS', 'WHY'],
+    ...plans.map((plan) => [
+      plan.function === null ? '-' : oneLine(plan.function),
+      tenantText(plan.tenant),
+      plan.layer,
+      nextText(plan),
+      oneLine(plan.why),
     ]),
   ]);
+
+/** What is decided for one instance, with the time until then. */
+const nextText = ({ action, layer, inMs }: PlanView): string => {
+  const time = inMs === null ? 'some time' : wait(inMs);
+  if (action === 'refill') return 'more are started as soon as there is room';
+  if (action === 'warm') return `loaded ahead of a call in ${time}`;
+  if (action === 'keep') return `kept; looked at again in ${time}`;
+  return layer === 'code' ? `kept for ${time}, then given up` : `stays for ${time}, then ends`;
+};
 
 const tenantText = (tenant: string | null): string => (tenant === null ? '-' : oneLine(tenant));
 
