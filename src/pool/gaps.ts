@@ -22,7 +22,7 @@ export const binOf = (gapMs: number): number => {
   return bin;
 };
 
-export class GapHistogram implements GapCounts {
+class GapHistogram implements GapCounts {
   readonly bins = new Float32Array(GAP_EDGES_MS.length);
   total = 0;
 

@@ -141,26 +141,33 @@ const viewCosts = (costs: RuntimeCosts): CostsView => {
 };
 
 const censusOf = ({ tier: { tier }, runtime }: TierViewParts, sandboxes: Iterable<Sandbox>): Census => {
-  const slots = new Counts<Census['slots'][number]>();
-  const counts = new Counts<Census['sandboxes'][number]>();
+  const slots = new Counts<Counted<Census['slots'][number]>>();
+  const counts = new Counts<Counted<Census['sandboxes'][number]>>();
   for (const sandbox of sandboxes) {
     const { state } = sandbox;
     const taint = sandbox.tenant === null ? 'pristine' : 'tenant';
     const layer = highestLayer(sandbox);
-    counts.add(`${layer} ${state} ${taint}`, { layer, state, taint, count: 0 });
+    counts.add(`${layer} ${state} ${taint}`, () => ({ layer, state, taint, count: 0 }));
     for (const slot of sandbox.slots)
-      slots.add(`${slot.layer} ${slot.state}`, { layer: slot.layer, state: slot.state, count: 0 });
+      slots.add(`${slot.layer} ${slot.state}`, () => ({ layer: slot.layer, state: slot.state, count: 0 }));
   }
   return { tier, runtime, slots: slots.all, sandboxes: counts.all };
 };
 
+type Counted<Row> = Row & { count: number };
+
 /** How many there are of each kind: few kinds. */
-class Counts<Row extends { readonly count: number }> {
+class Counts<Row extends { count: number }> {
   readonly #rows = new Map<string, Row>();
 
-  add(key: string, row: Row): void {
-    const known = this.#rows.get(key) ?? row;
-    this.#rows.set(key, { ...known, count: known.count + 1 });
+  /** @param row of a kind that is new. */
+  add(key: string, row: () => Row): void {
+    let known = this.#rows.get(key);
+    if (known === undefined) {
+      known = row();
+      this.#rows.set(key, known);
+    }
+    known.count += 1;
   }
 
   get all(): readonly Row[] {
