@@ -14,10 +14,12 @@ import type { LoadContext } from './invocation/load-request.ts';
 import { Metrics } from './invocation/metrics.ts';
 import { placementOf } from './invocation/placement.ts';
 import { preload } from './invocation/preload.ts';
+import { Provisions } from './invocation/provisions.ts';
 import { Records } from './invocation/records.ts';
 import { Budget } from './pool/budget.ts';
 import { DEFAULT_COSTS } from './pool/costs.ts';
-import { LayeredPool, type PoolOptions } from './pool/layered-pool.ts';
+import { LayeredPool } from './pool/layered-pool.ts';
+import type { PoolOptions } from './pool/options.ts';
 import type { Policy } from './pool/policy/api.ts';
 import { createPolicy } from './pool/policy/policies.ts';
 import { poolShapeOf } from './pool-shapes.ts';
@@ -77,7 +79,7 @@ export const createExecutor = async (options: ExecutorOptions = {}): Promise<Exe
     throw thrown;
   });
   const metrics = new Metrics({
-    pools: () => lanes.view().tiers,
+    census: () => executor.census(),
     queued: () => lanes.waiting,
     inFlight: () => executor.inFlight,
     unadmitted: () => executor.unadmitted,
@@ -110,6 +112,9 @@ export const createExecutor = async (options: ExecutorOptions = {}): Promise<Exe
     ...{ clock, random, logger, registry, lanes, metrics, limits: config.limits },
     records: new Records(config.records),
     admission: new Admission({ clock, settings: { ...config.admission, timeoutMs: config.queue.timeoutMs } }),
+    provisions: new Provisions({
+      ...{ budgetMb: budget.limitMb, percentPerTenant: config.admission.maxProvisionedPercent },
+    }),
     drainTimeoutMs: config.server.drainTimeoutMs,
   });
   return executor;

@@ -5,7 +5,7 @@
  */
 import type { Config } from './config/config.ts';
 import { type Runtime, tierOf } from './core/spec.ts';
-import type { PoolOptions } from './pool/layered-pool.ts';
+import type { PoolOptions } from './pool/options.ts';
 
 export type PoolShape = Pick<
   PoolOptions,

@@ -12,9 +12,8 @@ import { LayeredPool } from '../../src/pool/layered-pool.ts';
 import type { Lease } from '../../src/pool/lease.ts';
 import { createPolicy } from '../../src/pool/policy/policies.ts';
 import type { Placement } from '../../src/pool/slot.ts';
-import type { Clock } from '../../src/ports/clock.ts';
 import { seededRandom } from '../../src/ports/random.ts';
-import { VirtualClock } from '../../src/ports/virtual-clock.ts';
+import { settling, VirtualClock } from '../../src/ports/virtual-clock.ts';
 import { Scheduler } from '../../src/scheduler/scheduler.ts';
 import { simulatedTier } from '../../src/simulator/simulated-tier.ts';
 
@@ -173,16 +172,6 @@ export class PlacementWorld {
     });
   }
 }
-
-const settling = (clock: VirtualClock): Clock => ({
-  nowMs: () => clock.nowMs(),
-  wallMs: () => clock.wallMs(),
-  setTimer: (delayMs, callback) =>
-    clock.setTimer(delayMs, () => {
-      callback();
-      clock.unsettled();
-    }),
-});
 
 const placementOf = (at: number): Placement => {
   const tenant = `tenant-${Math.floor(at / FUNCTIONS_PER_TENANT)}`;

@@ -53,12 +53,12 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     // `sim` plays traces without a server.
     ...['simulator/', 'pool/policy/api.ts'],
   ],
-  'pool-shapes.ts': [CORE, 'config/config.ts', 'pool/layered-pool.ts'],
+  'pool-shapes.ts': [CORE, 'config/config.ts', 'pool/options.ts'],
   'index.ts': [
     'pool-shapes.ts',
     ...[CORE, 'ports/', 'config/config.ts', 'registry/registry.ts', 'sandbox/api.ts'],
     ...['sandbox/isolate/tier.ts', 'sandbox/container/tiers.ts', 'sandbox/cpu-shares.ts'],
-    ...['pool/budget.ts', 'pool/costs.ts', 'pool/layered-pool.ts'],
+    ...['pool/budget.ts', 'pool/costs.ts', 'pool/layered-pool.ts', 'pool/options.ts'],
     ...['pool/policy/api.ts', 'pool/policy/policies.ts'],
     ...['scheduler/admission.ts', 'scheduler/scheduler.ts', 'scheduler/watermarks.ts', 'invocation/'],
   ],

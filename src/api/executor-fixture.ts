@@ -23,6 +23,7 @@ export const scriptedExecutor = (calls: Partial<Executor>): Executor => ({
   invocation: unscripted('invocation'),
   logs: unscripted('logs'),
   pools: unscripted('pools'),
+  poolsOf: unscripted('poolsOf'),
   confinement: unscripted('confinement'),
   runtimes: () => [],
   state: () => 'ready',

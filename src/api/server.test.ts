@@ -446,7 +446,7 @@ describe('everything else', () => {
 
   it('shows nothing of an unexpected fault', async () => {
     const app = serve({
-      pools: () => {
+      poolsOf: () => {
         throw new Error('secret path /root');
       },
     });

@@ -1,7 +1,7 @@
 /**
  * Parsers of option values, shared by the commands. A bad value is a usage error that shows the value.
  */
-import { InvalidArgumentError } from 'commander';
+import { InvalidArgumentError, Option } from 'commander';
 
 /** A whole number, zero included; the server checks the bounds. */
 export const wholeNumber = (value: string): number => {
@@ -63,3 +63,10 @@ const uniqueList = <T>(value: string, parse: (part: string) => T): readonly T[] 
   if (new Set(list).size < list.length) throw new InvalidArgumentError('Something is in the list twice.');
   return list;
 };
+
+/** Of the commands that speak to the Docker engine. */
+export const engineHost = (): Option =>
+  new Option(
+    '--engine-host <url>',
+    'where the Docker engine listens; container.engineHost or DOCKER_HOST, else its usual socket',
+  );

@@ -3,18 +3,16 @@
  *
  * Owns the wording. Shows a part only when the server sends it. Invariant: what others wrote is harmless on a terminal.
  */
-import type { CostsView, PlanView, PoolsView, SandboxView, StockView, TierView } from '../pool/api.ts';
+import type {
+  CostsView,
+  PlanView,
+  SandboxView,
+  StockView,
+  TenantPoolsView,
+  TenantTierView,
+  UnmetView,
+} from '../pool/api.ts';
 import { oneLine, table } from './text.ts';
-
-/** What the server shows to one tenant. */
-export interface TenantPoolsView extends Omit<PoolsView, 'tiers'> {
-  readonly tiers: Readonly<Record<string, TenantTierView>>;
-}
-
-export interface TenantTierView extends TierView {
-  /** Those of other tenants, which are counted and not listed. */
-  readonly otherSandboxes: number;
-}
 
 export const poolsText = ({ tiers, queued, limits }: TenantPoolsView): string => {
   const pools = Object.values(tiers);
@@ -24,7 +22,9 @@ export const poolsText = ({ tiers, queued, limits }: TenantPoolsView): string =>
     ...pools.map(tierText),
     ...(limits === undefined
       ? []
-      : [`${mb(limits.memoryMb.used)} of ${mb(limits.memoryMb.budget)} in use by sandboxes`]),
+      : [
+          `${mb(limits.memoryMb.used)} of ${mb(limits.memoryMb.budget)} in use by the sandboxes of all runtimes, as their layers are known to take`,
+        ]),
     `${queued} queued${inFlight}`,
   ].join('\n\n');
 };
@@ -47,7 +47,7 @@ const layersText = (sandboxes: readonly SandboxView[]): string => {
 };
 
 const tierText = (pool: TenantTierView): string => {
-  const { runtime, confinement, slots, ready, policy, provisioned, memoryMb, plans = [] } = pool;
+  const { runtime, confinement, slots, ready, policy, provisioned, memoryMb, unmet = [], plans = [] } = pool;
   const counts = `${slots.free} free, ${slots.busy} busy, ${slots.starting} starting, ${slots.draining} draining`;
   return [
     `${runtime} (${confinement}): ${counts}, ${slots.total} in all`,
@@ -55,14 +55,21 @@ const tierText = (pool: TenantTierView): string => {
       (provisioned === undefined ? '' : `; ${provisioned} provisioned`),
     ...(memoryMb === undefined
       ? []
-      : [`memory: ${mb(memoryMb.used)} in use, ${mb(memoryMb.idle)} of it idle`]),
+      : [
+          `memory: ${mb(memoryMb.used)} in use, ${mb(memoryMb.idle)} of it idle, as its layers are known to take ` +
+            '(RESIDENT MB below is what each process takes now)',
+        ]),
     ...(pool.costs === undefined ? [] : [costsText(pool.costs)]),
     ...(policy === undefined ? [] : [`policy: ${oneLine(policy)}`]),
     ...(pool.stock === undefined ? [] : [stockText(pool.stock)]),
+    ...unmet.map(unmetText),
     sandboxesText(pool),
     ...(plans.length === 0 ? [] : [plansText(plans)]),
   ].join('\n');
 };
+
+const unmetText = ({ function: name, ready, minInstances, why }: UnmetView): string =>
+  `${oneLine(name)} has ${ready} of its ${minInstances} minInstances ready: ${oneLine(why)}`;
 
 const costsText = ({ startMs, memoryMb }: CostsView): string => {
   const starts = (['none', 'container', 'runtime'] as const).map(
@@ -74,7 +81,7 @@ const costsText = ({ startMs, memoryMb }: CostsView): string => {
 const stockText = ({ warm, runtimesEach, cold, why }: StockView): string =>
   `stock: ${warm} with ${runtimesEach} ${runtimesEach === 1 ? 'runtime' : 'runtimes'} each, ${cold} without; ${oneLine(why)}`;
 
-const sandboxesText = ({ sandboxes, otherSandboxes }: TenantTierView): string => {
+const sandboxesText = ({ sandboxes, unlistedSandboxes, otherSandboxes }: TenantTierView): string => {
   const rows = sandboxes.map((sandbox) => [
     sandbox.id,
     sandbox.layer,
@@ -84,23 +91,32 @@ const sandboxesText = ({ sandboxes, otherSandboxes }: TenantTierView): string =>
     sandbox.instances.map(({ function: loaded, layer }) => loaded ?? layer).join(' ') || '-',
   ]);
   return [
-    table([['SANDBOX', 'LAYER', 'STATE', 'TENANT', 'MB', 'INSTANCES'], ...rows]),
+    table([['SANDBOX', 'LAYER', 'STATE', 'TENANT', 'RESIDENT MB', 'INSTANCES'], ...rows]),
+    ...(!(unlistedSandboxes > 0) ? [] : [`and ${unlistedSandboxes} more that you may see`]),
     ...(otherSandboxes === 0 ? [] : [`and ${otherSandboxes} of other tenants`]),
   ].join('\n');
 };
 
 const plansText = (plans: readonly PlanView[]): string =>
   table([
-    ['PLAN', 'IN', 'LAYER', 'TENANT', 'FUNCTION', 'WHY'],
-    ...plans.map(({ action, inMs, layer, tenant, function: name, why }) => [
-      action,
-      inMs === null ? '-' : wait(inMs),
-      layer,
-      tenantText(tenant),
-      name === null ? '-' : oneLine(name),
-      oneLine(why),
+    ['FUNCTION', 'TENANT', 'LAYER', 'WHAT HAPPENS UNLESS SOMEBODY CALLS', 'WHY'],
+    ...plans.map((plan) => [
+      plan.function === null ? '-' : oneLine(plan.function),
+      tenantText(plan.tenant),
+      plan.layer,
+      nextText(plan),
+      oneLine(plan.why),
     ]),
   ]);
+
+/** What is decided for one instance, with the time until then. */
+const nextText = ({ action, layer, inMs }: PlanView): string => {
+  const time = inMs === null ? 'some time' : wait(inMs);
+  if (action === 'refill') return 'more are started as soon as there is room';
+  if (action === 'warm') return `loaded ahead of a call in ${time}`;
+  if (action === 'keep') return `kept; looked at again in ${time}`;
+  return layer === 'code' ? `kept for ${time}, then given up` : `stays for ${time}, then ends`;
+};
 
 const tenantText = (tenant: string | null): string => (tenant === null ? '-' : oneLine(tenant));
 

@@ -57,6 +57,15 @@ describe('the command line', () => {
     expect(sent).toEqual([]);
   });
 
+  it('names the environment variables and docs/config.md in the help of serve', async () => {
+    const { stdout } = await run(['serve', '--help']);
+    expect(stdout).toMatch(/STRATA_SERVER_PORT[\s\S]*docs\/config\.md/);
+  });
+
+  it('has the option that doctor’s remedies name', async () => {
+    expect((await run(['doctor', '--help'])).stdout).toMatch(/--engine-host <url>/);
+  });
+
   it('prints a problem as one line, and what the function threw under it, harmless for the terminal', async () => {
     const problem = {
       code: 'function_error',

@@ -61,3 +61,8 @@ export const LABELS_MAX_ENTRIES = 50;
 export const LABEL_MAX_LENGTH = 128;
 export const DESCRIPTION_MAX_LENGTH = 1_024;
 export const NETWORK_ALLOW_MAX_ENTRIES = 50;
+
+/** What `GET /v1/pools` lists for each runtime: more would be read by nobody. */
+export const PLANS_SHOWN_MAX = 100;
+export const SANDBOXES_SHOWN_MAX = 200;
+export const UNMET_SHOWN_MAX = 100;

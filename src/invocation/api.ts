@@ -7,7 +7,7 @@
 import type { Failure } from '../core/errors.ts';
 import type { LogLine, Receipt, Start } from '../core/receipt.ts';
 import type { FunctionRecord, FunctionSpecInput, Runtime, Tier } from '../core/spec.ts';
-import type { PoolsView } from '../pool/api.ts';
+import type { PoolsView, TenantPoolsView } from '../pool/api.ts';
 import type { Deployment, FunctionPage, ListQuery } from '../registry/api.ts';
 import type { Confinement } from '../sandbox/api.ts';
 
@@ -97,7 +97,10 @@ export interface Executor {
   invocation(invocationId: string, options?: { tenant?: string }): InvocationRecord;
   /** The newest lines of a function, oldest first; `limit` 1 to 1,000, 100 unless told. */
   logs(name: string, options?: { tenant?: string; limit?: number }): readonly FunctionLogLine[];
+  /** Everything, as it is now: for the operator. */
   pools(): PoolsView;
+  /** What one tenant may see, as it was less than 250 ms ago. */
+  poolsOf(tenant: string): TenantPoolsView;
   /** How untrusted code is confined on this machine, by runtime: those that are served. */
   confinement(): Readonly<Record<string, Confinement>>;
   /** Every runtime there is, and why one is not served here. */

@@ -17,6 +17,7 @@ import { Scheduler } from '../scheduler/scheduler.ts';
 import { LocalExecutor } from './executor.ts';
 import { Lanes } from './lanes.ts';
 import { Metrics } from './metrics.ts';
+import { Provisions } from './provisions.ts';
 import { Records } from './records.ts';
 
 /** The fake tier, whose functions all give the event back, or these bytes. */
@@ -102,7 +103,7 @@ const open = async (
     }),
     records: new Records({ maxInvocations: 10, maxLogLines: 10 }),
     metrics: new Metrics({
-      ...{ pools: () => ({}), queued: () => 0, evictions: () => 0 },
+      ...{ census: () => [], queued: () => 0, evictions: () => 0 },
       ...{ unadmitted: () => executor.unadmitted, inFlight: () => executor.inFlight },
       spent: () => budget.spent(),
     }),
@@ -116,6 +117,7 @@ const open = async (
         ...admission,
       },
     }),
+    provisions: new Provisions({ budgetMb: 4_096, percentPerTenant: 25 }),
     limits: { initCpuMs: 5_000, eventMaxBytes: 1_000, resultMaxBytes: 1_000, logMaxBytes: 1_000 },
     drainTimeoutMs: 1_000,
   });

@@ -8,7 +8,7 @@ import type { Logger } from 'pino';
 import { type Finished, toReceipt } from '../billing/receipts.ts';
 import { type ErrorCode, StrataError } from '../core/errors.ts';
 import { type FunctionRecord, type FunctionSpecInput, RUNTIMES } from '../core/spec.ts';
-import type { PoolsView } from '../pool/api.ts';
+import type { Census, LimitsView, PoolsView, TenantPoolsView } from '../pool/api.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Random } from '../ports/random.ts';
 import type { Deployment, FunctionPage, ListQuery, Registry } from '../registry/api.ts';
@@ -30,8 +30,10 @@ import { EMPTY_EVENT, encodeEvent, refuseEvent } from './json.ts';
 import type { Lanes } from './lanes.ts';
 import type { Metrics } from './metrics.ts';
 import { placementOf } from './placement.ts';
+import { PoolViews } from './pool-views.ts';
+import type { Provisions } from './provisions.ts';
 import type { Records } from './records.ts';
-import { reserveStored, reserving, unreserve } from './reservations.ts';
+import { both, reserveStored, reserving, unreserve } from './reservations.ts';
 import { refuseMaxWait, untilAborted, Waits } from './waiting.ts';
 import { type WalkContext, type Walked, walk } from './walk.ts';
 
@@ -44,6 +46,7 @@ export interface ExecutorParts {
   readonly registry: Registry;
   readonly lanes: Lanes;
   readonly admission: Admission;
+  readonly provisions: Provisions;
   readonly records: Records;
   readonly metrics: Metrics;
   readonly limits: {
@@ -62,6 +65,7 @@ const READY_CHECK_MS = 5;
 export class LocalExecutor implements Executor {
   readonly #parts: ExecutorParts;
   readonly #context: WalkContext;
+  readonly #views: PoolViews;
   /** Invocations that came and have not been answered: those inside, and those in the line before. */
   #open = 0;
   #state: ReadyState = 'starting';
@@ -80,6 +84,12 @@ export class LocalExecutor implements Executor {
       resultMaxBytes: parts.limits.resultMaxBytes,
       logMaxBytes: parts.limits.logMaxBytes,
     };
+    this.#views = new PoolViews({
+      clock: parts.clock,
+      take: () => parts.lanes.snapshots(),
+      shared: () => ({ queued: parts.lanes.waiting, limits: this.#limits() }),
+    });
+    parts.provisions.keepStored(parts.registry, parts.logger);
     reserveStored(parts.admission, parts.registry, parts.logger);
   }
 
@@ -98,8 +108,9 @@ export class LocalExecutor implements Executor {
     const { name, tenant = DEFAULT_TENANT, ...input } = spec;
     // A runtime that does not exist is for the registry to refuse.
     if (RUNTIMES.includes(input.runtime)) this.#parts.lanes.of(input.runtime);
-    const { registry, admission } = this.#parts;
-    const deployment = await this.#change(registry.deploy(tenant, name, input, reserving(admission)));
+    const { registry, admission, provisions } = this.#parts;
+    const accept = both(reserving(admission), provisions.accept);
+    const deployment = await this.#change(registry.deploy(tenant, name, input, accept));
     // Another deployment may have come after this one; whatever is current now counts.
     const current = this.#find(tenant, name);
     const { group } = placementOf(deployment.function);
@@ -143,6 +154,7 @@ export class LocalExecutor implements Executor {
     const record = await this.#change(this.#parts.registry.delete(tenant, name));
     this.#parts.lanes.supersede(placementOf(record).group, null);
     unreserve(this.#parts.admission, record);
+    this.#parts.provisions.drop(record);
     this.#parts.logger.info({ tenant: record.tenant, function: name }, 'deleted');
     return record;
   }
@@ -166,9 +178,16 @@ export class LocalExecutor implements Executor {
   }
 
   pools(): PoolsView {
-    const { lanes, admission } = this.#parts;
-    const { inFlight, maxInFlight } = admission.view();
-    return { ...lanes.view(), limits: { memoryMb: lanes.memoryMb, inFlight, maxInFlight } };
+    return { ...this.#parts.lanes.view(), limits: this.#limits() };
+  }
+
+  poolsOf(tenant: string): TenantPoolsView {
+    return this.#views.of(tenant);
+  }
+
+  /** For metrics. */
+  census(): readonly Census[] {
+    return this.#views.census();
   }
 
   confinement(): Readonly<Record<string, Confinement>> {
@@ -295,6 +314,12 @@ export class LocalExecutor implements Executor {
       },
       'invoked',
     );
+  }
+
+  #limits(): LimitsView {
+    const { lanes, admission } = this.#parts;
+    const { inFlight, maxInFlight } = admission.view();
+    return { memoryMb: lanes.memoryMb, inFlight, maxInFlight };
   }
 
   #refuseWhenDraining(): void {

@@ -6,7 +6,7 @@
  */
 import { StrataError } from '../core/errors.ts';
 import { RUNTIMES, type Runtime, tierOf } from '../core/spec.ts';
-import type { PoolsView, TierView } from '../pool/api.ts';
+import type { PoolsView, TierSnapshot, TierView } from '../pool/api.ts';
 import type { Budget } from '../pool/budget.ts';
 import type { LayeredPool } from '../pool/layered-pool.ts';
 import type { Placement } from '../pool/slot.ts';
@@ -80,6 +80,11 @@ export class Lanes {
     const tiers: Record<string, TierView> = {};
     for (const { runtime, pool } of this.#options.lanes) tiers[runtime] = pool.view();
     return { tiers, queued: this.waiting };
+  }
+
+  /** What tenants and metrics are shown of this moment. */
+  snapshots(): readonly TierSnapshot[] {
+    return this.#options.lanes.map(({ pool }) => pool.snapshot());
   }
 
   confinement(): Readonly<Record<string, Confinement>> {

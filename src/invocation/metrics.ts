@@ -8,11 +8,12 @@ import type { Finished } from '../billing/receipts.ts';
 import { PHASES, type Start } from '../core/receipt.ts';
 import type { Runtime } from '../core/spec.ts';
 import { tierOf } from '../core/spec.ts';
-import type { TierView } from '../pool/api.ts';
+import type { Census } from '../pool/api.ts';
 
 /** What is read when somebody scrapes. */
 export interface MetricSources {
-  readonly pools: () => Readonly<Record<string, TierView>>;
+  /** Of each pool. */
+  readonly census: () => readonly Census[];
   readonly queued: () => number;
   /** Invocations in the line before the server. */
   readonly unadmitted: () => number;
@@ -44,11 +45,15 @@ export class Metrics {
   readonly #refusals: Counter<'code'>;
   readonly #deaths: Counter<'tier' | 'runtime' | 'cause'>;
   readonly #repairs: Counter<'tier' | 'runtime'>;
+  readonly #sources: MetricSources;
+  readonly #slots: Gauge<'tier' | 'runtime' | 'layer' | 'state'>;
+  readonly #sandboxes: Gauge<'tier' | 'runtime' | 'layer' | 'state' | 'taint'>;
   /** The combinations seen since the last scrape: few. */
   readonly #pending: Pending[] = [];
   readonly #phaseChildren = new Map<string, { observe(seconds: number): void }>();
 
   constructor(sources: MetricSources) {
+    this.#sources = sources;
     const registers = [this.#registry];
     const pour = (): void => this.#pour();
     this.#invocations = new Counter({
@@ -90,7 +95,19 @@ export class Metrics {
       labelNames: ['tier', 'runtime'],
       registers,
     });
-    this.#gauges(sources, registers);
+    this.#slots = new Gauge({
+      name: 'strata_pool_slots',
+      help: 'Instances by layer and state.',
+      labelNames: ['tier', 'runtime', 'layer', 'state'],
+      registers,
+    });
+    this.#sandboxes = new Gauge({
+      name: 'strata_pool_sandboxes',
+      help: 'Sandboxes by highest layer and state; taint is pristine or tenant.',
+      labelNames: ['tier', 'runtime', 'layer', 'state', 'taint'],
+      registers,
+    });
+    gauges(sources, registers);
     memoryCounters(sources, registers);
   }
 
@@ -118,6 +135,7 @@ export class Metrics {
   }
 
   async expose(): Promise<{ contentType: string; body: string }> {
+    this.#countPools();
     return { contentType: this.#registry.contentType, body: await this.#registry.metrics() };
   }
 
@@ -149,61 +167,44 @@ export class Metrics {
     return child;
   }
 
-  #gauges(sources: MetricSources, registers: Registry[]): void {
-    new Gauge({
-      name: 'strata_pool_slots',
-      help: 'Instances by layer and state.',
-      labelNames: ['tier', 'runtime', 'layer', 'state'],
-      registers,
-      collect() {
-        this.reset();
-        for (const { tier, runtime, sandboxes } of Object.values(sources.pools())) {
-          for (const { instances } of sandboxes) {
-            for (const { layer, state } of instances) this.inc({ tier, runtime, layer, state });
-          }
-        }
-      },
-    });
-    new Gauge({
-      name: 'strata_pool_sandboxes',
-      help: 'Sandboxes by highest layer and state; taint is pristine or tenant.',
-      labelNames: ['tier', 'runtime', 'layer', 'state', 'taint'],
-      registers,
-      collect() {
-        this.reset();
-        for (const { tier, runtime, sandboxes } of Object.values(sources.pools())) {
-          for (const { layer, state, tenant } of sandboxes) {
-            this.inc({ tier, runtime, layer, state, taint: tenant === null ? 'pristine' : 'tenant' });
-          }
-        }
-      },
-    });
-    new Gauge({
-      name: 'strata_queue_depth',
-      help: 'Invocations that wait for an instance.',
-      registers,
-      collect() {
-        this.set(sources.queued());
-      },
-    });
-    new Gauge({
-      name: 'strata_admission_queue_depth',
-      help: 'Invocations in the line before the server.',
-      registers,
-      collect() {
-        this.set(sources.unadmitted());
-      },
-    });
-    new Gauge({
-      name: 'strata_in_flight',
-      help: 'Invocations between admission and answer.',
-      registers,
-      collect() {
-        this.set(sources.inFlight());
-      },
-    });
+  /** Both from one look at the pools, so that they agree. */
+  #countPools(): void {
+    this.#slots.reset();
+    this.#sandboxes.reset();
+    for (const { tier, runtime, slots, sandboxes } of this.#sources.census()) {
+      for (const { count, ...labels } of slots) this.#slots.inc({ tier, runtime, ...labels }, count);
+      for (const { count, ...labels } of sandboxes) this.#sandboxes.inc({ tier, runtime, ...labels }, count);
+    }
   }
 }
+
+/** What is read when somebody scrapes. */
+const gauges = (sources: MetricSources, registers: Registry[]): void => {
+  new Gauge({
+    name: 'strata_queue_depth',
+    help: 'Invocations that wait for an instance.',
+    registers,
+    collect() {
+      this.set(sources.queued());
+    },
+  });
+  new Gauge({
+    name: 'strata_admission_queue_depth',
+    help: 'Invocations in the line before the server.',
+    registers,
+    collect() {
+      this.set(sources.unadmitted());
+    },
+  });
+  new Gauge({
+    name: 'strata_in_flight',
+    help: 'Invocations between admission and answer.',
+    registers,
+    collect() {
+      this.set(sources.inFlight());
+    },
+  });
+};
 
 /** What others count for good is read when somebody scrapes. */
 const memoryCounters = (sources: MetricSources, registers: Registry[]): void => {

@@ -4,7 +4,7 @@ import type { FunctionRecord } from '../core/spec.ts';
 import { ManualClock } from '../ports/manual-clock.ts';
 import type { Registry } from '../registry/api.ts';
 import { Admission } from '../scheduler/admission.ts';
-import { reserveStored, reserving } from './reservations.ts';
+import { both, reserveStored, reserving } from './reservations.ts';
 
 const open = () =>
   new Admission({
@@ -35,6 +35,16 @@ it('what a deployment claims is given back when it is not stored', () => {
   expect(admission.view().reserved).toBe(2);
   accept(record('g', 7))(false);
   expect(admission.known).toBe(2);
+});
+
+it('what one agreed to is given back when the other refuses', () => {
+  const admission = open();
+  const refuse = () => {
+    throw new Error('no');
+  };
+  expect(() => both(reserving(admission), refuse)(record('f', 5))).toThrow('no');
+  expect(admission.view().reserved).toBe(0);
+  expect(admission.known).toBe(0);
 });
 
 it('what was deployed before and fits no more is served without a reservation', () => {

@@ -25,6 +25,23 @@ export const reserving =
     return (stored) => admission.reserve(group, tenant, stored ? reservedConcurrency : former);
   };
 
+/** Asks one after the other; whoever agreed before the other refused has it back. */
+export const both =
+  (first: Accept, second: Accept): Accept =>
+  (record) => {
+    const settleFirst = first(record);
+    try {
+      const settleSecond = second(record);
+      return (stored) => {
+        settleFirst(stored);
+        settleSecond(stored);
+      };
+    } catch (refusal) {
+      settleFirst(false);
+      throw refusal;
+    }
+  };
+
 /** For a function that was deleted. */
 export const unreserve = (admission: Admission, record: FunctionRecord): void =>
   admission.reserve(placementOf(record).group, record.tenant, 0);

@@ -12,7 +12,7 @@ import { cancelled } from '../scheduler/refusals.ts';
 /** Takes an invocation out of the line and refuses it with `cancelled`; without effect once it no longer waits. */
 export type Cancel = () => void;
 
-export interface Waiting {
+export interface WaitTerms {
   readonly requireStart: Start | undefined;
   readonly maxWaitMs: number | undefined;
   /** Called when the invocation has to wait, and only then. */

@@ -15,13 +15,13 @@ import type { Scheduler } from '../scheduler/scheduler.ts';
 import { isJson } from './json-check.ts';
 import { type LoadContext, loadRequest } from './load-request.ts';
 import { placementOf } from './placement.ts';
-import type { Waiting } from './waiting.ts';
+import type { WaitTerms } from './waiting.ts';
 
 export interface WalkContext extends LoadContext {
   readonly clock: Clock;
 }
 
-export interface Walk extends Waiting {
+export interface Walk extends WaitTerms {
   readonly invocationId: string;
   readonly record: FunctionRecord;
   /** That of the record's runtime. */

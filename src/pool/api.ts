@@ -49,6 +49,39 @@ export interface PoolsView {
   readonly limits?: LimitsView;
 }
 
+/** What the server shows to one tenant: its own, and what is nobody's. */
+export interface TenantPoolsView extends Omit<PoolsView, 'tiers'> {
+  readonly tiers: Readonly<Record<string, TenantTierView>>;
+}
+
+export interface TenantTierView extends TierView {
+  /** Of this tenant and of nobody, beyond those that are shown. */
+  readonly unlistedSandboxes: number;
+  /** Those of other tenants, which are counted and not listed. */
+  readonly otherSandboxes: number;
+}
+
+/** How many of each kind there are in one pool: what metrics show. */
+export interface Census {
+  readonly tier: Tier;
+  readonly runtime: Runtime;
+  readonly slots: readonly { readonly layer: Layer; readonly state: string; readonly count: number }[];
+  readonly sandboxes: readonly {
+    /** The highest inside. */
+    readonly layer: Layer;
+    readonly state: string;
+    readonly taint: 'pristine' | 'tenant';
+    readonly count: number;
+  }[];
+}
+
+/** What tenants and metrics are shown of one moment: made at once for many who ask. */
+export interface TierSnapshot {
+  readonly runtime: Runtime;
+  readonly census: Census;
+  of(tenant: string): TenantTierView;
+}
+
 export interface LimitsView {
   /** What sandboxes may take and do take, as the costs of their layers are measured. */
   readonly memoryMb: { readonly budget: number; readonly used: number };
@@ -73,6 +106,8 @@ export interface TierView {
   readonly costs?: CostsView;
   /** Instances that are kept because their functions' `minInstances` ask for them. */
   readonly provisioned?: number;
+  /** Functions that have fewer ready than their `minInstances`. */
+  readonly unmet?: readonly UnmetView[];
   readonly memoryMb?: { readonly used: number; readonly idle: number };
 }
 
@@ -87,6 +122,16 @@ export interface PlanView {
   /** Milliseconds from now; null for what has no time. */
   readonly inMs: number | null;
   /** A sentence for people. It may name the tenant and function above, and no others. */
+  readonly why: string;
+}
+
+/** A function whose `minInstances` are not all ready, and why. */
+export interface UnmetView {
+  /** `name@version`. */
+  readonly function: string;
+  readonly tenant: string;
+  readonly minInstances: number;
+  readonly ready: number;
   readonly why: string;
 }
 

@@ -1,19 +1,23 @@
 import { describe, expect, it } from 'vitest';
 import { ManualClock } from '../ports/manual-clock.ts';
 import { Budget, type Evictable, type Victim } from './budget.ts';
-import { createBench, place, runOn } from './fixture.ts';
+import { createBench, patient, place, runOn } from './fixture.ts';
+import type { Idle } from './policy/api.ts';
 
 const budgetOf = (memoryMb: number, reservePercent = 0): Budget =>
   new Budget({ clock: new ManualClock(), memoryMb, reservePercent });
 
 /** Gives up what it is told to, the first first. */
-const poolOf = (budget: Budget, held: [holder: string, memoryMb: number][]): Evictable => ({
+const poolOf = (
+  budget: Budget,
+  held: [holder: string | null, memoryMb: number, provisioned?: true][],
+): Evictable => ({
   cheapest(mayEnd): Victim | null {
-    const at = held.findIndex(([holder]) => mayEnd(holder));
-    const [holder, memoryMb] = held[at] ?? [];
+    const at = held.findIndex(([holder, , provisioned = false]) => mayEnd({ holder, provisioned }));
+    const [holder, memoryMb, provisioned = false] = held[at] ?? [];
     if (holder === undefined || memoryMb === undefined) return null;
     return {
-      ...{ worth: at, provisioned: false, memoryMb },
+      ...{ worth: at, provisioned, memoryMb },
       end() {
         held.splice(at, 1);
         budget.charge(holder, -memoryMb);
@@ -67,6 +71,62 @@ describe('the memory budget', () => {
     budget.charge('rich', 90);
     expect(budget.makeRoom('rich', 5, false)).toBe(false);
     expect(budget.heldBy('poor')).toBe(10);
+  });
+
+  it('keeps what is nobody’s from whoever holds more than its share, which makes room by what it has', () => {
+    const budget = budgetOf(100);
+    const held: [string | null, number][] = [
+      [null, 20],
+      ['rich', 10],
+    ];
+    budget.join(poolOf(budget, held));
+    budget.charge(null, 20);
+    budget.charge('rich', 80);
+    expect(budget.makeRoom('rich', 10, false)).toBe(true);
+    expect(held).toEqual([[null, 20]]);
+    budget.charge('rich', 10);
+    expect(budget.makeRoom('rich', 5, false)).toBe(false);
+    expect(held).toEqual([[null, 20]]);
+    expect(budget.makeRoom('poor', 20, false)).toBe(true);
+    expect(held).toEqual([]);
+  });
+
+  it('ends for the machine what tenants beyond their share have idle, before the stock and what others have', () => {
+    const budget = budgetOf(100);
+    const held: [string | null, number][] = [
+      [null, 10],
+      ['modest', 10],
+      ['hog', 60],
+    ];
+    budget.join(poolOf(budget, held));
+    for (const [holder, memoryMb] of held) budget.charge(holder, memoryMb);
+    expect(budget.evict(null)).toBe(60);
+    expect(budget.evict(null)).toBe(10);
+    expect(held).toEqual([['modest', 10]]);
+  });
+
+  it('ends what is provisioned last, and of tenants beyond their share before that of those within it', () => {
+    const budget = budgetOf(100);
+    const held: [string, number, true?][] = [
+      ['plain', 5],
+      ['modest', 10, true],
+      ['hog', 10, true],
+      ['hog', 10, true],
+    ];
+    budget.join(poolOf(budget, held));
+    for (const [holder, memoryMb] of held) budget.charge(holder, memoryMb);
+    budget.charge('hog', 60);
+    const order: string[] = [];
+    for (let step = 0; step < 4; step += 1) {
+      const before = held.map(([holder]) => holder);
+      budget.evict('newcomer');
+      for (const [index, holder] of before.entries())
+        if (held[index]?.[0] !== holder) {
+          order.push(holder);
+          break;
+        }
+    }
+    expect(order).toEqual(['plain', 'hog', 'hog', 'modest']);
   });
 
   it('lets nothing grow above the watermark of memory unless as much ends, and nothing ahead', () => {
@@ -139,6 +199,55 @@ describe('room in the pool', () => {
     lease.release(true);
     expect(pool.audit()).toBeNull();
     expect(budget.usedMb).toBeLessThanOrEqual(50);
+  });
+});
+
+describe('the pristine stock', () => {
+  it('is not drained by a tenant beyond its share, which ends what it has idle; whoever has less finds it', async () => {
+    // By its worth alone the stock would go first. Functions of this size cannot take it: each needs a sandbox of its own.
+    const policy = { ...patient, worth: ({ layer }: Idle) => (layer === 'code' ? 1 : 0) };
+    const { pool, scheduler, clock, budget } = await createBench({
+      ...{ capacity: 1, memoryMb: 400, policy },
+      settings: {
+        ...{ pristine: 2, maxPristine: 2, runtimesPerPristine: 1 },
+        spareRuntimes: 0,
+        maxSandboxes: 50,
+      },
+    });
+    const stock = () =>
+      pool.view().sandboxes.filter(({ tenant, state }) => tenant === null && state === 'ready').length;
+    let fewest = stock();
+    expect(fewest).toBe(2);
+    for (let index = 0; index < 12; index += 1) {
+      const pending = Promise.resolve(scheduler.acquire(place(`f${index}`, { memoryMb: 256 })));
+      fewest = Math.min(fewest, stock());
+      const running = pending.then((lease) => runOn(lease, 'echo'));
+      await clock.advance(100);
+      expect(await running).toBe('ok');
+    }
+    expect(budget.heldBy('a')).toBeGreaterThan(200);
+    expect(budget.evictions).toBeGreaterThan(5);
+    expect(fewest).toBe(2);
+    const lease = await scheduler.acquire(place('g', { tenant: 'b' }));
+    expect(lease.start).toBe('runtime');
+    lease.release(true);
+  });
+
+  it('is there for a tenant whose one function takes more than a share, once what it had has ended', async () => {
+    const { scheduler, clock } = await createBench({
+      ...{ capacity: 1, memoryMb: 300 },
+      settings: {
+        ...{ pristine: 2, maxPristine: 2, runtimesPerPristine: 1 },
+        spareRuntimes: 0,
+        maxSandboxes: 50,
+      },
+    });
+    for (const name of ['f', 'g', 'f']) {
+      const huge = place(name, { memoryMb: 900 });
+      const running = Promise.resolve(scheduler.acquire(huge)).then((lease) => runOn(lease, 'echo'));
+      await clock.advance(4_000);
+      expect(await running).toBe('ok');
+    }
   });
 });
 

@@ -16,11 +16,19 @@ export interface BudgetOptions {
   readonly reservePercent: number;
 }
 
+/** Something idle, as far as the rules of fairness go by it. */
+export interface Held {
+  /** Null for what is nobody's yet. */
+  readonly holder: Holder;
+  /** Asked to be there in any case. */
+  readonly provisioned: boolean;
+}
+
 /** Something that a pool would give up. */
 export interface Victim {
   /** The lower, the sooner it goes; comparable over pools. */
   readonly worth: number;
-  /** Asked to be there in any case: it goes when nothing else is left, whatever it is worth. */
+  /** It goes when nothing else is left, whatever it is worth. */
   readonly provisioned: boolean;
   readonly memoryMb: number;
   end(): void;
@@ -35,7 +43,7 @@ export const goesBefore = (
 /** A pool, as far as it can make room. */
 export interface Evictable {
   /** What is worth least of those whom the rules allow; null when there is nothing. */
-  cheapest(mayEnd: (holder: Holder) => boolean): Victim | null;
+  cheapest(mayEnd: (one: Held) => boolean): Victim | null;
 }
 
 /** The state of the machine beyond what this server counts. */
@@ -167,23 +175,39 @@ export class Budget {
     return true;
   }
 
-  /** Ends what is worth least; the megabytes that it held, or null when there is nothing to end. */
+  /**
+   * Ends what is worth least, for a tenant or, without one, for the machine.
+   * @returns the megabytes that it held, or null when there is nothing to end.
+   */
   evict(wantedBy: Holder): number | null {
     const poor = this.#isPoor(wantedBy, 0);
     // Asked of very many while one invocation waits: whoever has something to give up is among the sharers.
     const fairMb = this.#limitMb / this.#held.sharers(null);
-    const mayEnd = (holder: Holder): boolean =>
-      holder === null || holder === wantedBy || poor || this.#held.of(holder) > fairMb;
-    let victim: Victim | null = null;
-    for (const pool of this.#pools) {
-      const offered = pool.cheapest(mayEnd);
-      if (offered !== null && (victim === null || goesBefore(offered, victim))) victim = offered;
-    }
+    const isRich = (holder: Holder): boolean => this.#held.of(holder) > fairMb;
+    // What is nobody's is kept for all: whoever has more than its share makes room by what it has.
+    const mayEnd = ({ holder }: Held): boolean =>
+      poor || (holder !== null && (holder === wantedBy || isRich(holder)));
+    // What is asked to be there goes last, and that of tenants within their share after that of the others.
+    const isGuarded = ({ holder, provisioned }: Held): boolean => provisioned && !isRich(holder);
+    const isExcess = ({ holder, provisioned }: Held): boolean => !provisioned && isRich(holder);
+    // For the machine itself: whoever has more than its share may be why its memory is short.
+    const excess = wantedBy === null ? this.#cheapest(isExcess) : null;
+    const victim =
+      excess ?? this.#cheapest((one) => mayEnd(one) && !isGuarded(one)) ?? this.#cheapest(mayEnd);
     if (victim === null) return null;
     this.#evictions += 1;
     this.#worthOfLast = Math.max(0, victim.worth);
     victim.end();
     return victim.memoryMb;
+  }
+
+  #cheapest(mayEnd: (one: Held) => boolean): Victim | null {
+    let victim: Victim | null = null;
+    for (const pool of this.#pools) {
+      const offered = pool.cheapest(mayEnd);
+      if (offered !== null && (victim === null || goesBefore(offered, victim))) victim = offered;
+    }
+    return victim;
   }
 
   #limitFor(holder: Holder, memoryMb: number): number {

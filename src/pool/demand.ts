@@ -2,9 +2,12 @@
  * What callers ask of one function over time: how many instances it needs, and how long it does without.
  *
  * Owns the levels and their gaps. Knows nothing of instances that exist: what is learnt here is the same under every
- * policy. Invariant: `inFlight` counts each invocation from its arrival until it has ended or was refused, once.
+ * policy. Invariants: `inFlight` counts each invocation from its arrival until it has ended or was refused, once; of two
+ * levels that are not needed, the higher one has not been for as long or longer.
  */
-import { type GapHistogram, groupOfLevel, Profile } from './gaps.ts';
+import { groupOfLevel, LONGEST_MS, Profile } from './gaps.ts';
+import type { WarmPlan } from './policy/api.ts';
+import type { Population } from './population.ts';
 
 /** A level whose gap has not begun: it is needed, or never was. */
 const NO_GAP = -1;
@@ -17,16 +20,21 @@ export class Demand {
   inFlight = 0;
   /** Invocations since the function was last without any instance: FaasCache's frequency. */
   uses = 0;
-  readonly #populations: readonly GapHistogram[];
+  readonly #population: Population;
+  readonly #tenant: string;
   readonly #profiles: (Profile | undefined)[] = [];
-  /** When each level's gap began, monotonic milliseconds. */
+  /** When each level's gap began, monotonic milliseconds; without the highest once theirs are longer than all that is told apart. */
   readonly #gapSinceMs: number[] = [];
   readonly #arrivedMs: number[] = [];
   #next = 0;
   #needed = 0;
+  /** The highest level that was ever needed. */
+  #top = 0;
 
-  constructor(populations: readonly GapHistogram[]) {
-    this.#populations = populations;
+  /** @param tenant whose function it is. */
+  constructor(population: Population, tenant: string) {
+    this.#population = population;
+    this.#tenant = tenant;
   }
 
   /** Instances that what is in flight needs. */
@@ -34,7 +42,7 @@ export class Demand {
     return this.#needed;
   }
 
-  /** The highest level that was ever needed. */
+  /** The highest level that is needed, or has been not too long ago. */
   get levels(): number {
     return this.#gapSinceMs.length;
   }
@@ -46,12 +54,13 @@ export class Demand {
     this.uses += 1;
     if (this.inFlight <= this.#needed * concurrency) return;
     this.#needed += 1;
-    const since = this.#gapSinceMs[this.#needed - 1] ?? NO_GAP;
+    const isForgotten = this.#needed > this.#gapSinceMs.length && this.#needed <= this.#top;
+    const gapMs = isForgotten ? LONGEST_MS : this.gapMs(this.#needed, nowMs);
     this.#gapSinceMs[this.#needed - 1] = NO_GAP;
-    if (since === NO_GAP) return;
-    const profile = this.profile(this.#needed);
-    profile.own.add(nowMs - since);
-    profile.all.add(nowMs - since);
+    this.#top = Math.max(this.#top, this.#needed);
+    if (gapMs === null) return;
+    this.profile(this.#needed).own.add(gapMs);
+    this.#population.add(this.#tenant, groupOfLevel(this.#needed), gapMs);
   }
 
   /** @returns the level whose gap begins with this; 0 when none does. */
@@ -61,6 +70,8 @@ export class Demand {
     const level = this.#needed;
     this.#needed -= 1;
     this.#gapSinceMs[level - 1] = nowMs;
+    // A burst of long ago costs nothing any longer.
+    while ((this.gapMs(this.levels, nowMs) ?? 0) > LONGEST_MS) this.#gapSinceMs.pop();
     return level;
   }
 
@@ -70,13 +81,31 @@ export class Demand {
     return since === NO_GAP ? null : nowMs - since;
   }
 
+  /**
+   * The lowest level from `first` to `last`, of those that are not needed, whose gap has lasted so long; the one after
+   * `last` when none has. It takes few steps, however many levels a burst has left behind.
+   */
+  firstThatLasted(first: number, last: number, hasLasted: (gapMs: number) => boolean, nowMs: number): number {
+    let low = first;
+    let high = last + 1;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (hasLasted(this.gapMs(middle, nowMs) ?? 0)) high = middle;
+      else low = middle + 1;
+    }
+    return low;
+  }
+
+  /** The plan for a level as it was last made; null when none was. */
+  planOf(level: number): WarmPlan | null {
+    return this.#profiles[groupOfLevel(level)]?.plan ?? null;
+  }
+
   profile(level: number): Profile {
     const group = groupOfLevel(level);
     let profile = this.#profiles[group];
     if (profile === undefined) {
-      const population = this.#populations[group];
-      if (population === undefined) throw new Error(`there is no population for level ${level}`);
-      profile = new Profile(level, population, () => this.#iats());
+      profile = new Profile(level, this.#population.of(group), () => this.#iats());
       this.#profiles[group] = profile;
     }
     return profile;

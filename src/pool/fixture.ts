@@ -9,8 +9,9 @@ import { guardTier } from '../sandbox/guard.ts';
 import { type QueueLength, Scheduler, type SchedulerSettings } from '../scheduler/scheduler.ts';
 import { Budget } from './budget.ts';
 import { DEFAULT_COSTS } from './costs.ts';
-import { LayeredPool, type PoolSettings } from './layered-pool.ts';
+import { LayeredPool } from './layered-pool.ts';
 import type { Lease } from './lease.ts';
+import type { PoolSettings } from './options.ts';
 import type { Policy } from './policy/api.ts';
 import type { Placement } from './slot.ts';
 

@@ -8,7 +8,7 @@ import { NOT_IN_HEAP } from '../core/heap.ts';
 import type { Due } from './agenda.ts';
 import { FunctionCosts } from './costs.ts';
 import { Demand } from './demand.ts';
-import { populationHistograms } from './gaps.ts';
+import { Population } from './population.ts';
 import type { Placement, Slot } from './slot.ts';
 
 const FUNCTIONS_MAX = 20_000;
@@ -35,19 +35,47 @@ export interface FunctionState extends Due {
 
 export class Functions {
   readonly #states = new Map<string, FunctionState>();
-  readonly #populations = populationHistograms();
+  /** The same by tenant: whoever looks at its own does not walk those of others. */
+  readonly #byTenant = new Map<string, Set<FunctionState>>();
+  /** Those that are to have instances in any case; who is deleted leaves when somebody looks. */
+  readonly #provisioned = new Set<FunctionState>();
+  readonly #population = new Population();
 
   of(placement: Placement): FunctionState {
     const known = this.#states.get(placement.group);
     if (known !== undefined) return known;
     const state: FunctionState = {
-      ...{ placement, demand: new Demand(this.#populations), costs: new FunctionCosts(placement.memoryMb) },
+      ...{
+        placement,
+        demand: new Demand(this.#population, placement.tenant),
+        costs: new FunctionCosts(placement.memoryMb),
+      },
       ...{ slots: new Set(), preloading: 0, failures: 0, heldOffUntilMs: 0, unpaidCpuNs: 0 },
       ...{ dueMs: Number.POSITIVE_INFINITY, heapIndex: NOT_IN_HEAP, deleted: false },
     };
     this.#states.set(placement.group, state);
+    this.#list(state);
     if (this.#states.size > FUNCTIONS_MAX) this.#forgetOne();
     return state;
+  }
+
+  /** Another revision of a function is the newest one. */
+  renew(state: FunctionState, placement: Placement): void {
+    state.placement = placement;
+    if (placement.minInstances > 0) this.#provisioned.add(state);
+    else this.#provisioned.delete(state);
+  }
+
+  ofTenant(tenant: string): Iterable<FunctionState> {
+    return this.#byTenant.get(tenant) ?? [];
+  }
+
+  /** Those that are deployed with `minInstances`. */
+  *provisioned(): Generator<FunctionState> {
+    for (const state of this.#provisioned) {
+      if (state.deleted) this.#provisioned.delete(state);
+      else yield state;
+    }
   }
 
   find(group: string): FunctionState | null {
@@ -69,12 +97,28 @@ export class Functions {
       if (isForgettable(state)) {
         // What is still planned for it must not load it again behind its successor's back.
         state.deleted = true;
+        this.#unlist(state);
         return;
       }
       this.#states.set(group, state);
       tries += 1;
       if (tries === TRIES) return;
     }
+  }
+
+  #list(state: FunctionState): void {
+    const { tenant } = state.placement;
+    const own = this.#byTenant.get(tenant);
+    if (own === undefined) this.#byTenant.set(tenant, new Set([state]));
+    else own.add(state);
+    this.renew(state, state.placement);
+  }
+
+  #unlist(state: FunctionState): void {
+    const { tenant } = state.placement;
+    const own = this.#byTenant.get(tenant);
+    if (own?.delete(state) === true && own.size === 0) this.#byTenant.delete(tenant);
+    this.#provisioned.delete(state);
   }
 }
 

@@ -11,7 +11,7 @@ import type { Budget } from './budget.ts';
 import type { RuntimeCosts } from './costs.ts';
 import { isStale } from './demand.ts';
 import type { FunctionState, Functions } from './functions.ts';
-import type { Profile } from './gaps.ts';
+import { type Profile, topOfGroup } from './gaps.ts';
 import type { Lifecycle } from './lifecycle.ts';
 import type { Policy, WarmPlan } from './policy/api.ts';
 import { isEmpty, type Sandbox, type Slot } from './slot.ts';
@@ -50,6 +50,13 @@ const HOLD_OFF_MAX_MS = 600_000;
 const SLACK_MS = 0.01;
 /** Whatever could not be made ready is tried again after so long. */
 const RETRY_MS = 1_000;
+
+/** What a plan wants of levels that are not needed, and when it wants something else. */
+interface Wanted {
+  kept: number;
+  ahead: number;
+  nextMs: number;
+}
 
 export class Keeper {
   readonly stockroom: Stockroom;
@@ -182,26 +189,38 @@ export class Keeper {
   }
 
   /** How many levels that are not needed are kept, how many are to be made ready, and when that changes. */
-  #wanted(state: FunctionState, nowMs: number): { kept: number; ahead: number; nextMs: number } {
+  #wanted(state: FunctionState, nowMs: number): Wanted {
     const { demand, placement } = state;
-    let kept = 0;
-    let ahead = 0;
-    let nextMs = Number.POSITIVE_INFINITY;
-    if (state.deleted || placement.ephemeral) return { kept, ahead, nextMs };
-    for (let level = demand.needed + 1; level <= demand.levels; level += 1) {
-      const gapMs = demand.gapMs(level, nowMs);
-      if (gapMs === null) continue;
-      for (const window of this.planOf(state, level).windows) {
-        const untilMs = window.fromMs + heldMs(window, state);
-        if (gapMs + SLACK_MS >= untilMs) continue;
-        const within = gapMs + SLACK_MS >= window.fromMs;
-        if (within && window.fromMs > 0) ahead += 1;
-        else if (within) kept += 1;
-        nextMs = Math.min(nextMs, nowMs + (within ? untilMs : window.fromMs) - gapMs);
-        break;
-      }
+    const wanted: Wanted = { kept: 0, ahead: 0, nextMs: Number.POSITIVE_INFINITY };
+    if (state.deleted || placement.ephemeral) return wanted;
+    const { levels } = demand;
+    for (let first = demand.needed + 1, last = 0; first <= levels; first = last + 1) {
+      last = Math.min(levels, topOfGroup(first));
+      this.#addWanted(wanted, state, first, last, nowMs);
     }
-    return { kept, ahead, nextMs };
+    return wanted;
+  }
+
+  /** The same of some levels that share a plan: the higher, the further their gaps are in its windows. */
+  #addWanted(wanted: Wanted, state: FunctionState, first: number, last: number, nowMs: number): void {
+    const { demand } = state;
+    const dueAt = (level: number, edgeMs: number): void => {
+      wanted.nextMs = Math.min(wanted.nextMs, nowMs + edgeMs - (demand.gapMs(level, nowMs) ?? 0));
+    };
+    const firstPast = (from: number, edgeMs: number): number =>
+      demand.firstThatLasted(from, last, (gapMs) => gapMs + SLACK_MS >= edgeMs, nowMs);
+    let from = first;
+    for (const window of this.planOf(state, first).windows) {
+      if (from > last) return;
+      const untilMs = window.fromMs + heldMs(window, state);
+      const within = firstPast(from, window.fromMs);
+      const after = firstPast(within, untilMs);
+      if (window.fromMs > 0) wanted.ahead += after - within;
+      else wanted.kept += after - within;
+      if (within > from) dueAt(within - 1, window.fromMs);
+      if (after > within) dueAt(after - 1, untilMs);
+      from = after;
+    }
   }
 
   /** Gives up what has been idle for longest; its sandbox, if nothing else is in it, is told by `emptied`. */

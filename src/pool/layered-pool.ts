@@ -6,64 +6,21 @@
  * tainted sandbox serves its tenant alone; every lease ends; slots are conserved (see `slots.ts`).
  */
 import { StrataError } from '../core/errors.ts';
-import type { Runtime } from '../core/spec.ts';
 import type { Clock, Timer } from '../ports/clock.ts';
-import type { SandboxTier } from '../sandbox/api.ts';
-import type { SlotCounts, TierView } from './api.ts';
+import type { SlotCounts, TierSnapshot, TierView } from './api.ts';
 import { audit } from './audit.ts';
-import type { Budget } from './budget.ts';
-import { type DefaultCosts, RuntimeCosts } from './costs.ts';
+import { RuntimeCosts } from './costs.ts';
 import { type FunctionState, Functions } from './functions.ts';
-import { Keeper, type KeeperSettings } from './keeper.ts';
+import { Keeper } from './keeper.ts';
 import { Lease } from './lease.ts';
 import { Lifecycle } from './lifecycle.ts';
-import type { Policy } from './policy/api.ts';
+import type { PoolOptions } from './options.ts';
 import { Revisions } from './revisions.ts';
-import { type ShareSettings, Shares } from './shares.ts';
+import { Shares } from './shares.ts';
 import type { Asked, Placement, Sandbox, Slot, StartCallbacks, StartTiming } from './slot.ts';
 import { Tally } from './tally.ts';
 import { Victims } from './victims.ts';
-import { viewTier } from './view.ts';
-
-export interface PoolSettings extends KeeperSettings, ShareSettings {}
-
-export interface PoolOptions {
-  readonly tier: SandboxTier;
-  /** What runs in this pool's sandboxes: one pool has one. */
-  readonly runtime: Runtime;
-  readonly clock: Clock;
-  readonly policy: Policy;
-  readonly settings: PoolSettings;
-  /** Shared with the pools of other runtimes. */
-  readonly budget: Budget;
-  /** What layers are believed to cost until they have been measured. */
-  readonly defaultCosts: DefaultCosts;
-  /** Slots of one sandbox. */
-  readonly capacity: number;
-  /**
-   * An instance can be given any memory size when code is loaded into it: all boot with `runtimeMemoryMb`, and serve
-   * functions of every size.
-   */
-  readonly resizable: boolean;
-  /** Sandboxes that may be started ahead in a second; null for any number. Who is waited for is not held back. */
-  readonly refillPerSecond: number | null;
-  readonly sweepIntervalMs: number;
-  /** Loads a function's code into the instance of a lease, and ends the lease by `releaseAhead`. */
-  readonly prepare: (placement: Placement, lease: Lease) => void;
-  readonly events: PoolEvents;
-}
-
-export interface PoolEvents {
-  /** A slot is free, or can take one more. */
-  ready(slot: Slot): void;
-  /** An instance has gone: what was refused for want of room may be possible now. */
-  room(): void;
-  /** A sandbox has ended; `cause` is the server's reason or how it died. */
-  sandboxEnded(cause: string): void;
-  /** Counts were found wrong, and were put right. */
-  repaired(): void;
-  fault(message: string, details: Readonly<Record<string, unknown>>): void;
-}
+import { Snapshot, type TierViewParts, viewTier } from './view.ts';
 
 /** So many times quicker than the start of a sandbox. */
 const BOOT_IS_CHEAP = 8;
@@ -79,6 +36,7 @@ export class LayeredPool {
   readonly #keeper: Keeper;
   readonly #shares: Shares;
   readonly #victims: Victims;
+  readonly #shown: TierViewParts;
   /** Places that instances which are loading code will have for others, by function. */
   readonly #comingPlaces = new Tally();
   readonly #revisions = new Revisions();
@@ -111,18 +69,14 @@ export class LayeredPool {
     const preload = (state: FunctionState): boolean => this.#preload(state);
     const { refillPerSecond } = options;
     this.#keeper = new Keeper({
-      clock,
-      policy,
-      settings,
-      lifecycle,
-      functions,
-      costs,
-      budget,
-      refillPerSecond,
-      preload,
+      ...{ clock, policy, settings, lifecycle, functions, costs, budget, refillPerSecond, preload },
     });
     this.#victims = new Victims({ clock, policy, lifecycle, costs, budget });
     budget.join(this.#victims);
+    this.#shown = {
+      ...{ tier, runtime: options.runtime, policy, lifecycle, functions, keeper: this.#keeper },
+      ...{ costs, budget, shares: this.#shares, clock },
+    };
     this.#keeper.stockroom.plan();
     this.#scheduleSweep();
   }
@@ -231,8 +185,8 @@ export class LayeredPool {
   /** A revision of a function has become the current one: what it is to have at least is made ready. */
   deployed(placement: Placement): void {
     const state = this.#functions.of(placement);
-    state.placement = placement;
     state.deleted = false;
+    this.#functions.renew(state, placement);
     state.heldOffUntilMs = 0;
     state.failures = 0;
     if (placement.minInstances > 0) this.#keeper.review(state);
@@ -302,11 +256,11 @@ export class LayeredPool {
   }
 
   view(): TierView {
-    return viewTier({
-      ...{ tier: this.#options.tier, runtime: this.#options.runtime, policy: this.#options.policy },
-      ...{ lifecycle: this.#lifecycle, functions: this.#functions, keeper: this.#keeper, costs: this.#costs },
-      nowMs: this.#clock.nowMs(),
-    });
+    return viewTier(this.#shown);
+  }
+
+  snapshot(): TierSnapshot {
+    return new Snapshot(this.#shown);
   }
 
   /** How much is remembered of names that others choose: bounded. */
@@ -439,7 +393,7 @@ export class LayeredPool {
     slot.sandbox.lastOwner = state;
     state.slots.add(slot);
     if (this.#revisions.isSuperseded(placement)) slot.retired = true;
-    else state.placement = placement;
+    else this.#functions.renew(state, placement);
     this.#keeper.stockroom.soon();
   }
 

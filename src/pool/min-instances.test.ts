@@ -143,4 +143,81 @@ describe('minInstances', () => {
     await bench.clock.advance(200);
     expect(ready(bench)).toBe(1);
   });
+
+  it('of a tenant beyond its fair share go before those of one within it when memory is short', async () => {
+    const bench = await createBench({
+      ...{ memoryMb: 450, capacity: 1 },
+      settings: { pristine: 0, spareRuntimes: 0, runtimesPerPristine: 0, maxSandboxes: 100 },
+    });
+    // The one within its share is loaded first and has been idle for longer: by its worth it would go first.
+    const modest = place('modest', { tenant: 'b', label: 'echo', minInstances: 1 });
+    const hog = place('hog', { tenant: 'a', label: 'echo', minInstances: 6 });
+    for (const placement of [modest, hog]) {
+      bench.pool.supersede(placement.group, placement.key);
+      bench.pool.deployed(placement);
+      await bench.clock.advance(3_000);
+    }
+    expect(bench.budget.heldBy('a')).toBeGreaterThan(225);
+    const pending = ['f', 'g'].map((name) =>
+      Promise.resolve(bench.scheduler.acquire(place(name, { tenant: 'c' }))),
+    );
+    await bench.clock.advance(100);
+    for (const lease of await Promise.all(pending)) lease.release(true);
+    expect(bench.pool.instancesOf(hog.key)).toBeLessThan(6);
+    expect(bench.pool.instancesOf(modest.key)).toBe(1);
+  });
+});
+
+describe('minInstances that cannot be met', () => {
+  const why = ({ pool }: Bench) =>
+    pool
+      .snapshot()
+      .of('a')
+      .unmet?.map(({ ready: has, why }) => [has, why]);
+
+  it('are not shown once all are ready, nor those of others', async () => {
+    const { bench } = await deployed({});
+    expect(why(bench)).toEqual([]);
+    const { bench: other } = await deployed({ tenant: 'b', label: 'broken' });
+    expect(other.pool.snapshot().of('a').unmet).toEqual([]);
+    expect(other.pool.snapshot().of('b').unmet).toHaveLength(1);
+    expect(other.pool.view().unmet).toHaveLength(1);
+  });
+
+  it('say that code does not load', async () => {
+    const { bench } = await deployed({ label: 'broken', minInstances: 1 });
+    await bench.clock.advance(1_500);
+    expect(why(bench)).toEqual([
+      [0, expect.stringMatching(/^its code has failed to load.*, 2 times; it is tried again in [12] s$/)],
+    ]);
+  });
+
+  it('say that some are being loaded', async () => {
+    const { bench } = await deployed({ label: 'endless-load', minInstances: 1 });
+    expect(why(bench)).toEqual([[0, 'one is being loaded']]);
+  });
+
+  it('say that memory is short', async () => {
+    const { bench } = await deployed(
+      { minInstances: 9 },
+      { memoryMb: 100, settings: { pristine: 0, spareRuntimes: 0 } },
+    );
+    await bench.clock.advance(10_000);
+    expect(why(bench)).toEqual([
+      [expect.any(Number), expect.stringMatching(/^memory is short: one more takes about \d+ MB/)],
+    ]);
+  });
+
+  it('say that there are no more sandboxes', async () => {
+    const { bench } = await deployed({ minInstances: 9 }, { capacity: 1, settings: { maxSandboxes: 4 } });
+    await bench.clock.advance(10_000);
+    expect(why(bench)).toEqual([[4, expect.stringMatching(/^all sandboxes that there may be are taken/)]]);
+  });
+
+  it('say that the memory of the machine is above its watermark', async () => {
+    const { bench } = await deployed({ minInstances: 9 }, { capacity: 1, settings: { maxSandboxes: 4 } });
+    bench.budget.pressure = { memoryHigh: true, cpuHigh: false };
+    await bench.clock.advance(10_000);
+    expect(why(bench)).toEqual([[4, expect.stringContaining('machine.memoryHighPercent')]]);
+  });
 });

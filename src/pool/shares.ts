@@ -63,6 +63,12 @@ export class Shares {
     return idle !== null && insists;
   }
 
+  /** Whether one more may start for a function without anything ending for it. */
+  isAnyLeft({ tenant }: Placement): boolean {
+    const { lifecycle, settings } = this.#options;
+    return lifecycle.sandboxes.isShareLeft(tenant, settings.maxSandboxes, this.#reserve);
+  }
+
   /** Called once in a while: a sandbox that was to come to rest for another tenant, and has not, takes again. */
   sweep(): void {
     this.#yielding.release();

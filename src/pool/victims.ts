@@ -6,10 +6,9 @@
  * at that very moment is offered.
  */
 import type { Clock } from '../ports/clock.ts';
-import { type Budget, type Evictable, goesBefore, type Victim } from './budget.ts';
+import { type Budget, type Evictable, goesBefore, type Held, type Victim } from './budget.ts';
 import type { RuntimeCosts } from './costs.ts';
 import type { FunctionState } from './functions.ts';
-import type { Holder } from './holders.ts';
 import { idleSlots } from './keeper.ts';
 import type { Lifecycle } from './lifecycle.ts';
 import type { Idle, LayerCosts, Policy } from './policy/api.ts';
@@ -23,11 +22,8 @@ export interface VictimsOptions {
   readonly budget: Budget;
 }
 
-interface Candidate {
+interface Candidate extends Held {
   readonly worth: number;
-  /** One of those that its function is to have at least: it goes when nothing else is left. */
-  readonly provisioned: boolean;
-  readonly holder: Holder;
   /** Null for a whole sandbox. */
   readonly slot: Slot | null;
   readonly sandbox: Sandbox;
@@ -50,7 +46,7 @@ export class Victims implements Evictable {
     this.#options = options;
   }
 
-  cheapest(mayEnd: (holder: Holder) => boolean): Victim | null {
+  cheapest(mayEnd: (one: Held) => boolean): Victim | null {
     this.#used = true;
     const isOld = this.#madeMs === null || this.#options.clock.nowMs() - this.#madeMs >= OLD_MS;
     if (isOld) this.#make();
@@ -72,7 +68,7 @@ export class Victims implements Evictable {
     this.#used = false;
   }
 
-  #last(mayEnd: (holder: Holder) => boolean): Victim | null {
+  #last(mayEnd: (one: Held) => boolean): Victim | null {
     while (this.#candidates.length > 0) {
       const last = this.#candidates.at(-1);
       if (last !== undefined && isThere(last)) break;
@@ -80,7 +76,7 @@ export class Victims implements Evictable {
     }
     for (let index = this.#candidates.length - 1; index >= 0; index -= 1) {
       const candidate = this.#candidates[index];
-      if (candidate === undefined || !mayEnd(candidate.holder) || !isThere(candidate)) continue;
+      if (candidate === undefined || !mayEnd(candidate) || !isThere(candidate)) continue;
       return this.#victim(candidate);
     }
     return null;

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { VirtualClock } from './virtual-clock.ts';
+import { settling, VirtualClock } from './virtual-clock.ts';
 
 describe('VirtualClock', () => {
   it('stands still until it runs, then stops where it was told to', async () => {
@@ -92,6 +92,15 @@ describe('VirtualClock', () => {
     clock.at(2, () => seen.push('second'));
     await clock.run(2);
     expect(seen).toEqual(['before settled at 0', 'first settled at 1', 'second']);
+  });
+
+  it('lets what a timer resolves run before the next one, for who settles', async () => {
+    const clock = new VirtualClock();
+    const seen: string[] = [];
+    settling(clock).setTimer(1, () => void Promise.resolve().then(() => seen.push('resolved')));
+    clock.at(1, () => seen.push('next'));
+    await clock.run(2);
+    expect(seen).toEqual(['resolved', 'next']);
   });
 
   it('takes no turn of the event loop for events that resolve nothing', async () => {

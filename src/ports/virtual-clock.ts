@@ -92,6 +92,17 @@ export class VirtualClock implements Clock {
   }
 }
 
+/** The same clock for who resolves promises in its timers, as a pool does: those run before time goes on. */
+export const settling = (clock: VirtualClock): Clock => ({
+  nowMs: () => clock.nowMs(),
+  wallMs: () => clock.wallMs(),
+  setTimer: (delayMs, callback) =>
+    clock.setTimer(delayMs, () => {
+      callback();
+      clock.unsettled();
+    }),
+});
+
 class VirtualTimer implements Timer, HeapItem {
   heapIndex = NOT_IN_HEAP;
   readonly dueMs: number;

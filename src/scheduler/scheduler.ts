@@ -12,6 +12,7 @@ import type { LayeredPool } from '../pool/layered-pool.ts';
 import type { Lease } from '../pool/lease.ts';
 import type { Placement, Slot, StartTiming } from '../pool/slot.ts';
 import type { Clock } from '../ports/clock.ts';
+import { startExactly } from './exact-start.ts';
 import { cancelled, lineFull, queueFull, unavailable, waitedTooLong, wouldWaitTooLong } from './refusals.ts';
 import { type Line, type Waiter, Waiting } from './waiting.ts';
 
@@ -91,7 +92,7 @@ export class Scheduler {
       this.#refuseWhenLineFull(pool, line);
     pool.arrived(placement);
     try {
-      if (requireStart !== undefined) return this.#exactly(pool, placement, requireStart);
+      if (requireStart !== undefined) return this.#exactly(pool, placement, requireStart, options);
       const warm = pool.takeCode(placement);
       if (warm !== null) return warm;
       // Whoever finds room beside an instance that is just loading waits for it instead of starting another.
@@ -151,22 +152,17 @@ export class Scheduler {
     return this.#pool;
   }
 
-  #exactly(pool: LayeredPool, placement: Placement, start: Start): Lease | Promise<Lease> {
-    if (start === 'code' || start === 'runtime') {
-      const lease = start === 'code' ? pool.takeCode(placement) : pool.takeRuntime(placement, true);
-      if (lease === null) throw unavailable(start);
-      return lease;
-    }
-    const { promise, resolve, reject } = Promise.withResolvers<Lease>();
-    const started = pool.start(placement, start, {
-      ready: (slot, timing) => resolve(pool.takeStarted(slot, placement, timing)),
-      failed: (error) => {
-        pool.left(placement);
-        reject(error);
-      },
-    });
-    if (!started) throw unavailable(start);
-    return promise;
+  #exactly(
+    pool: LayeredPool,
+    placement: Placement,
+    start: Start,
+    options: AcquireOptions,
+  ): Lease | Promise<Lease> {
+    if (start === 'container' || start === 'none')
+      return startExactly(this.#clock, pool, placement, start, options);
+    const lease = start === 'code' ? pool.takeCode(placement) : pool.takeRuntime(placement, true);
+    if (lease === null) throw unavailable(start);
+    return lease;
   }
 
   #wait(pool: LayeredPool, placement: Placement, options: AcquireOptions): Promise<Lease> {

@@ -6,7 +6,7 @@
  */
 import type { Runtime, Tier } from '../core/spec.ts';
 import { DEFAULT_COSTS, type DefaultCosts } from '../pool/costs.ts';
-import type { PoolSettings } from '../pool/layered-pool.ts';
+import type { PoolSettings } from '../pool/options.ts';
 import type { PolicyName } from '../pool/policy/api.ts';
 import type { SchedulerSettings } from '../scheduler/scheduler.ts';
 

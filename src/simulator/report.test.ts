@@ -5,7 +5,7 @@ import { POLICY_NAMES } from '../pool/policy/api.ts';
 import type { SimulationResult, SimulationRun } from './api.ts';
 import { plotOf } from './plot.ts';
 import { axisOf } from './plot-axis.ts';
-import { comparisonsOf, reportOf, sectionsOf, signed } from './report.ts';
+import { comparisonsOf, LEGEND, reportOf, sectionsOf, signed } from './report.ts';
 import { RunResults } from './results.ts';
 import { functionOf, smallTrace } from './testing.ts';
 import { summaryOf } from './trace.ts';
@@ -66,6 +66,16 @@ const parsed = (
   parser.write(xml).close();
   return { text, counts };
 };
+
+describe('the legend', () => {
+  it('has every word that heads a column', () => {
+    const headings = sectionsOf(sound).flatMap(({ rows }) => rows[0] ?? []);
+    const words = new Set(headings.flatMap((heading) => heading.split(' ')));
+    expect(words.size).toBeGreaterThan(20);
+    const known = new Set(LEGEND.join(' ').split(/[ ,:;.]+/));
+    expect([...words].filter((word) => !known.has(word))).toEqual([]);
+  });
+});
 
 describe('sectionsOf', () => {
   it('has a table of policies for each tier and budget, compared with fixed', () => {

@@ -123,6 +123,21 @@ const COLUMNS = [
   ...['BELADY START S', 'GB·H', 'LEAST START S', 'GB·H'],
 ];
 
+/** What the columns say, for who reads the tables. */
+export const LEGEND: readonly string[] = [
+  'FUNCTIONS, OWNERS, MINUTES, INVOCATIONS: what the trace has. PER FUNCTION: invocations of one function, the median and',
+  'the MAX. MEAN MS: how long a function runs on average. MB: what one instance takes. P50 and P95 are over functions.',
+  'POLICY: what decided. CODE, RUNTIME, CONTAINER, NONE: the share of served invocations that started from each layer; NONE is a cold start.',
+  'P50, P95, P99, MEAN MS: what an invocation waited for its start, milliseconds; one from CODE waits for nothing.',
+  'START S: the sum of these waits, seconds.',
+  'WASTED GB·H: memory that was kept and served nobody, gigabytes times hours. PEAK GB: the most that was taken at once.',
+  'EVICTED: idle things that were ended because their memory was wanted. REFUSED: invocations that were not served, and why.',
+  `START VS ${BASELINE.toUpperCase()}, WASTE: both against the policy ${BASELINE}, where it was played; −68 % is 68 % less.`,
+  'BELADY START S, GB·H: the least waiting for the memory that this run wasted, and the least waste for its waiting, if one',
+  'knew when each function is called next and only kept or gave up. LEAST START S, GB·H: if one could load ahead as well.',
+  'MS PER MB·S: the price of memory at which a bound holds: how much waiting a megabyte kept for a second has to save.',
+];
+
 const rowOf = (
   { policy, figures }: SimulationRun,
   baseline: RunFigures | undefined,

@@ -15,8 +15,7 @@ import type { Lease } from '../pool/lease.ts';
 import type { LayerCosts, Policy } from '../pool/policy/api.ts';
 import { createPolicy } from '../pool/policy/policies.ts';
 import type { Placement } from '../pool/slot.ts';
-import type { Clock } from '../ports/clock.ts';
-import { VirtualClock } from '../ports/virtual-clock.ts';
+import { settling, VirtualClock } from '../ports/virtual-clock.ts';
 import { Scheduler } from '../scheduler/scheduler.ts';
 import type { Bounds, Simulate, SimulationRun } from './api.ts';
 import { type ArrivalMinute, arrivals } from './arrivals.ts';
@@ -208,17 +207,6 @@ class Run {
     this.#results.refused(thrown.code, this.#clock.nowMs() - arrivedMs);
   }
 }
-
-/** What the pool's timers do may resolve promises: those run before time goes on. */
-const settling = (clock: VirtualClock): Clock => ({
-  nowMs: () => clock.nowMs(),
-  wallMs: () => clock.wallMs(),
-  setTimer: (delayMs, callback) =>
-    clock.setTimer(delayMs, () => {
-      callback();
-      clock.unsettled();
-    }),
-});
 
 /** What a trace gives is what an instance takes: a function that was never measured is believed to take it. */
 const placementOf = (id: string, owner: string, machine: PlayedMachine, takesMb: number): Placement => ({

@@ -1,4 +1,7 @@
-/** Which runtimes an executor has, as `container.mode` and the machine decide. */
+/** Which runtimes an executor has, as `container.mode` and the machine decide, and the least memory it needs. */
+import { existsSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { createExecutor } from '../../src/index.ts';
 
@@ -28,5 +31,25 @@ describe('an executor', () => {
     await executor.close();
     const required = createExecutor({ dataDir, container: { mode: 'required', engineHost: NO_ENGINE } });
     await expect(required).rejects.toMatchObject({ code: 'runtime_unavailable' });
+  });
+});
+
+describe('a budget of memory that holds no sandbox', () => {
+  it('is refused before anything is opened, with the value and the least', async () => {
+    const dataDir = join(tmpdir(), `strata-no-budget-${process.pid}`);
+    await expect(
+      createExecutor({ dataDir, container: { mode: 'off' }, machine: { memoryMb: 63 } }),
+    ).rejects.toMatchObject({
+      code: 'invalid_request',
+      message: expect.stringMatching(/machine\.memoryMb is 63, .* at least 64, or 0 for 80 %/),
+    });
+    expect(existsSync(dataDir)).toBe(false);
+  });
+
+  it('is one megabyte less than the least that is taken', async () => {
+    const machine = { memoryMb: 64 };
+    const executor = await createExecutor({ dataDir: ':memory:', container: { mode: 'off' }, machine });
+    expect(executor.pools().limits?.memoryMb.budget).toBe(64);
+    await executor.close();
   });
 });

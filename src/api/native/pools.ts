@@ -1,11 +1,12 @@
 /**
  * The route that shows the pool to a tenant: what is ready in all, and the sandboxes that are the tenant's or nobody's.
  *
- * Owns what a tenant may see of others: that they take slots, and nothing that tells who they are or what they run.
- * The library's `pools()` shows everything; it is the operator's.
+ * Owns the shape on the wire. What a tenant may see of others is `src/pool/view.ts`'s; the library's `pools()` shows
+ * everything, and is the operator's.
  */
 import type { FastifyPluginAsync } from 'fastify';
 import { Type } from 'typebox';
+import { PLANS_SHOWN_MAX, SANDBOXES_SHOWN_MAX, UNMET_SHOWN_MAX } from '../../core/limits.ts';
 import { RUNTIMES } from '../../core/spec.ts';
 import type { Executor } from '../../invocation/api.ts';
 import { responses, TENANT_HEADERS } from './schemas.ts';
@@ -14,9 +15,6 @@ import { tenantOf } from './tenant.ts';
 export interface PoolRoutesOptions {
   readonly executor: Executor;
 }
-
-/** More would be read by nobody. */
-const PLANS_MAX = 100;
 
 const COUNT = Type.Integer({ minimum: 0 });
 const LAYER = Type.Enum(['container', 'runtime', 'code']);
@@ -56,6 +54,14 @@ const PLAN = Type.Object({
   why: Type.String(),
 });
 
+const UNMET = Type.Object({
+  function: Type.String({ description: '`name@version`.' }),
+  tenant: Type.String({ description: 'You.' }),
+  minInstances: COUNT,
+  ready: COUNT,
+  why: Type.String(),
+});
+
 const STOCK = Type.Object(
   { warm: COUNT, cold: COUNT, runtimesEach: COUNT, why: Type.String() },
   { description: "Sandboxes to keep that are nobody's: with so many booted runtimes each, and without." },
@@ -84,12 +90,19 @@ const TIER = Type.Object({
     { container: COUNT, runtime: COUNT, code: COUNT },
     { description: 'Ready and idle by layer, of all tenants.' },
   ),
-  sandboxes: Type.Array(SANDBOX, { description: "Those of this tenant, and those that are nobody's yet." }),
+  sandboxes: Type.Array(SANDBOX, {
+    maxItems: SANDBOXES_SHOWN_MAX,
+    description: "Those of this tenant, and those that are nobody's yet; the ones used last.",
+  }),
+  unlistedSandboxes: Type.Integer({
+    minimum: 0,
+    description: 'Of this tenant and of nobody, beyond those listed.',
+  }),
   otherSandboxes: Type.Integer({ minimum: 0, description: 'Those of other tenants, which are not listed.' }),
   policy: Type.Optional(Type.String({ description: 'What decides what is kept ready.' })),
   plans: Type.Optional(
     Type.Array(PLAN, {
-      maxItems: PLANS_MAX,
+      maxItems: PLANS_SHOWN_MAX,
       description: 'What the policy does next, the soonest first: for this tenant, and for nobody yet.',
     }),
   ),
@@ -97,6 +110,12 @@ const TIER = Type.Object({
   costs: Type.Optional(COSTS),
   provisioned: Type.Optional(
     Type.Integer({ minimum: 0, description: 'Instances kept for `minInstances`, of all tenants.' }),
+  ),
+  unmet: Type.Optional(
+    Type.Array(UNMET, {
+      maxItems: UNMET_SHOWN_MAX,
+      description: 'Your functions that have fewer instances ready than their `minInstances`.',
+    }),
   ),
   memoryMb: Type.Optional(
     Type.Object(
@@ -134,32 +153,6 @@ export const poolRoutes: FastifyPluginAsync<PoolRoutesOptions> = async (app, { e
         response: responses({ 200: POOLS }, ['invalid_request', 'forbidden']),
       },
     },
-    async (request) => viewFor(tenantOf(request.headers), executor.pools()),
+    async (request) => executor.poolsOf(tenantOf(request.headers)),
   );
 };
-
-type PoolsView = ReturnType<Executor['pools']>;
-
-const viewFor = (tenant: string, { tiers, ...view }: PoolsView) => ({
-  ...view,
-  tiers: Object.fromEntries(Object.entries(tiers).map(([name, tier]) => [name, tierFor(tenant, tier)])),
-});
-
-const tierFor = (tenant: string, { plans, ...tier }: PoolsView['tiers'][string]) => {
-  const mayKnow = (of: { readonly tenant: string | null }): boolean =>
-    of.tenant === null || of.tenant === tenant;
-  const sandboxes = tier.sandboxes.filter(mayKnow);
-  return {
-    ...tier,
-    sandboxes,
-    otherSandboxes: tier.sandboxes.length - sandboxes.length,
-    ...(plans === undefined ? {} : { plans: plans.filter(mayKnow).sort(sooner).slice(0, PLANS_MAX) }),
-  };
-};
-
-type Plan = NonNullable<PoolsView['tiers'][string]['plans']>[number];
-
-const sooner = (one: Plan, other: Plan): number => timeOf(one) - timeOf(other);
-
-/** What has no time comes last. */
-const timeOf = ({ inMs }: Plan): number => Math.min(inMs ?? Number.MAX_VALUE, Number.MAX_VALUE);

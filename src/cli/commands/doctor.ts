@@ -3,22 +3,22 @@ import type { Command } from 'commander';
 import { loadConfig } from '../../config/config.ts';
 import type { Finding } from '../../sandbox/isolate/machine.ts';
 import { type CliContext, printLine } from '../context.ts';
+import { engineHost } from '../options.ts';
 import { table } from '../text.ts';
 
 export const addDoctor = (program: Command, context: CliContext): void => {
   program
     .command('doctor')
     .description('say what this machine can do, and what is missing')
+    .addOption(engineHost())
     .option('--json', 'as JSON')
-    .action(async (options: { json?: true }) => {
+    .action(async (options: { engineHost?: string; json?: true }) => {
       // Loaded here only: the other commands need nothing of the sandboxes.
       const { inspectMachine } = await import('../../sandbox/isolate/machine.ts');
       const { inspectContainers } = await import('../../sandbox/container/machine.ts');
       const { systemClock } = await import('../../ports/clock.ts');
-      const containers = await inspectContainers(
-        loadConfig({ env: context.env }).container.engineHost,
-        systemClock,
-      );
+      const host = options.engineHost ?? loadConfig({ env: context.env }).container.engineHost;
+      const containers = await inspectContainers(host, systemClock);
       const findings = [...(await inspectMachine()), ...containers];
       if (options.json) {
         printLine(context.stdout, JSON.stringify(findings, null, 2));

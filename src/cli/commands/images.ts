@@ -3,7 +3,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import { loadConfig } from '../../config/config.ts';
 import { CONTAINER_RUNTIMES, type ContainerRuntime } from '../../core/spec.ts';
 import { type CliContext, printLine } from '../context.ts';
-import { keyValue } from '../options.ts';
+import { engineHost, keyValue } from '../options.ts';
 import { oneLine, table } from '../text.ts';
 
 interface BuildOptions {
@@ -59,12 +59,6 @@ export const addImages = (program: Command, context: CliContext): void => {
     .option('--json', 'as JSON')
     .action((options: ListOptions) => list(options, context));
 };
-
-const engineHost = (): Option =>
-  new Option(
-    '--engine-host <url>',
-    'where the Docker engine listens; container.engineHost or DOCKER_HOST, else its usual socket',
-  );
 
 /** Collects the arguments; commander hands in those before. */
 const runtimes = (

@@ -1,7 +1,8 @@
 /** `strata pools`: what is ready on the server, the tenant's own sandboxes, and what the policy does next. */
 import type { Command } from 'commander';
+import type { TenantPoolsView } from '../../pool/api.ts';
 import { type CliContext, clientOf, printLine } from '../context.ts';
-import { poolsText, type TenantPoolsView } from '../pools-text.ts';
+import { poolsText } from '../pools-text.ts';
 
 export const addPools = (program: Command, context: CliContext): void => {
   program

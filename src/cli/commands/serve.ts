@@ -33,6 +33,11 @@ const LOG_FLUSH_MS = 250;
 
 const EXAMPLE = 'hello';
 
+const SETTINGS_HELP = `
+Every setting, of which these are a few, is also an environment variable, such as STRATA_SERVER_PORT or
+STRATA_MACHINE_MEMORY_MB, and a member of the JSON file that --config or STRATA_CONFIG names. An option goes before
+the environment, the environment before the file. docs/config.md lists them all with their defaults and bounds.`;
+
 export const addServe = (program: Command, context: CliContext): void => {
   program
     .command('serve')
@@ -42,6 +47,7 @@ export const addServe = (program: Command, context: CliContext): void => {
     .option('--data-dir <folder>', 'where functions are kept')
     .option('--config <file>', 'a JSON file with the configuration')
     .option('--examples', `deploy the example function "${EXAMPLE}" unless it is there already`)
+    .addHelpText('after', SETTINGS_HELP)
     .action((options: ServeOptions) => serve(options, context));
 };
 

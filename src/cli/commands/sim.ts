@@ -89,7 +89,7 @@ const run = async (
   const { policies, budgetsGb, tier: tiers, seed } = options;
   const result = await simulate({ trace, policies, budgetsGb, tiers, seed, progress });
 
-  const { reportOf, sectionsOf } = await import('../../simulator/report.ts');
+  const { LEGEND, reportOf, sectionsOf } = await import('../../simulator/report.ts');
   if (options.svg !== undefined) {
     const { plotOf } = await import('../../simulator/plot.ts');
     await write(options.svg, plotOf(result));
@@ -102,7 +102,7 @@ const run = async (
   const sections = sectionsOf(result).map(
     ({ title, rows }) => `${title}\n${table(rows.map((row) => row.map(oneLine)))}`,
   );
-  printLine(context.stdout, sections.join('\n\n'));
+  printLine(context.stdout, [...sections, LEGEND.join('\n')].join('\n\n'));
 };
 
 /** What contradicts each other is wrong usage, said before anything is read. */

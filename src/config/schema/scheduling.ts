@@ -32,6 +32,12 @@ export const ADMISSION = group('Invocations inside the server, whether they run 
     'How many may wait in that line, no longer than `queue.timeoutMs`; one more is refused with `overloaded`, or the ' +
       'newest of the tenant that has the most in it.',
   ),
+  maxProvisionedPercent: whole(
+    25,
+    [0, 100],
+    'The share of the memory for sandboxes that the `minInstances` of one tenant may ask for together, each counted at ' +
+      "its function's `memoryMb`; a deployment that asks for more is refused with `conflict`.",
+  ),
   reservePercent: whole(
     20,
     [0, 90],
