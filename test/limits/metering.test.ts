@@ -1,6 +1,7 @@
 /**
  * CPU time that functions use where it is easily lost: at the top level of modules, and behind timers.
  */
+import { availableParallelism } from 'node:os';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createExecutor, type Executor, type FunctionSpecInput } from '../../src/index.ts';
 
@@ -50,5 +51,50 @@ describe('CPU time of the top level of', () => {
     const { receipt } = await invoke({ code, initTimeoutMs: 200 });
     expect(receipt.error?.code).toBe('init_timeout');
     expect(receipt.usage.initCpuMs).toBeGreaterThan(60);
+  });
+});
+
+describe('CPU time of functions that crowd the processors', () => {
+  const CROWD = 4 * availableParallelism();
+  let executor: Executor;
+  beforeAll(async () => {
+    executor = await createExecutor({ dataDir: ':memory:', container: { mode: 'off' } });
+    await executor.deploy({
+      ...{ name: 'endless', runtime: 'isolate', timeoutMs: 1_000, maxInstances: CROWD },
+      code: { source: 'exports.handler = () => { for (;;); };' },
+    });
+  });
+  afterAll(() => executor.close());
+
+  const crowd = () =>
+    Promise.all(Array.from({ length: CROWD }, () => executor.invoke({ function: 'endless' })));
+
+  it('adds up to no more than the processors have', async () => {
+    const startedMs = performance.now();
+    const answers = await crowd();
+    const machineMs = (performance.now() - startedMs) * availableParallelism();
+    const cpuMs = answers.reduce((sum, { receipt }) => sum + receipt.usage.cpuMs, 0);
+    expect(new Set(answers.map(({ receipt }) => receipt.error?.code))).toEqual(new Set(['function_timeout']));
+    expect(cpuMs).toBeLessThan(machineMs);
+    expect(cpuMs).toBeGreaterThan(0);
+  });
+
+  it('does not reach a limit that it would have kept alone', async () => {
+    const source = `exports.handler = ({ steps }) => {
+      let sum = 0;
+      for (let step = 0; step < steps; step += 1) sum += Math.sqrt(step);
+      return sum;
+    };`;
+    const [deployed, steps] = [{ name: 'work', runtime: 'isolate' as const, code: { source } }, 20_000_000];
+    await executor.deploy({ ...deployed, timeoutMs: 60_000 });
+    await executor.invoke({ function: 'work', event: { steps } });
+    const alone = await executor.invoke({ function: 'work', event: { steps } });
+    const cpuMs = Math.ceil(3 * alone.receipt.usage.cpuMs + 20);
+    await executor.deploy({ ...deployed, timeoutMs: 60_000, cpuMs });
+    const crowded = crowd();
+    const answer = await executor.invoke({ function: 'work', event: { steps: 2 * steps } });
+    await crowded;
+    expect(answer.receipt.error).toBeNull();
+    expect(answer.receipt.usage.cpuMs).toBeLessThan(cpuMs);
   });
 });

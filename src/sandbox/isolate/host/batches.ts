@@ -4,13 +4,14 @@
  * Owns the queue of entries and the measuring. Invariants: one batch is in the isolate at a time; all CPU time of
  * the isolate is given to owners, none twice. The rule: what an isolate used between two readings belongs in equal
  * parts to the owners whose entries ended between them; a long entry is read on its own, because nothing else ends
- * while it runs.
+ * while it runs. What the engine's clock says is a claim; how much of it was CPU time is `processor-share.ts`'s to say.
  */
 import type ivm from 'isolated-vm';
 import { OP } from '../../../guest/contract.ts';
 import type { Clock } from '../../../ports/clock.ts';
 import type { EntryArguments, EntryReference } from './loader.ts';
 import type { Owner } from './owner.ts';
+import { LATE_NS, type ProcessorShare } from './processor-share.ts';
 
 export interface BatchEvents {
   /** What COLLECT returned after a batch. */
@@ -33,6 +34,8 @@ const COPY = { result: { copy: true } } as const;
 const BATCH_ENTRIES = 8;
 /** Memory is looked at with the first batch after this many milliseconds. */
 const HEAP_INTERVAL_MS = 100;
+/** To ask the kernel how much of it was CPU time would cost more than that. */
+const SMALL_NS = 100_000;
 /** And with each of the first batches: what an instance takes when it is new comes at once. */
 const YOUNG_BATCHES = 8;
 
@@ -50,18 +53,28 @@ export class Batches {
   #closed = false;
   #scheduled = false;
   #tracked: Owner | null = null;
+  readonly #share: ProcessorShare;
   #readNs: number;
+  /** What was claimed and not yet met: the kernel may have counted it late. */
+  #owedNs = 0;
   #turnNs = 0;
   #turnOwners: Owner[] = [];
   #heapReads = 0;
   #heapReadMs = Number.NEGATIVE_INFINITY;
   #heapBytes = -1;
 
-  constructor(isolate: ivm.Isolate, entry: EntryReference, clock: Clock, events: BatchEvents) {
+  constructor(
+    isolate: ivm.Isolate,
+    entry: EntryReference,
+    clock: Clock,
+    share: ProcessorShare,
+    events: BatchEvents,
+  ) {
     this.#isolate = isolate;
     this.#entry = entry;
     this.#clock = clock;
     this.#events = events;
+    this.#share = share;
     this.#readNs = Number(isolate.cpuTime);
   }
 
@@ -103,7 +116,12 @@ export class Batches {
     this.#queue = [];
   }
 
-  /** Reads the CPU clock now and returns the running owner with its share up to date; null when nothing runs. */
+  /** What has been spent in the isolate and was not yet given to anybody. */
+  get claimNs(): number {
+    return this.#isolate.isDisposed ? 0 : Number(this.#isolate.cpuTime) - this.#readNs + this.#owedNs;
+  }
+
+  /** Reads the clock now, and returns the running owner with its share up to date; null when nothing runs. */
   sample(): Owner | null {
     this.flush();
     const running = this.running;
@@ -211,10 +229,13 @@ export class Batches {
   }
 
   #read(): number {
-    if (this.#isolate.isDisposed) return 0;
-    const nowNs = Number(this.#isolate.cpuTime);
-    const delta = nowNs - this.#readNs;
-    this.#readNs = nowNs;
-    return delta;
+    const claimNs = this.claimNs;
+    const small = claimNs <= SMALL_NS;
+    const givenNs = small ? claimNs : this.#share.take(claimNs);
+    if (small) this.#share.spent(claimNs);
+    this.#readNs += claimNs - this.#owedNs;
+    // Once nothing runs, all that was used has been counted.
+    this.#owedNs = this.running === null ? 0 : Math.min(LATE_NS, claimNs - givenNs);
+    return givenNs;
   }
 }

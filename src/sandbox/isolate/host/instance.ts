@@ -25,6 +25,7 @@ import {
 import type { EntryReference } from './loader.ts';
 import { Loader } from './loader.ts';
 import { LOAD_OWNER, newOwner, type Owner } from './owner.ts';
+import type { ProcessorShare } from './processor-share.ts';
 import { parseRecords } from './records.ts';
 
 /** What an instance tells its host; each becomes a frame. */
@@ -80,6 +81,7 @@ export class HostInstance {
     memoryMb: number,
     material: BootMaterial,
     clock: Clock,
+    share: ProcessorShare,
     events: InstanceEvents,
   ): Promise<HostInstance> {
     let instance: HostInstance | undefined;
@@ -99,7 +101,7 @@ export class HostInstance {
     const entry: EntryReference = await boot.apply(undefined, [seedHex, optionsJson], {
       result: { reference: true },
     });
-    instance = new HostInstance(number, memoryMb, isolate, context, entry, clock, events);
+    instance = new HostInstance(number, memoryMb, isolate, context, entry, clock, share, events);
     return instance;
   }
 
@@ -110,6 +112,7 @@ export class HostInstance {
     context: ivm.Context,
     entry: EntryReference,
     clock: Clock,
+    share: ProcessorShare,
     events: InstanceEvents,
   ) {
     this.number = number;
@@ -117,7 +120,7 @@ export class HostInstance {
     this.#isolate = isolate;
     this.#clock = clock;
     this.#events = events;
-    this.#batches = new Batches(isolate, entry, clock, {
+    this.#batches = new Batches(isolate, entry, clock, share, {
       collected: (text) => this.#collected(text),
       rejected: (owner, thrown) => this.#rejected(owner, thrown),
       broken: (thrown, owner) => this.#broken(thrown, owner),
@@ -196,6 +199,11 @@ export class HostInstance {
     const running = this.#batches.sample();
     if (running === null) return;
     if (running.cpuLimitNs !== null && running.cpuNs > running.cpuLimitNs) this.#overCpu(running);
+  }
+
+  /** What has been spent in the isolate and not yet been given to anybody, as the engine's clock has it. */
+  get claimNs(): number {
+    return this.#batches.claimNs;
   }
 
   get executing(): boolean {

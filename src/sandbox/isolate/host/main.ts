@@ -15,6 +15,7 @@ import { FRAME, type Frame, FrameReader, FrameWriter, OUTCOME } from '../../prot
 import type { HostFailure, LoadFiles, LoadMeta, OutcomeTail } from '../../protocol/messages.ts';
 import { type BootMaterial, HostInstance, type InstanceEvents } from './instance.ts';
 import type { Owner } from './owner.ts';
+import { isolateThreadsNs, ProcessorShare } from './processor-share.ts';
 
 /** What the server tells a host on its command line, as JSON. */
 export interface HostOptions {
@@ -76,6 +77,7 @@ class Host implements InstanceEvents {
   readonly #meterIntervalMs: number;
   readonly #material: () => BootMaterial;
   readonly #instances = new Map<number, HostInstance>();
+  readonly #share = new ProcessorShare(isolateThreadsNs, () => this.#claimsNs());
   #metering = false;
 
   constructor(writer: FrameWriter, meterIntervalMs: number, material: () => BootMaterial) {
@@ -174,7 +176,7 @@ class Host implements InstanceEvents {
 
   #boot(number: number, memoryMb: number): void {
     const startedMs = systemClock.nowMs();
-    HostInstance.boot(number, memoryMb, this.#material(), systemClock, this).then(
+    HostInstance.boot(number, memoryMb, this.#material(), systemClock, this.#share, this).then(
       (instance) => {
         this.#instances.set(number, instance);
         this.#writer.send(FRAME.booted, number, 0, { a: systemClock.nowMs() - startedMs });
@@ -190,17 +192,22 @@ class Host implements InstanceEvents {
   #meter(): void {
     if (this.#metering) return;
     this.#metering = true;
+    this.#share.begin();
     const check = (): void => {
-      let executing = false;
-      for (const instance of this.#instances.values()) {
-        if (!instance.executing) continue;
-        executing = true;
-        instance.checkCpu();
-      }
-      this.#metering = executing;
-      if (executing) systemClock.setTimer(this.#meterIntervalMs, check);
+      const executing = [...this.#instances.values()].filter((instance) => instance.executing);
+      this.#share.meetAll(() => {
+        for (const instance of executing) instance.checkCpu();
+      });
+      this.#metering = executing.length > 0;
+      if (this.#metering) systemClock.setTimer(this.#meterIntervalMs, check);
     };
     systemClock.setTimer(this.#meterIntervalMs, check);
+  }
+
+  #claimsNs(): number {
+    let sumNs = 0;
+    for (const instance of this.#instances.values()) if (instance.executing) sumNs += instance.claimNs;
+    return sumNs;
   }
 }
 
