@@ -17,20 +17,19 @@ const upperEdgeMs = (bin: number): number => GAP_EDGES_MS[bin] ?? Number.POSITIV
 /** Of the bins; the last has no end. */
 export const WIDTHS_MS = Float64Array.from(GAP_EDGES_MS, (upper, bin) => upper - lowerEdgeMs(bin));
 
-/** The share of gaps that end in each bin of those that last until it, in `shares`; the last bin ends all. */
-export const endShares = (gaps: GapProfile, priorGaps: number, shares: Float64Array): Float64Array => {
-  const own = gaps.own.bins;
-  const all = gaps.all.bins;
+/** The share of gaps that end in each bin of those that last until it, into `shares`; the last bin ends all. */
+export const endShares = ({ own, all }: GapProfile, priorGaps: number, shares: Float64Array): void => {
+  const { bins: ownBins } = own;
+  const { bins: allBins } = all;
   let ownAlive = 0;
   let allAlive = 0;
   for (let bin = LAST; bin >= 0; bin -= 1) {
-    const ownHere = own[bin] ?? 0;
-    const allHere = all[bin] ?? 0;
+    const ownHere = ownBins[bin] ?? 0;
+    const allHere = allBins[bin] ?? 0;
     ownAlive += ownHere;
     allAlive += allHere;
     shares[bin] = share(ownHere, ownAlive, allHere, allAlive, priorGaps);
   }
-  return shares;
 };
 
 const share = (own: number, ownAlive: number, all: number, allAlive: number, priorGaps: number): number => {
