@@ -23,9 +23,8 @@
  *
  * Source: ours. The price is what RainbowCake's α / (1 − α) is (ASPLOS 2024), the histogram comes from Serverless in the
  * Wild (ATC 2020), the working set from Denning (CACM 1968), and that a price rises with a high power of demand over
- * capacity from the tolls of road traffic (Bureau of Public Roads, 1964); choosing windows by dynamic programming from
- * none of them. Lowest price and power were chosen on half of a trace and one generated trace: to hold least without ever
- * waiting longer than under `fixed`, a fifth in hand where memory is plenty.
+ * capacity from the travel times of roads (Bureau of Public Roads, 1964); choosing windows by dynamic programming from
+ * none of them. How its settings were chosen is in the README.
  */
 import type {
   Demotion,
