@@ -167,7 +167,7 @@ export class Keeper {
   }
 
   #knownPlan(profile: Profile): WarmPlan | null {
-    return isStale(profile) || profile.planLoad !== this.#load ? null : profile.plan;
+    return isStale(profile) || profile.planDemand !== this.#demand ? null : profile.plan;
   }
 
   /** What memory costs may have changed, and what was planned by it: looked at once in a while. */
