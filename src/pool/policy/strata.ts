@@ -1,10 +1,10 @@
 /**
  * `strata`: memory has a price, and every layer is kept exactly as long as it saves more waiting than it costs.
  *
- *   price  = 0.00003 × max(1, demand)^5.5, 0.01 at most: milliseconds of waiting that a megabyte held for a second must save.
+ *   price  = 0.00003 × max(1, demand)^6.5, 0.007 at most: milliseconds of waiting that a megabyte held for a second must save.
  *            demand is what all instances take that were needed in the last ten minutes, over the memory there is: Denning's
  *            working set, which is what `fixed` would hold. While it fits, 60 MB are worth holding for 17 minutes to save
- *            1.9 ms; where three times the memory was needed, for three seconds. No policy changes it, so nothing leads
+ *            1.9 ms; where three times the memory was needed, for five seconds. No policy changes it, so nothing leads
  *            from the price through what is held back to the price.
  *   saved  = startMs.runtime + take: what a start from code saves over the next best one, a pristine runtime.
  *   take   = scarcity × (startMs.none − startMs.runtime): what emptying the stock costs whoever comes next.
@@ -53,7 +53,7 @@ export interface StrataSettings {
 }
 
 const STRATA_DEFAULTS: StrataSettings = {
-  ...{ priceMsPerMbSecond: 0.00003, exponent: 5.5, mostPriceMsPerMbSecond: 0.01 },
+  ...{ priceMsPerMbSecond: 0.00003, exponent: 6.5, mostPriceMsPerMbSecond: 0.007 },
   ...{ scarcity: 0.003, priorGaps: 0.5 },
 };
 
