@@ -18,7 +18,11 @@ const upperEdgeMs = (bin: number): number => GAP_EDGES_MS[bin] ?? Number.POSITIV
 export const WIDTHS_MS = Float64Array.from(GAP_EDGES_MS, (upper, bin) => upper - lowerEdgeMs(bin));
 
 /** The share of gaps that end in each bin of those that last until it, into `shares`; the last bin ends all. */
-export const endShares = ({ own, all }: GapProfile, priorGaps: number, shares: Float64Array): void => {
+export const endShares = (
+  { own, all }: GapProfile,
+  priorGaps: number,
+  shares = new Float64Array(BINS),
+): Float64Array => {
   const { bins: ownBins } = own;
   const { bins: allBins } = all;
   let ownAlive = 0;
@@ -30,6 +34,7 @@ export const endShares = ({ own, all }: GapProfile, priorGaps: number, shares: F
     allAlive += allHere;
     shares[bin] = share(ownHere, ownAlive, allHere, allAlive, priorGaps);
   }
+  return shares;
 };
 
 const share = (own: number, ownAlive: number, all: number, allAlive: number, priorGaps: number): number => {
