@@ -38,6 +38,20 @@ describe('the memory budget', () => {
     expect(budget.makeRoom('b', 30, false)).toBe(true);
   });
 
+  it('adds up what the pools needed lately, and believes it as far as memory is in use', () => {
+    const budget = budgetOf(100);
+    expect(budget.demand).toBe(0);
+    budget.charge('a', 40);
+    budget.needs(150);
+    budget.needs(60);
+    expect(budget.demand).toBeCloseTo(2.1);
+    budget.needs(-150);
+    expect(budget.demand).toBeCloseTo(0.6);
+    budget.needs(300);
+    budget.charge('a', -30);
+    expect(budget.demand).toBeCloseTo(0.8);
+  });
+
   it('ends nothing for what would not fit if all that is idle were gone', () => {
     const budget = budgetOf(100);
     const held: [string, number][] = [
@@ -268,5 +282,27 @@ describe('the last sandboxes', () => {
     (await other).release(true);
     await clock.advance(10_000);
     for (const lease of await Promise.all(flood)) lease?.release(true);
+  });
+});
+
+describe('what was needed lately', () => {
+  it('is the most instances of ten minutes of each function, and nothing of a pool that has closed', async () => {
+    const { clock, pool, budget, scheduler } = await createBench({ memoryMb: 1_000 });
+    const pending = [1, 2].map(async () => runOn(await scheduler.acquire(place('f')), 'sleep', { ms: 100 }));
+    await clock.advance(10_000);
+    expect(await Promise.all(pending)).toEqual(['ok', 'ok']);
+    const needed = budget.demand;
+    expect(needed).toBeGreaterThan(0.05);
+    await clock.advance(580_000);
+    expect(budget.demand).toBeCloseTo(needed);
+    await clock.advance(20_000);
+    expect(budget.demand).toBe(0);
+    const again = runOn(await scheduler.acquire(place('f')), 'echo');
+    await clock.advance(10_000);
+    expect(await again).toBe('ok');
+    expect(budget.demand).toBeGreaterThan(0);
+    expect(budget.demand).toBeLessThan(needed);
+    await pool.close();
+    expect(budget.demand).toBe(0);
   });
 });

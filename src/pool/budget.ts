@@ -54,8 +54,8 @@ export interface Pressure {
   readonly cpuHigh: boolean;
 }
 
-/** The load is averaged over so long: what a burst takes for seconds does not change what is worth keeping. */
-const LOAD_WINDOW_MS = 120_000;
+/** What was needed lately is believed to be no more than so many times what is in use. */
+const DEMAND_PER_USED = 8;
 
 /** Sums of fractions do not come back to zero exactly. */
 const NOTHING_MB = 0.01;
@@ -74,7 +74,7 @@ export class Budget {
   #sinceMs: number;
   #idleMbMs = 0;
   #servingMbMs = 0;
-  #load = 0;
+  #neededMb = 0;
   #evictions = 0;
   /** The worth of what was ended last for want of room: GreedyDual's clock. */
   #worthOfLast = 0;
@@ -126,10 +126,17 @@ export class Budget {
     return this.#worthOfLast;
   }
 
-  /** What is in use, of what there is, averaged over the last minutes; 0 to 1. */
-  get load(): number {
-    this.#advance();
-    return this.#load;
+  /**
+   * What was needed lately, of what there is; it may be more than that. Bounded by what is in use, so that who calls many
+   * at once every few minutes does not make memory dear while most of it is free.
+   */
+  get demand(): number {
+    return Math.min(this.#neededMb, DEMAND_PER_USED * this.#usedMb) / this.#limitMb;
+  }
+
+  /** A pool's instances that were needed lately take so much more than it said before, or less. */
+  needs(moreMb: number): void {
+    this.#neededMb += moreMb;
   }
 
   /** Megabyte-seconds so far: of what served, and of what was only kept. */
@@ -224,7 +231,6 @@ export class Budget {
     const elapsedMs = now - this.#sinceMs;
     if (elapsedMs <= 0) return;
     this.#sinceMs = now;
-    this.#load += (this.#usedMb / this.#limitMb - this.#load) * (1 - Math.exp(-elapsedMs / LOAD_WINDOW_MS));
     this.#servingMbMs += this.#servingMb * elapsedMs;
     this.#idleMbMs += (this.#usedMb - this.#servingMb) * elapsedMs;
   }

@@ -64,11 +64,11 @@ export class RuntimeCosts {
   readonly containerMb: number;
   readonly runtimeMb: number;
   readonly capacity: number;
-  readonly #memoryLoad: () => number;
+  readonly #memoryDemand: () => number;
 
-  /** @param memoryLoad what is in use of the memory that there is, 0 to 1. */
-  constructor(defaults: DefaultCosts, capacity: number, memoryLoad: () => number) {
-    this.#memoryLoad = memoryLoad;
+  /** @param memoryDemand what was needed lately, of the memory that there is: see `LayerCosts`. */
+  constructor(defaults: DefaultCosts, capacity: number, memoryDemand: () => number) {
+    this.#memoryDemand = memoryDemand;
     this.provisionMs = new Average(defaults.provisionMs);
     this.bootMs = new Average(defaults.bootMs);
     this.loadMs = new Average(defaults.loadMs);
@@ -88,7 +88,7 @@ export class RuntimeCosts {
         code: own === null ? this.runtimeMb : this.codeMb(own),
       },
       capacity: this.capacity,
-      memoryLoad: this.#memoryLoad(),
+      memoryDemand: this.#memoryDemand(),
     };
   }
 

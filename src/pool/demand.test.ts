@@ -5,6 +5,8 @@ import { createBench, patient, place } from './fixture.ts';
 import { LONGEST_MS } from './gaps.ts';
 import { Population } from './population.ts';
 
+const MINUTE = 60_000;
+
 afterEach(() => vi.restoreAllMocks());
 
 /** So many at once, and all of them gone. */
@@ -64,5 +66,26 @@ describe('a burst of long before', () => {
     expect(few).toBeLessThan(150);
     // Each doubling of the burst is one step more for each edge of a window.
     expect(many - few).toBeLessThan(50);
+  });
+});
+
+describe('what a function needed lately', () => {
+  it('is the most that it needed at once, for as long as the window', () => {
+    const demand = new Demand(new Population(), 'a');
+    for (let count = 0; count < 3; count += 1) demand.arrived(0, 1);
+    demand.left(1_000, 1);
+    demand.left(2_000, 1);
+    const at = (nowMs: number): number => demand.neededWithin(10 * MINUTE, nowMs);
+    expect([at(2_000), at(10 * MINUTE)]).toEqual([3, 3]);
+    expect(at(10 * MINUTE + 1_000)).toBe(2);
+    expect(at(10 * MINUTE + 2_000)).toBe(1);
+    demand.left(20 * MINUTE, 1);
+    expect([at(25 * MINUTE), at(30 * MINUTE)]).toEqual([1, 0]);
+  });
+
+  it('counts instances, not invocations, where one serves several', () => {
+    const demand = new Demand(new Population(), 'a');
+    for (let count = 0; count < 5; count += 1) demand.arrived(0, 4);
+    expect(demand.neededWithin(MINUTE, 0)).toBe(2);
   });
 });

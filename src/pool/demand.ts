@@ -101,6 +101,12 @@ export class Demand {
     return this.#profiles[groupOfLevel(level)]?.plan ?? null;
   }
 
+  /** The most instances that were needed at once in the last `windowMs`. */
+  neededWithin(windowMs: number, nowMs: number): number {
+    const hasLasted = (gapMs: number): boolean => gapMs >= windowMs;
+    return this.firstThatLasted(this.#needed + 1, this.levels, hasLasted, nowMs) - 1;
+  }
+
   profile(level: number): Profile {
     const group = groupOfLevel(level);
     let profile = this.#profiles[group];

@@ -58,7 +58,7 @@ export class Profile implements GapProfile {
   /** Made anew when enough has been learnt since. */
   plan: WarmPlan | null = null;
   planTotal = 0;
-  planLoad = 0;
+  planDemand = 0;
 
   constructor(level: number, all: GapCounts, iats: () => readonly number[]) {
     this.level = level;

@@ -38,8 +38,11 @@ export interface KeeperOptions {
   readonly preload: (state: FunctionState) => boolean;
 }
 
-/** Plans are made anew when the load has moved by so much. */
-const LOAD_STEP = 0.02;
+/** What was needed for so long is what memory is wanted for: as long as `fixed` keeps everything. */
+const LATELY_MS = 600_000;
+const COUNT_INTERVAL_MS = 5_000;
+/** Plans are made anew when what was needed has moved by this share of it, or of all memory where it is less. */
+const DEMAND_STEP = 0.05;
 /** Loads ahead that are under way for one function: more would hold up its own invocations. */
 const PRELOADS_MAX = 4;
 /** And for all functions of a tenant: nobody pays for an initializer that spins until its time is up. */
@@ -66,8 +69,10 @@ export class Keeper {
   readonly #sandboxes: Agenda<Sandbox>;
   /** Loads ahead that are under way, by tenant. */
   readonly #preloads = new Tally();
-  /** The load of the memory by which plans are made now. */
-  #load = 0;
+  /** The demand for memory by which plans are made now. */
+  #demand = 0;
+  #neededMb = 0;
+  #countedMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: KeeperOptions) {
     this.#options = options;
@@ -157,20 +162,21 @@ export class Keeper {
     const plan = this.#options.policy.warm(profile, this.#options.costs.of(state.costs));
     profile.plan = plan;
     profile.planTotal = profile.own.total;
-    profile.planLoad = this.#load;
+    profile.planDemand = this.#demand;
     return plan;
   }
 
   #knownPlan(profile: Profile): WarmPlan | null {
-    return isStale(profile) || profile.planLoad !== this.#load ? null : profile.plan;
+    return isStale(profile) || profile.planDemand !== this.#demand ? null : profile.plan;
   }
 
   /** What memory costs may have changed, and what was planned by it: looked at once in a while. */
   sweep(): void {
     this.stockroom.sweep();
-    const { load } = this.#options.budget;
-    if (Math.abs(load - this.#load) < LOAD_STEP) return;
-    this.#load = load;
+    this.#countNeeded();
+    const { demand } = this.#options.budget;
+    if (Math.abs(demand - this.#demand) < DEMAND_STEP * Math.max(1, this.#demand)) return;
+    this.#demand = demand;
     for (const state of this.#options.functions.all()) if (state.slots.size > 0) this.review(state);
   }
 
@@ -178,6 +184,25 @@ export class Keeper {
     this.#functions.close();
     this.#sandboxes.close();
     this.stockroom.close();
+    this.#options.budget.needs(-this.#neededMb);
+    this.#neededMb = 0;
+  }
+
+  /** Tells the budget what the instances take that were needed lately, each function's first with a carrier. */
+  #countNeeded(): void {
+    const now = this.#clock.nowMs();
+    if (now - this.#countedMs < COUNT_INTERVAL_MS) return;
+    this.#countedMs = now;
+    const { functions, costs, budget } = this.#options;
+    let neededMb = 0;
+    for (const { demand, costs: own, placement, deleted } of functions.all()) {
+      const mayStay = !placement.ephemeral && !deleted;
+      const needed = mayStay ? demand.neededWithin(LATELY_MS, now) : demand.needed;
+      const carriers = costs.capacity === 1 ? needed : Math.min(1, needed);
+      neededMb += needed * costs.codeMb(own) + carriers * costs.containerMb;
+    }
+    budget.needs(neededMb - this.#neededMb);
+    this.#neededMb = neededMb;
   }
 
   /** Until a use of the function ends well each failure doubles the time before the next load ahead. */

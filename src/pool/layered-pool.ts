@@ -47,7 +47,7 @@ export class LayeredPool {
     const { clock, policy, budget, settings, tier, capacity, resizable, events } = options;
     this.#options = options;
     this.#clock = clock;
-    const costs = new RuntimeCosts(options.defaultCosts, capacity, () => budget.load);
+    const costs = new RuntimeCosts(options.defaultCosts, capacity, () => budget.demand);
     const functions = this.#functions;
     this.#costs = costs;
     const { startParallelism, runtimeMemoryMb } = settings;

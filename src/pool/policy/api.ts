@@ -50,8 +50,11 @@ export interface LayerCosts {
   };
   /** Instances that one carrier can hold. */
   readonly capacity: number;
-  /** Memory in use over the memory budget, averaged over two minutes; undefined until it is known. */
-  readonly memoryLoad?: number;
+  /**
+   * What all instances that were needed in the last ten minutes take, over the memory budget: Denning's working set. It
+   * comes from the callers alone, so it is the same under every policy. Undefined until it is known.
+   */
+  readonly memoryDemand?: number;
 }
 
 /** When an idle instance is kept or made ready at layer `code`, in order and without overlap. */

@@ -5,14 +5,14 @@ export const CONTAINER_COSTS: LayerCosts = {
   startMs: { none: 132, container: 52, runtime: 1.5 },
   memoryMb: { container: 3.2, runtime: 16, code: 60 },
   capacity: 1,
-  memoryLoad: 0.48,
+  memoryDemand: 3,
 };
 
 export const ISOLATE_COSTS: LayerCosts = {
   startMs: { none: 112, container: 4.4, runtime: 1.6 },
   memoryMb: { container: 21, runtime: 1.2, code: 40 },
   capacity: 100,
-  memoryLoad: 0.48,
+  memoryDemand: 3,
 };
 
 const counts = (gapsMs: readonly number[]): GapCounts => {

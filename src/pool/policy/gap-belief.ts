@@ -13,18 +13,26 @@ export const BINS = GAP_EDGES_MS.length;
 const LAST = BINS - 1;
 
 export const lowerEdgeMs = (bin: number): number => (bin === 0 ? 0 : (GAP_EDGES_MS[bin - 1] ?? 0));
-export const upperEdgeMs = (bin: number): number => GAP_EDGES_MS[bin] ?? Number.POSITIVE_INFINITY;
+const upperEdgeMs = (bin: number): number => GAP_EDGES_MS[bin] ?? Number.POSITIVE_INFINITY;
+/** Of the bins; the last has no end. */
+export const WIDTHS_MS = Float64Array.from(GAP_EDGES_MS, (upper, bin) => upper - lowerEdgeMs(bin));
 
-/** The share of gaps that end in each bin of those that last until it; the last bin ends all. */
-export const endShares = (gaps: GapProfile, priorGaps: number): Float64Array => {
-  const { own, all } = gaps;
-  const shares = new Float64Array(BINS);
+/** The share of gaps that end in each bin of those that last until it, into `shares`; the last bin ends all. */
+export const endShares = (
+  { own, all }: GapProfile,
+  priorGaps: number,
+  shares = new Float64Array(BINS),
+): Float64Array => {
+  const { bins: ownBins } = own;
+  const { bins: allBins } = all;
   let ownAlive = 0;
   let allAlive = 0;
   for (let bin = LAST; bin >= 0; bin -= 1) {
-    ownAlive += own.bins[bin] ?? 0;
-    allAlive += all.bins[bin] ?? 0;
-    shares[bin] = share(own.bins[bin] ?? 0, ownAlive, all.bins[bin] ?? 0, allAlive, priorGaps);
+    const ownHere = ownBins[bin] ?? 0;
+    const allHere = allBins[bin] ?? 0;
+    ownAlive += ownHere;
+    allAlive += allHere;
+    shares[bin] = share(ownHere, ownAlive, allHere, allAlive, priorGaps);
   }
   return shares;
 };
@@ -57,7 +65,7 @@ export const hazardPerSecond = (gaps: GapProfile, priorGaps: number, gapMs: numb
     countFrom(gaps.all, bin),
     priorGaps,
   );
-  const widthMs = bin === LAST ? lowerEdgeMs(bin) : upperEdgeMs(bin) - lowerEdgeMs(bin);
+  const widthMs = bin === LAST ? lowerEdgeMs(bin) : (WIDTHS_MS[bin] ?? 0);
   return (1_000 * ends) / ((1 - ends / 2) * widthMs);
 };
 

@@ -17,9 +17,9 @@ const someProfile = fc
 const someCosts = fc
   .record({
     base: fc.constantFrom(CONTAINER_COSTS, ISOLATE_COSTS),
-    memoryLoad: fc.double({ min: 0, max: 3, noNaN: true }),
+    memoryDemand: fc.double({ min: 0, max: 1e9, noNaN: true }),
   })
-  .map(({ base, memoryLoad }) => ({ ...base, memoryLoad }));
+  .map(({ base, memoryDemand }) => ({ ...base, memoryDemand }));
 const perSecond = fc.double({ min: 0, max: 1e6, noNaN: true });
 const demand = fc.record({ stablePerSecond: perSecond, panicPerSecond: perSecond, refillMs: perSecond });
 

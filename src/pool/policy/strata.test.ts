@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { GapProfile, Idle, LayerCosts, Window } from './api.ts';
 import { CONTAINER_COSTS, ISOLATE_COSTS, profile, repeated } from './fixture.ts';
@@ -5,7 +6,7 @@ import { hazardPerSecond } from './gap-belief.ts';
 import { strataPolicy } from './strata.ts';
 
 const MINUTE = 60_000;
-const QUIET: LayerCosts = { ...CONTAINER_COSTS, memoryLoad: 0.06 };
+const QUIET: LayerCosts = { ...CONTAINER_COSTS, memoryDemand: 0.2 };
 const policy = strataPolicy();
 const windows = (gaps: GapProfile, costs: LayerCosts = CONTAINER_COSTS): readonly Window[] =>
   policy.warm(gaps, costs).windows;
@@ -36,15 +37,15 @@ describe('the windows of strata', () => {
     expect(windows(short, QUIET)).toEqual([{ fromMs: 0, untilMs: 15_000 }]);
   });
 
-  it('are the shorter, the fuller and the dearer the memory', () => {
+  it('are the shorter, the more was needed lately and the larger the instance', () => {
     const gaps = profile([
       ...repeated(20, 60),
       ...repeated(700, 60),
       ...repeated(3_500, 60),
       ...repeated(40_000, 60),
     ]);
-    const held = [0.1, 0.42, 0.44, 0.47, 0.8].map((memoryLoad) =>
-      heldMs(windows(gaps, { ...CONTAINER_COSTS, memoryLoad })),
+    const held = [0.5, 1.3, 1.7, 2.2, 4].map((memoryDemand) =>
+      heldMs(windows(gaps, { ...CONTAINER_COSTS, memoryDemand })),
     );
     expect(held).toEqual(held.toSorted((one, other) => other - one));
     expect(held.at(0)).toBeGreaterThan(held.at(-1) ?? Number.NaN);
@@ -55,9 +56,8 @@ describe('the windows of strata', () => {
   it('believe others of a function that is not known, and itself as soon as it is', () => {
     const others = repeated(20, 1_000);
     expect(windows(profile([], { all: others }))).toEqual([{ fromMs: 0, untilMs: 30 }]);
-    expect(heldMs(windows(profile(repeated(5 * MINUTE, 20), { all: others }), QUIET))).toBeLessThan(
-      3 * MINUTE,
-    );
+    const late = profile(repeated(50.5 * MINUTE, 20), { all: others });
+    expect(windows(late, QUIET)).toContainEqual({ fromMs: 50 * MINUTE, untilMs: 51 * MINUTE });
   });
 
   it('are none while nothing is known of anything', () => {
@@ -79,18 +79,38 @@ describe('the price of memory', () => {
     ...repeated(3_500, 60),
     ...repeated(40_000, 60),
   ]);
-  const at = (memoryLoad: number | undefined): number => {
-    const { memoryLoad: _, ...costs } = CONTAINER_COSTS;
-    return heldMs(windows(gaps, memoryLoad === undefined ? costs : { ...costs, memoryLoad }));
+  const at = (memoryDemand: number | undefined): number => {
+    const { memoryDemand: _, ...costs } = CONTAINER_COSTS;
+    return heldMs(windows(gaps, memoryDemand === undefined ? costs : { ...costs, memoryDemand }));
   };
+  const demand = fc.double({ min: 0, max: 100, noNaN: true });
 
-  it('is low until it is known how much is in use', () => {
-    expect(at(undefined)).toBe(at(0));
+  it('is the lowest until it is known how much is needed, and while all of it fits', () => {
+    expect([at(undefined), at(0.3), at(1)]).toEqual([at(0), at(0), at(0)]);
+    expect(at(2)).toBeLessThan(at(0));
   });
 
-  it('stays within its two ends', () => {
-    expect([at(0.39), at(0.51)]).toEqual([at(0), at(5)]);
-    expect(at(0.39)).toBeGreaterThan(at(0.51));
+  it('is never lower because more is needed', () => {
+    fc.assert(
+      fc.property(demand, demand, (one, other) => {
+        expect(at(Math.max(one, other))).toBeLessThanOrEqual(at(Math.min(one, other)));
+      }),
+    );
+  });
+
+  it('has an upper bound: what comes again at once is kept however much is needed', () => {
+    expect(at(1e9)).toBe(at(4));
+    expect(at(1e9)).toBeGreaterThan(0);
+  });
+
+  it('keeps through ten minutes, while memory is plenty, what may come in any of them', () => {
+    const any = Array.from({ length: 100 }, (_, tenth) => (tenth * MINUTE) / 10 + 1);
+    expect(windows(profile(any), QUIET)).toEqual([{ fromMs: 0, untilMs: 10 * MINUTE }]);
+  });
+
+  it('lets go at once, while memory is plenty, of what comes late and seldom', () => {
+    const seldom = profile(repeated(20 * MINUTE, 1), { all: repeated(200 * MINUTE, 1_000) });
+    expect(heldMs(windows(seldom, QUIET))).toBeLessThan(3 * MINUTE);
   });
 });
 
@@ -111,7 +131,7 @@ describe('the stock of strata', () => {
   });
 
   it('never falls below the floor, however dear memory is', () => {
-    const dear = strataPolicy({ priceMsPerMbSecond: 1e9, scarcePriceMsPerMbSecond: 1e9 });
+    const dear = strataPolicy({ priceMsPerMbSecond: 1e9, mostPriceMsPerMbSecond: 1e9 });
     const asked = { stablePerSecond: 0, panicPerSecond: 0, refillMs: 130 };
     expect(dear.stock(asked, CONTAINER_COSTS, floor)).toMatchObject({ warm: 1, cold: 1 });
   });

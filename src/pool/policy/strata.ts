@@ -1,9 +1,11 @@
 /**
  * `strata`: memory has a price, and every layer is kept exactly as long as it saves more waiting than it costs.
  *
- *   price  = low × (high / low)^x, milliseconds of waiting that a megabyte held for a second must save; x rises from 0 to 1
- *            while memory in use rises from 38 to 46 % of the budget. Plenty has a low price, and half the memory is left
- *            to bursts. At the low one 60 MB are worth holding for four minutes to save 1.9 ms; at the high one, three s.
+ *   price  = 0.00003 × max(1, demand)^6.5, 0.007 at most: milliseconds of waiting that a megabyte held for a second must save.
+ *            demand is what all instances take that were needed in the last ten minutes, over the memory there is: Denning's
+ *            working set, which is what `fixed` would hold. While it fits, 60 MB are worth holding for 17 minutes to save
+ *            1.9 ms; where three times the memory was needed, for five seconds. No policy changes it, so nothing leads
+ *            from the price through what is held back to the price.
  *   saved  = startMs.runtime + take: what a start from code saves over the next best one, a pristine runtime.
  *   take   = scarcity × (startMs.none − startMs.runtime): what emptying the stock costs whoever comes next.
  *
@@ -20,7 +22,9 @@
  *   worth: hazard × saved / MB: milliseconds that a megabyte saves a second, now.
  *
  * Source: ours. The price is what RainbowCake's α / (1 − α) is (ASPLOS 2024), the histogram comes from Serverless in the
- * Wild (ATC 2020); choosing windows by dynamic programming, and a price that follows the load, from neither.
+ * Wild (ATC 2020), the working set from Denning (CACM 1968), and that a price rises with a high power of demand over
+ * capacity from the travel times of roads (Bureau of Public Roads, 1964); choosing windows by dynamic programming from
+ * none of them. How its settings were chosen is in the README.
  */
 import type {
   Demotion,
@@ -34,16 +38,14 @@ import type {
   WarmPlan,
   Window,
 } from './api.ts';
-import { BINS, endShares, hazardPerSecond, lowerEdgeMs, upperEdgeMs } from './gap-belief.ts';
+import { BINS, endShares, hazardPerSecond, lowerEdgeMs, WIDTHS_MS } from './gap-belief.ts';
 
 export interface StrataSettings {
-  /** Milliseconds of waiting that a megabyte-second must save while memory is plentiful. */
+  /** Milliseconds of waiting that a megabyte-second must save while all that was needed lately fits the memory. */
   readonly priceMsPerMbSecond: number;
-  /** The same when it is scarce; between the two the price rises by equal factors. */
-  readonly scarcePriceMsPerMbSecond: number;
-  /** Shares of the memory budget in use. */
-  readonly plentyUntil: number;
-  readonly scarceFrom: number;
+  /** The power of demand over memory with which the price rises where it does not fit. */
+  readonly exponent: number;
+  readonly mostPriceMsPerMbSecond: number;
   /** How often one that was taken from stock is missed before it has been replaced: a few times in a thousand. */
   readonly scarcity: number;
   /** How many of a function's own gaps the population's distribution weighs: less than the first of its own. */
@@ -51,14 +53,13 @@ export interface StrataSettings {
 }
 
 const STRATA_DEFAULTS: StrataSettings = {
-  ...{ priceMsPerMbSecond: 0.00012, scarcePriceMsPerMbSecond: 0.01, plentyUntil: 0.38, scarceFrom: 0.46 },
+  ...{ priceMsPerMbSecond: 0.00003, exponent: 6.5, mostPriceMsPerMbSecond: 0.007 },
   ...{ scarcity: 0.003, priorGaps: 0.5 },
 };
 
-const priceOf = (costs: LayerCosts, settings: StrataSettings): number => {
-  const { priceMsPerMbSecond: low, scarcePriceMsPerMbSecond: high, plentyUntil, scarceFrom } = settings;
-  const scarcity = ((costs.memoryLoad ?? 0) - plentyUntil) / (scarceFrom - plentyUntil);
-  return low * (high / low) ** Math.min(1, Math.max(0, scarcity));
+const priceOf = ({ memoryDemand = 0 }: LayerCosts, settings: StrataSettings): number => {
+  const { priceMsPerMbSecond: least, exponent, mostPriceMsPerMbSecond: most } = settings;
+  return Math.min(most, least * Math.max(1, memoryDemand) ** exponent);
 };
 
 const DROPPED: Demotion = { runtimeMs: 0, containerMs: 0 };
@@ -86,24 +87,44 @@ const warm = (gaps: GapProfile, costs: LayerCosts, settings: StrataSettings): Wa
   const take = takeMs(costs, settings.scarcity);
   const saved = costs.startMs.runtime + take;
   const rentPerMs = (priceOf(costs, settings) * heldMb(costs, gaps.level)) / 1_000;
-  const choice = choose(gaps, settings.priorGaps, saved, rentPerMs, take);
-  const windows = windowsOf(choice);
-  return { windows, why: explain(windows) };
+  endShares(gaps, settings.priorGaps, ENDS);
+  choose(saved, rentPerMs, take);
+  return new Plan(windowsOf());
 };
 
-interface Choice {
-  /** Per bin: whether to hold on in it, when held until then; and whether to come back in it, when not. */
-  readonly keep: Uint8Array;
-  readonly begin: Uint8Array;
-}
+/** Used again by every plan, which is made without a pause: a placement waits for it. */
+const ENDS = new Float64Array(BINS);
+/** Per bin: whether to hold on in it, when held until then; and whether to come back in it, when not. */
+const KEEP = new Uint8Array(BINS);
+const BEGIN = new Uint8Array(BINS);
+
+/** The last bin has no end: nothing is held in it, so every window ends. */
+const choose = (saved: number, rentPerMs: number, take: number): void => {
+  let held = 0;
+  let free = 0;
+  KEEP[BINS - 1] = 0;
+  BEGIN[BINS - 1] = 0;
+  for (let bin = BINS - 2; bin >= 0; bin -= 1) {
+    const share = ENDS[bin] ?? 0;
+    const stays = 1 - share;
+    const holding = share * saved - rentPerMs * (WIDTHS_MS[bin] ?? 0) * (1 - share / 2) + stays * held;
+    free *= stays;
+    const comesBack = holding - take > free;
+    BEGIN[bin] = comesBack ? 1 : 0;
+    if (comesBack) free = holding - take;
+    const holdsOn = holding > free;
+    KEEP[bin] = holdsOn ? 1 : 0;
+    held = holdsOn ? holding : free;
+  }
+};
 
 /** The instance is there when its gap begins: the first bin is held on in, not come back to. */
-const windowsOf = ({ keep, begin }: Choice): readonly Window[] => {
+const windowsOf = (): readonly Window[] => {
   const windows: Window[] = [];
   let fromMs = 0;
   let held = true;
   for (let bin = 0; bin < BINS; bin += 1) {
-    const holds: boolean = (held ? keep : begin)[bin] === 1;
+    const holds: boolean = (held ? KEEP : BEGIN)[bin] === 1;
     if (holds === held) continue;
     if (holds) fromMs = lowerEdgeMs(bin);
     else if (bin > 0) windows.push({ fromMs, untilMs: lowerEdgeMs(bin) });
@@ -112,42 +133,20 @@ const windowsOf = ({ keep, begin }: Choice): readonly Window[] => {
   return windows;
 };
 
-/** The last bin has no end: nothing is held in it, so every window ends. */
-const choose = (
-  gaps: GapProfile,
-  priorGaps: number,
-  saved: number,
-  rentPerMs: number,
-  take: number,
-): Choice => {
-  const keep = new Uint8Array(BINS);
-  const begin = new Uint8Array(BINS);
-  const ends = endShares(gaps, priorGaps);
-  let held = 0;
-  let free = 0;
-  for (let bin = BINS - 2; bin >= 0; bin -= 1) {
-    const share = ends[bin] ?? 0;
-    const widthMs = upperEdgeMs(bin) - lowerEdgeMs(bin);
-    const holding = share * saved - rentPerMs * widthMs * (1 - share / 2) + (1 - share) * held;
-    free *= 1 - share;
-    if (holding - take > free) {
-      free = holding - take;
-      begin[bin] = 1;
-    }
-    held = free;
-    if (holding > held) {
-      held = holding;
-      keep[bin] = 1;
-    }
-  }
-  return { keep, begin };
-};
+/** Its words are made when somebody asks for them: few plans are ever looked at. */
+class Plan implements WarmPlan {
+  readonly windows: readonly Window[];
 
-const explain = (windows: readonly Window[]): string => {
-  if (windows.length === 0) return 'its memory costs more than its starts';
-  const parts = windows.map(({ fromMs, untilMs }) => `${fromMs / 1_000}–${untilMs / 1_000} s`);
-  return `worth its memory during ${parts.join(', ')}`;
-};
+  constructor(windows: readonly Window[]) {
+    this.windows = windows;
+  }
+
+  get why(): string {
+    if (this.windows.length === 0) return 'its memory costs more than its starts';
+    const parts = this.windows.map(({ fromMs, untilMs }) => `${fromMs / 1_000}–${untilMs / 1_000} s`);
+    return `worth its memory during ${parts.join(', ')}`;
+  }
+}
 
 /** A minute in which n were taken is believed to have had n + ½ to come: none seen is not never (Jeffreys' prior). */
 const UNSEEN_PER_SECOND = 0.5 / 60;
