@@ -1,31 +1,29 @@
 /**
  * The layered pool of one runtime: what an invocation may start from, and what is left when it has ended.
  *
- * Owns the leases. Sandboxes and slots live in `lifecycle.ts`, what is kept warm is `keeper.ts`'s, memory is shared in
- * `budget.ts`. Never queues a request: the scheduler does, and is told when something becomes ready. Invariants: a
- * tainted sandbox serves its tenant alone; every lease ends; slots are conserved (see `slots.ts`).
+ * Owns the choice of what an invocation starts from. Sandboxes and slots live in `lifecycle.ts`, leases in `leases.ts`;
+ * what is kept warm is `keeper.ts`'s, memory is shared in `budget.ts`. Never queues a request: the scheduler does, and is
+ * told when something becomes ready. Invariants: a tainted sandbox serves its tenant alone; every lease ends; slots are
+ * conserved (see `slots.ts`).
  */
-import { StrataError } from '../core/errors.ts';
 import type { Clock, Timer } from '../ports/clock.ts';
 import type { SlotCounts, TierSnapshot, TierView } from './api.ts';
 import { audit } from './audit.ts';
 import { RuntimeCosts } from './costs.ts';
 import { type FunctionState, Functions } from './functions.ts';
 import { Keeper } from './keeper.ts';
-import { Lease } from './lease.ts';
+import type { Lease } from './lease.ts';
+import { BOOTED, Leases, LOADED, placesOf } from './leases.ts';
 import { Lifecycle } from './lifecycle.ts';
 import type { PoolOptions } from './options.ts';
 import { Revisions } from './revisions.ts';
 import { Shares } from './shares.ts';
 import type { Asked, Placement, Sandbox, Slot, StartCallbacks, StartTiming } from './slot.ts';
-import { Tally } from './tally.ts';
 import { Victims } from './victims.ts';
 import { Snapshot, type TierViewParts, viewTier } from './view.ts';
 
 /** So many times quicker than the start of a sandbox. */
 const BOOT_IS_CHEAP = 8;
-/** What others are believed to take is not moved further by one whose initializer takes its time. */
-const SHARED_LOAD_MAX_MS = 1_000;
 
 export class LayeredPool {
   readonly #options: PoolOptions;
@@ -37,8 +35,7 @@ export class LayeredPool {
   readonly #shares: Shares;
   readonly #victims: Victims;
   readonly #shown: TierViewParts;
-  /** Places that instances which are loading code will have for others, by function. */
-  readonly #comingPlaces = new Tally();
+  readonly #leases: Leases;
   readonly #revisions = new Revisions();
   #sweep: Timer | null = null;
   #closed = false;
@@ -58,7 +55,7 @@ export class LayeredPool {
         room: events.room,
         sandboxEnded: events.sandboxEnded,
         fault: events.fault,
-        left: (slot) => this.#left(slot),
+        left: (slot) => this.#leases.left(slot),
         freed: (what) => this.#victims.freed(what),
         changed: (tenant) => this.#keeper.stockroom.changed(tenant),
         emptied: (sandbox) => this.#keeper.emptied(sandbox),
@@ -70,6 +67,11 @@ export class LayeredPool {
     const { refillPerSecond } = options;
     this.#keeper = new Keeper({
       ...{ clock, policy, settings, lifecycle, functions, costs, budget, refillPerSecond, preload },
+    });
+    const revisions = this.#revisions;
+    const left = (placement: Placement): void => this.left(placement);
+    this.#leases = new Leases({
+      ...{ clock, lifecycle, functions, costs, budget, revisions, keeper: this.#keeper, left },
     });
     this.#victims = new Victims({ clock, policy, lifecycle, costs, budget });
     budget.join(this.#victims);
@@ -96,7 +98,7 @@ export class LayeredPool {
   /** A loaded instance with room, the one used last first; null when there is none. */
   takeCode(placement: Placement): Lease | null {
     const slot = this.#lifecycle.ready.code(placement);
-    return slot === null ? null : this.#lease(slot, placement, 'code', 0, 0);
+    return slot === null ? null : this.#leases.begin(slot, placement, LOADED);
   }
 
   /**
@@ -114,12 +116,12 @@ export class LayeredPool {
       return null;
     }
     if (!this.#mayLoad(slot, placement, false)) return null;
-    return this.#lease(slot, placement, 'runtime', 0, 0);
+    return this.#leases.begin(slot, placement, BOOTED);
   }
 
   /** Leases a slot that `StartCallbacks.ready` has just handed over. */
   takeStarted(slot: Slot, placement: Placement, timing: StartTiming): Lease {
-    return this.#lease(slot, placement, timing.start, timing.provisionMs, timing.bootMs);
+    return this.#leases.begin(slot, placement, timing);
   }
 
   /**
@@ -179,7 +181,7 @@ export class LayeredPool {
 
   /** Places that instances which are loading this function's code will have beside the leases that load them. */
   comingPlaces(placement: Placement): number {
-    return this.#comingPlaces.of(placement.key);
+    return this.#leases.comingPlaces.of(placement.key);
   }
 
   /** A revision of a function has become the current one: what it is to have at least is made ready. */
@@ -210,40 +212,9 @@ export class LayeredPool {
     this.#keeper.stockroom.soon();
   }
 
-  /** Called by the lease. */
-  release(slot: Slot, clean: boolean, memoryMb: number | null): void {
-    const { placement, owner } = slot;
-    if (owner !== null && memoryMb !== null) owner.costs.codeMb.add(memoryMb);
-    if (owner !== null) owner.costs.servedMs.add(this.#clock.nowMs() - slot.usedMs);
-    if (owner !== null && clean) owner.failures = 0;
-    this.#settle(slot, clean);
-    if (placement !== null) this.left(placement);
-  }
-
-  /** Called by the lease of who only loaded the code. */
-  releaseAhead(slot: Slot, worked: boolean): void {
-    const { owner } = slot;
-    const tookMs = this.#clock.nowMs() - slot.usedMs;
-    slot.unused = worked;
-    if (!worked && owner !== null) {
-      owner.unpaidCpuNs += slot.aheadCpuNs;
-      slot.aheadCpuNs = 0;
-    }
-    this.#settle(slot, worked);
-    if (owner !== null) this.#keeper.preloaded(owner, worked, tookMs);
-  }
-
-  /** Called by the lease when its code is loaded. */
-  loaded(slot: Slot, loadMs: number): void {
-    this.#costs.loadMs.add(Math.min(loadMs, SHARED_LOAD_MAX_MS));
-    slot.owner?.costs.loadMs.add(loadMs);
-    this.#loadEnded(slot);
-    if (slot.state === 'busy') this.#lifecycle.offer(slot);
-  }
-
   /** Counts anew and puts right what differs; returns what did, or null. */
   audit(): string | null {
-    return audit(this.#lifecycle, this.#comingPlaces, placesOf);
+    return audit(this.#lifecycle, this.#leases.comingPlaces, placesOf);
   }
 
   /** Invocations of a function that have come and not left. */
@@ -346,92 +317,15 @@ export class LayeredPool {
     const slot = this.#readyRuntime(placement, false);
     if (slot !== null) {
       if (!this.#mayLoad(slot, placement, true)) return false;
-      prepare(placement, this.#lease(slot, placement, 'runtime', 0, 0, 'ahead'));
+      prepare(placement, this.#leases.begin(slot, placement, BOOTED, 'ahead'));
       return true;
     }
     if (this.#lifecycle.starts.holdsOff) return false;
     const callbacks: StartCallbacks = {
-      ready: (started, { start, provisionMs, bootMs }) =>
-        prepare(placement, this.#lease(started, placement, start, provisionMs, bootMs, 'ahead')),
+      ready: (started, timing) => prepare(placement, this.#leases.begin(started, placement, timing, 'ahead')),
       failed: () => this.#keeper.preloaded(state, false, 0),
     };
     return this.start(placement, 'best', callbacks, true);
-  }
-
-  #lease(
-    slot: Slot,
-    placement: Placement,
-    start: Lease['start'],
-    provisionMs: number,
-    bootMs: number,
-    loading: 'asked' | 'ahead' = 'asked',
-  ): Lease {
-    const { instance } = slot;
-    if (instance === null) throw new StrataError('internal_error', 'A slot without an instance was leased.');
-    slot.inFlight += 1;
-    slot.unused = false;
-    slot.usedMs = this.#clock.nowMs();
-    slot.sandbox.usedMs = slot.usedMs;
-    if (slot.state === 'free') this.#lifecycle.slots.move(slot, 'busy');
-    if (slot.layer === 'runtime') this.#beginLoad(slot, placement, loading);
-    else if (slot.inFlight < placement.concurrency) this.#lifecycle.ready.add(slot);
-    if (slot.owner !== null && slot.loading !== 'ahead') {
-      slot.aheadCpuNs += slot.owner.unpaidCpuNs;
-      slot.owner.unpaidCpuNs = 0;
-    }
-    return new Lease(this, slot, instance, { start, provisionMs, bootMs, loads: start !== 'code' });
-  }
-
-  #beginLoad(slot: Slot, placement: Placement, loading: 'asked' | 'ahead'): void {
-    slot.layer = 'code';
-    slot.loading = loading;
-    this.#comingPlaces.add(placement.key, placesOf(placement.concurrency, loading));
-    if (slot.placement === null) this.#lifecycle.instances.add(placement.key, 1);
-    slot.placement = placement;
-    const state = this.#functions.of(placement);
-    slot.owner = state;
-    slot.sandbox.lastOwner = state;
-    state.slots.add(slot);
-    if (this.#revisions.isSuperseded(placement)) slot.retired = true;
-    else this.#functions.renew(state, placement);
-    this.#keeper.stockroom.soon();
-  }
-
-  /** One use of a slot is over. */
-  #settle(slot: Slot, clean: boolean): void {
-    this.#loadEnded(slot);
-    slot.inFlight -= 1;
-    slot.usedMs = this.#clock.nowMs();
-    slot.sandbox.usedMs = slot.usedMs;
-    slot.pressureAtUse = this.#options.budget.worthOfLast;
-    if (slot.state === 'gone') return;
-    if (!clean || slot.instance?.ended === true) slot.retired = true;
-    else if (slot.placement !== null) this.#lifecycle.quarantine.ranClean(slot.placement.key);
-    if (slot.inFlight === 0 && slot.state === 'busy') {
-      if (slot.retired) {
-        this.#lifecycle.drain(slot);
-        this.#keeper.stockroom.soon();
-        return;
-      }
-      this.#lifecycle.slots.move(slot, 'free');
-    }
-    this.#lifecycle.offer(slot);
-  }
-
-  #left(slot: Slot): void {
-    // Whoever counted on it has to be served by another.
-    this.#loadEnded(slot);
-    const { owner } = slot;
-    if (owner === null || this.#closed) return;
-    // What the pool itself ends is retired or drains.
-    if (slot.unused && slot.state === 'gone' && !slot.retired) this.#keeper.wasted(owner);
-    this.#keeper.lost(owner);
-  }
-
-  #loadEnded(slot: Slot): void {
-    if (slot.loading === null || slot.placement === null) return;
-    this.#comingPlaces.add(slot.placement.key, -placesOf(slot.placement.concurrency, slot.loading));
-    slot.loading = null;
   }
 
   #scheduleSweep(): void {
@@ -448,7 +342,3 @@ export class LayeredPool {
     });
   }
 }
-
-/** Places of an instance that loads code, beside that of the invocation for which it does. */
-const placesOf = (concurrency: number, loading: 'asked' | 'ahead'): number =>
-  loading === 'ahead' ? concurrency : concurrency - 1;

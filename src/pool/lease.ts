@@ -3,8 +3,14 @@
  */
 import type { Start } from '../core/receipt.ts';
 import type { Instance } from '../sandbox/api.ts';
-import type { LayeredPool } from './layered-pool.ts';
 import type { Slot } from './slot.ts';
+
+/** Whom a lease tells what becomes of it. */
+interface LeaseOwner {
+  loaded(slot: Slot, loadMs: number): void;
+  release(slot: Slot, clean: boolean, memoryMb: number | null): void;
+  releaseAhead(slot: Slot, worked: boolean): void;
+}
 
 export interface LeaseOrigin {
   readonly start: Start;
@@ -22,12 +28,12 @@ export class Lease implements LeaseOrigin {
   readonly instance: Instance;
   /** CPU time of code that was loaded ahead and that no invocation has had on its receipt yet, nanoseconds. */
   readonly aheadCpuNs: number;
-  readonly #pool: LayeredPool;
+  readonly #owner: LeaseOwner;
   readonly #slot: Slot;
   #released = false;
 
-  constructor(pool: LayeredPool, slot: Slot, instance: Instance, origin: LeaseOrigin) {
-    this.#pool = pool;
+  constructor(owner: LeaseOwner, slot: Slot, instance: Instance, origin: LeaseOrigin) {
+    this.#owner = owner;
     this.#slot = slot;
     this.instance = instance;
     this.start = origin.start;
@@ -43,7 +49,7 @@ export class Lease implements LeaseOrigin {
    * @param loadMs what loading and the initializer took.
    */
   loaded(loadMs: number): void {
-    this.#pool.loaded(this.#slot, loadMs);
+    this.#owner.loaded(this.#slot, loadMs);
   }
 
   /**
@@ -53,7 +59,7 @@ export class Lease implements LeaseOrigin {
   release(clean: boolean, memoryMb: number | null = null): void {
     if (this.#released) return;
     this.#released = true;
-    this.#pool.release(this.#slot, clean, memoryMb);
+    this.#owner.release(this.#slot, clean, memoryMb);
   }
 
   /** Ends the lease of who has only loaded the code, for those who will come. */
@@ -61,6 +67,6 @@ export class Lease implements LeaseOrigin {
     if (this.#released) return;
     this.#released = true;
     this.#slot.aheadCpuNs = cpuNs;
-    this.#pool.releaseAhead(this.#slot, worked);
+    this.#owner.releaseAhead(this.#slot, worked);
   }
 }
