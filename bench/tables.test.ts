@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { type BenchResult, compare, row } from './harness/result.ts';
-import { withTables } from './tables.ts';
+import { withHeadlines, withTables } from './tables.ts';
 
 const RESULT: BenchResult = {
   question: 'speed',
@@ -45,4 +45,24 @@ it('refuses a marker that is not closed', () => {
 it('says how to measure what has no result', () => {
   const next = withTables('<!-- bench:speed --><!-- /bench:speed -->', () => null);
   expect(next).toContain('Not measured yet: `npx node bench/run.ts --only speed`.');
+});
+
+it('puts the headlines into their place, with what was missed and what was not measured', () => {
+  const result = {
+    ...RESULT,
+    rows: [row('Strata, start code', { p50Ms: 0.42 })],
+    comparisons: [compare('start from runtime, p50 ms', 2.1, { atMost: 0.8 })],
+  };
+  const text = 'before\n<!-- headlines -->\nold\n<!-- /headlines -->\nafter\n';
+  const next = withHeadlines(text, (question) => (question === 'cold-start' ? result : null));
+  expect(next).toMatch(/^before\n<!-- headlines -->\n\n\| what /);
+  expect(next).toContain('(median over HTTP) | 2.1 | ≤ 0.8 | **no** | 2026-01-02 |');
+  expect(next).toContain('| isolate: loaded code, ms | 0.42 |  |  | 2026-01-02 |');
+  expect(next).toContain('workerd’s Worker Loader (`load`) takes times as long | not measured |  |  |  |');
+  expect(next).not.toContain('old');
+  expect(withHeadlines(next, (question) => (question === 'cold-start' ? result : null))).toBe(next);
+});
+
+it('refuses a text without a place for the headlines', () => {
+  expect(() => withHeadlines('nothing', () => null)).toThrow('no place for the headlines');
 });

@@ -116,10 +116,10 @@ const columnTitle = (name: string): string =>
 const figureText = (figures: Row['figures'], name: string): string =>
   name in figures ? numberText(figures[name] ?? null) : '';
 
-const numberText = (value: number | null): string =>
+export const numberText = (value: number | null): string =>
   value === null ? 'n/a' : value.toLocaleString('en-US', { maximumSignificantDigits: 4 });
 
-const targetText = (target: Target | null): string => {
+export const targetText = (target: Target | null): string => {
   if (target === null) return '';
   return target.atLeast === undefined ? `≤ ${target.atMost}` : `≥ ${target.atLeast}`;
 };
