@@ -305,4 +305,23 @@ describe('what was needed lately', () => {
     await pool.close();
     expect(budget.demand).toBe(0);
   });
+
+  it('is of one tenant at most half of what there is, however many functions it calls', async () => {
+    const { clock, budget, scheduler } = await createBench({
+      memoryMb: 400,
+      settings: { maxSandboxes: 400 },
+    });
+    const call = async (name: string, tenant: string): Promise<void> => {
+      const called = (async () => runOn(await scheduler.acquire(place(name, { tenant })), 'echo'))();
+      await clock.advance(500);
+      expect(await called).toBe('ok');
+    };
+    for (let at = 0; at < 100; at += 1) await call(`f${at}`, 'crowd');
+    await clock.advance(6_000);
+    expect(budget.demand).toBeCloseTo(0.5);
+    await call('g', 'other');
+    await clock.advance(6_000);
+    expect(budget.demand).toBeGreaterThan(0.5);
+    expect(budget.demand).toBeLessThan(0.7);
+  });
 });

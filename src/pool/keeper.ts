@@ -40,6 +40,8 @@ export interface KeeperOptions {
 
 /** What was needed for so long is what memory is wanted for: as long as `fixed` keeps everything. */
 const LATELY_MS = 600_000;
+/** Of the budget: nobody makes memory dear for others by what it needs alone, however much that is. */
+const TENANT_PART_MAX = 0.5;
 const COUNT_INTERVAL_MS = 5_000;
 /** Plans are made anew when what was needed has moved by this share of it, or of all memory where it is less. */
 const DEMAND_STEP = 0.05;
@@ -194,13 +196,18 @@ export class Keeper {
     if (now - this.#countedMs < COUNT_INTERVAL_MS) return;
     this.#countedMs = now;
     const { functions, costs, budget } = this.#options;
-    let neededMb = 0;
+    const byTenant = new Map<string, number>();
     for (const { demand, costs: own, placement, deleted } of functions.all()) {
       const mayStay = !placement.ephemeral && !deleted;
       const needed = mayStay ? demand.neededWithin(LATELY_MS, now) : demand.needed;
       const carriers = costs.capacity === 1 ? needed : Math.min(1, needed);
-      neededMb += needed * costs.codeMb(own) + carriers * costs.containerMb;
+      if (needed === 0) continue;
+      const moreMb = needed * costs.codeMb(own) + carriers * costs.containerMb;
+      byTenant.set(placement.tenant, (byTenant.get(placement.tenant) ?? 0) + moreMb);
     }
+    let neededMb = 0;
+    for (const tenantMb of byTenant.values())
+      neededMb += Math.min(tenantMb, budget.limitMb * TENANT_PART_MAX);
     budget.needs(neededMb - this.#neededMb);
     this.#neededMb = neededMb;
   }

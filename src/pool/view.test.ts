@@ -31,6 +31,16 @@ describe('what a tenant is shown', () => {
     expect(JSON.stringify(all)).toMatch(/victim.*secret|secret.*victim/);
   });
 
+  it('are no sandboxes that another has claimed since the moment was looked at', async () => {
+    const bench = await benchOf({ policy: { ...patient, warm: () => HOUR } });
+    await bench.clock.advance(500);
+    const snapshot = bench.pool.snapshot();
+    await run(bench, 'victim', 'secret-name');
+    const view = snapshot.of('spy');
+    expect(JSON.stringify(view)).not.toMatch(/victim|secret/);
+    expect(view.otherSandboxes).toBe(1);
+  });
+
   it('are at most two hundred sandboxes, those used last, and the hundred plans that are due soonest', async () => {
     const bench = await benchOf({ capacity: 1, policy: { ...patient, warm: () => HOUR } });
     for (let index = 0; index < 230; index += 1) await run(bench, 'mine', `f${index}`);

@@ -67,7 +67,7 @@ export class Snapshot implements TierSnapshot {
   readonly #byTenant = new Map<string | null, Sandbox[]>();
   readonly #count: number;
   readonly #shared: ReturnType<typeof viewShared>;
-  #pristine: readonly SandboxView[] | null = null;
+  #pristine: { readonly count: number; readonly views: readonly SandboxView[] } | null = null;
 
   constructor(parts: TierViewParts) {
     this.runtime = parts.runtime;
@@ -86,19 +86,26 @@ export class Snapshot implements TierSnapshot {
   /** What one tenant may see. Of the sandboxes that there are too many of, those used last are shown. */
   of(tenant: string): TenantTierView {
     const own = this.#byTenant.get(tenant) ?? [];
-    const pristine = this.#byTenant.get(null) ?? [];
     // Read once for all tenants, because each look at a process costs a system call.
-    this.#pristine ??= usedLast(pristine, SANDBOXES_SHOWN_MAX).map((one) => viewSandbox(this.#parts, one));
+    this.#pristine ??= this.#viewPristine();
+    const { count, views } = this.#pristine;
     const shown = usedLast(own, SANDBOXES_SHOWN_MAX).map((sandbox) => viewSandbox(this.#parts, sandbox));
-    const sandboxes = [...shown, ...this.#pristine].slice(0, SANDBOXES_SHOWN_MAX);
+    const sandboxes = [...shown, ...views].slice(0, SANDBOXES_SHOWN_MAX);
     return {
       ...this.#shared,
       sandboxes,
-      unlistedSandboxes: own.length + pristine.length - sandboxes.length,
-      otherSandboxes: this.#count - own.length - pristine.length,
+      unlistedSandboxes: own.length + count - sandboxes.length,
+      otherSandboxes: this.#count - own.length - count,
       unmet: viewUnmet(this.#parts, this.#parts.functions.ofTenant(tenant), UNMET_SHOWN_MAX),
       plans: viewPlansOf(this.#parts, tenant, own),
     };
+  }
+
+  /** Of those that were nobody's: who has claimed one since is not for others to see. */
+  #viewPristine(): { readonly count: number; readonly views: readonly SandboxView[] } {
+    const pristine = (this.#byTenant.get(null) ?? []).filter(({ tenant }) => tenant === null);
+    const shown = usedLast(pristine, SANDBOXES_SHOWN_MAX);
+    return { count: pristine.length, views: shown.map((one) => viewSandbox(this.#parts, one)) };
   }
 }
 

@@ -54,6 +54,66 @@ describe('CPU time of the top level of', () => {
   });
 });
 
+describe('CPU time behind a timer', () => {
+  const SLEEP = 'await new Promise((done) => setTimeout(done, 20));';
+  const spin = (ms: number): string => `const end = Date.now() + ${ms}; while (Date.now() < end);`;
+  const sourceOf = (initializer: string, handler: string): string =>
+    `exports.initializer = async () => { ${SLEEP} ${initializer} }; exports.handler = () => { ${handler} };`;
+  let executor: Executor;
+  beforeAll(async () => {
+    executor = await createExecutor({
+      ...{ dataDir: ':memory:', container: { mode: 'off' } },
+      limits: { initCpuMs: 200 },
+    });
+  });
+  afterAll(() => executor.close());
+
+  const deploy = (name: string, spec: Partial<FunctionSpecInput> & { code: FunctionSpecInput['code'] }) =>
+    executor.deploy({
+      name,
+      runtime: 'isolate',
+      initializer: 'index.initializer',
+      timeoutMs: 20_000,
+      ...spec,
+    });
+
+  it('of an initializer is held against its limit', async () => {
+    await deploy('sly', { code: { source: sourceOf(spin(10_000), '') }, initTimeoutMs: 20_000 });
+    const { receipt } = await executor.invoke({ function: 'sly' });
+    expect(receipt.error?.code).toBe('cpu_limit');
+    expect(receipt.usage.cpuMs).toBeLessThan(2_000);
+  });
+
+  it('of the handler that was sent behind such an initializer is held against its own', async () => {
+    const code = { source: sourceOf('', spin(10_000)) };
+    await deploy('sly-handler', { code, cpuMs: 100, processModel: 'ephemeral' });
+    const { receipt } = await executor.invoke({ function: 'sly-handler' });
+    expect(receipt.error?.code).toBe('cpu_limit');
+    expect(receipt.usage.cpuMs).toBeLessThan(2_000);
+  });
+
+  it('is not lost to the bill when another function of the tenant is called meanwhile', async () => {
+    await deploy('other', { code: { source: sourceOf('', '') } });
+    await executor.invoke({ function: 'other' });
+    await deploy('busy', { code: { source: sourceOf('', spin(1_500)) }, cpuMs: 20_000 });
+    const busy = executor.invoke({ function: 'busy' });
+    let ended = false;
+    void busy.then(() => {
+      ended = true;
+    });
+    let calls = 0;
+    while (!ended) {
+      await executor.invoke({ function: 'other' });
+      calls += 1;
+    }
+    const { receipt } = await busy;
+    expect(calls).toBeGreaterThan(1);
+    expect(receipt.error).toBeNull();
+    // By the clock on the wall it spins for 1.5 s; a busy machine gives it less than all of a processor.
+    expect(receipt.usage.cpuMs).toBeGreaterThan(300);
+  });
+});
+
 describe('CPU time of functions that crowd the processors', () => {
   const CROWD = 4 * availableParallelism();
   let executor: Executor;

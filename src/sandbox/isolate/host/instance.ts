@@ -28,8 +28,10 @@ import { LOAD_OWNER, newOwner, type Owner } from './owner.ts';
 import type { ProcessorShare } from './processor-share.ts';
 import { parseRecords } from './records.ts';
 
-/** What an instance tells its host; each becomes a frame. */
+/** What an instance tells its host; all but the first become frames. */
 export interface InstanceEvents {
+  /** A timer is about to have it run on its own: nobody asked for it just now. */
+  woke(): void;
   loaded(
     instance: HostInstance,
     owner: Owner,
@@ -285,6 +287,7 @@ export class HostInstance {
     if (!(delayMs >= 0)) return;
     const timer = this.#clock.setTimer(delayMs, () => {
       this.#timers.delete(owner.number);
+      this.#events.woke();
       if (owner.parked) {
         owner.parked = false;
         this.#events.parked(this, owner, false);

@@ -93,6 +93,7 @@ class Host implements InstanceEvents {
     }
     const instance = this.#instances.get(frame.instance);
     if (instance === undefined) return;
+    this.#meter();
     switch (frame.type) {
       case FRAME.load:
         instance.load(
@@ -113,6 +114,9 @@ class Host implements InstanceEvents {
       default:
         endProcess();
     }
+  }
+
+  woke(): void {
     this.#meter();
   }
 
@@ -142,7 +146,6 @@ class Host implements InstanceEvents {
 
   parked(instance: HostInstance, owner: Owner, parked: boolean): void {
     this.#writer.send(FRAME.parked, instance.number, owner.nonce, { flags: parked ? 1 : 0 });
-    if (!parked) this.#meter();
   }
 
   ended(instance: HostInstance): void {
@@ -188,13 +191,13 @@ class Host implements InstanceEvents {
     );
   }
 
-  /** Holds running entries against their CPU budget for as long as there are any. */
+  /** Holds entries against their CPU budget; called before anything may enter an isolate, and it goes on while any does. */
   #meter(): void {
     if (this.#metering) return;
     this.#metering = true;
-    this.#share.begin();
+    if (this.#executing().length === 0) this.#share.begin();
     const check = (): void => {
-      const executing = [...this.#instances.values()].filter((instance) => instance.executing);
+      const executing = this.#executing();
       this.#share.meetAll(() => {
         for (const instance of executing) instance.checkCpu();
       });
@@ -204,9 +207,13 @@ class Host implements InstanceEvents {
     systemClock.setTimer(this.#meterIntervalMs, check);
   }
 
+  #executing(): HostInstance[] {
+    return [...this.#instances.values()].filter((instance) => instance.executing);
+  }
+
   #claimsNs(): number {
     let sumNs = 0;
-    for (const instance of this.#instances.values()) if (instance.executing) sumNs += instance.claimNs;
+    for (const { claimNs } of this.#executing()) sumNs += claimNs;
     return sumNs;
   }
 }
