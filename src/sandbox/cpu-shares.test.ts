@@ -7,6 +7,7 @@ import { CpuShares } from './cpu-shares.ts';
 class FakeGroups implements CpuGroups {
   readonly version = 2;
   readonly folders = new Map<string, Set<number>>();
+  readonly giving = new Set<string>();
   failing = false;
   closed = false;
 
@@ -19,6 +20,11 @@ class FakeGroups implements CpuGroups {
     const folder = this.folders.get(name);
     if (folder === undefined) throw new Error('ENOENT');
     folder.add(pid);
+  }
+
+  async giveWay(name: string, gives: boolean): Promise<void> {
+    if (gives) this.giving.add(name);
+    else this.giving.delete(name);
   }
 
   async remove(name: string): Promise<boolean> {
@@ -44,11 +50,12 @@ const setUp = (groups: FakeGroups | null = new FakeGroups()) => {
   const clock = new ManualClock();
   const faults: string[] = [];
   const nice: number[] = [];
+  const usedMs = new Map<number, number>();
   const shares = new CpuShares({
-    ...{ clock, groups, makeNice: (pid) => nice.push(pid) },
+    ...{ clock, groups, makeNice: (pid) => nice.push(pid), cpuTimeMs: (pid) => usedMs.get(pid) ?? null },
     onFault: (message) => faults.push(message),
   });
-  return { clock, groups: groups ?? new FakeGroups(), faults, nice, shares };
+  return { clock, groups: groups ?? new FakeGroups(), faults, nice, usedMs, shares };
 };
 
 /** Lets all that is under way, and needs no time, happen. */
@@ -122,6 +129,47 @@ describe('CpuShares', () => {
     await settled();
     expect(nice).toEqual([1]);
     await shares.close();
+  });
+
+  it('says what each tenant’s processes used since it was asked last, and nothing of their start', () => {
+    const { shares, usedMs } = setUp();
+    shares.join('a', 1);
+    shares.join('a', 2);
+    shares.join('b', 3);
+    for (const [pid, ms] of [[1, 100] as const, [2, 200] as const, [3, 300] as const]) usedMs.set(pid, ms);
+    expect([...shares.usedMs()]).toEqual([
+      ['a', 0],
+      ['b', 0],
+    ]);
+    usedMs.set(1, 130).set(2, 250);
+    usedMs.delete(3);
+    expect([...shares.usedMs()]).toEqual([
+      ['a', 80],
+      ['b', 0],
+    ]);
+    expect(shares.usedMs().get('a')).toBe(0);
+  });
+
+  it('lets a tenant give way, and no longer when that was taken back meanwhile', async () => {
+    const { shares, groups } = setUp();
+    shares.join('a', 1);
+    shares.giveWay('a', true);
+    await settled();
+    expect([...groups.giving]).toEqual(['tenant-a']);
+    shares.giveWay('a', false);
+    await settled();
+    expect([...groups.giving]).toEqual([]);
+    shares.giveWay('nobody', true);
+    await settled();
+    expect([...groups.giving]).toEqual([]);
+  });
+
+  it('has what is nobody’s yet in one group, until it becomes a tenant’s', async () => {
+    const { shares, groups } = setUp();
+    await groups.make('starting');
+    shares.started(1);
+    await settled();
+    expect(groups.state).toEqual({ starting: [1] });
   });
 
   it('removes all groups when it closes, and takes nobody in after that', async () => {

@@ -1,13 +1,13 @@
 /**
  * Divides CPU time between tenants: a control group for each, into which its processes are moved when they become its.
  *
- * Owns who is in which group. All tenants' groups have one weight, and all of them together no more than the server, so
- * that many busy processes of one tenant count as one. Never stands in the way of a call: everything is done behind it,
+ * Owns who is in which group, and the account of what each tenant has used. All tenants' groups have one weight, so that
+ * many busy processes of one tenant count as one; what is nobody's yet is together in one more. Never stands in the way of a call: everything is done behind it,
  * in order, and what fails is reported and leaves the process where it is. Invariant: a group is there while a process
  * of its tenant is. Without groups, a tenant's processes are made nicer than the server, and nothing is divided.
  */
 import type { Clock } from '../ports/clock.ts';
-import type { CpuGroups } from '../ports/cpu-groups.ts';
+import { type CpuGroups, STARTING } from '../ports/cpu-groups.ts';
 
 export interface CpuSharesOptions {
   readonly clock: Clock;
@@ -15,12 +15,16 @@ export interface CpuSharesOptions {
   readonly groups: CpuGroups | null;
   /** What is done to a process instead, where there are no groups. */
   readonly makeNice: (pid: number) => void;
+  /** CPU time of a process since it started; null when it has ended. */
+  readonly cpuTimeMs: (pid: number) => number | null;
   readonly onFault: (message: string, details: Readonly<Record<string, unknown>>) => void;
 }
 
 interface Tenant {
   readonly name: string;
-  readonly pids: Set<number>;
+  /** Each with the CPU time that it had used at the last look; null for one that was not looked at. */
+  readonly pids: Map<number, number | null>;
+  gives: boolean;
   /** What is to be done to the group, one after the other. */
   orders: Promise<void>;
 }
@@ -39,16 +43,52 @@ export class CpuShares {
     this.#options = options;
   }
 
+  /** A process that is nobody's yet: those that start are not to keep those that serve from doing so. */
+  started(pid: number): void {
+    if (this.#closed) return;
+    // It may have ended already, and is moved again when it becomes a tenant's.
+    this.#options.groups?.add(STARTING, pid).catch(() => undefined);
+  }
+
+  /** CPU time of each tenant's processes since the call before, milliseconds. */
+  usedMs(): ReadonlyMap<string, number> {
+    const used = new Map<string, number>();
+    for (const [tenant, { pids }] of this.#tenants) {
+      let sumMs = 0;
+      for (const [pid, beforeMs] of pids) {
+        const nowMs = this.#options.cpuTimeMs(pid);
+        if (nowMs === null) continue;
+        // What a process used before it was looked at first was used for its start.
+        if (beforeMs !== null) sumMs += Math.max(0, nowMs - beforeMs);
+        pids.set(pid, nowMs);
+      }
+      used.set(tenant, sumMs);
+    }
+    return used;
+  }
+
+  /** Whether the tenant's processes run only where no other's want to. */
+  giveWay(tenant: string, gives: boolean): void {
+    const { groups } = this.#options;
+    const shared = this.#tenants.get(tenant);
+    if (groups === null || shared === undefined || shared.gives === gives) return;
+    shared.gives = gives;
+    this.#order(shared, async () => {
+      // The group is made with the first process, and with that it comes to stand as it should.
+      if (shared.pids.size > 0 && shared.gives === gives) await groups.giveWay(shared.name, gives);
+    });
+  }
+
   /** A process becomes a tenant's. Returns at once. */
   join(tenant: string, pid: number): void {
     const { groups, makeNice } = this.#options;
     if (this.#closed) return;
+    const shared = this.#tenants.get(tenant) ?? this.#open(tenant);
+    shared.pids.set(pid, null);
     if (groups === null) {
       makeNice(pid);
       return;
     }
-    const shared = this.#tenants.get(tenant) ?? this.#open(tenant);
-    shared.pids.add(pid);
     this.#order(shared, async () => {
       // Its number may be another's by now.
       if (!shared.pids.has(pid)) return;
@@ -71,7 +111,12 @@ export class CpuShares {
   }
 
   #open(tenant: string): Tenant {
-    const shared: Tenant = { name: `tenant-${tenant}`, pids: new Set(), orders: Promise.resolve() };
+    const shared: Tenant = {
+      name: `tenant-${tenant}`,
+      pids: new Map(),
+      gives: false,
+      orders: Promise.resolve(),
+    };
     this.#tenants.set(tenant, shared);
     return shared;
   }
@@ -92,8 +137,8 @@ export class CpuShares {
   #remove(tenant: string, shared: Tenant, attempts: number): void {
     const { groups, clock } = this.#options;
     this.#order(shared, async () => {
-      if (groups === null || shared.pids.size > 0) return;
-      const gone = await groups.remove(shared.name);
+      if (shared.pids.size > 0) return;
+      const gone = groups === null || (await groups.remove(shared.name));
       if (shared.pids.size > 0 || this.#tenants.get(tenant) !== shared) return;
       if (gone || attempts === 0 || this.#closed) this.#tenants.delete(tenant);
       else clock.setTimer(REMOVAL_MS, () => this.#remove(tenant, shared, attempts - 1));
