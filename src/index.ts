@@ -84,7 +84,7 @@ export const createExecutor = async (options: ExecutorOptions = {}): Promise<Exe
   });
   const metrics = new Metrics({
     census: () => executor.census(),
-    queued: () => lanes.waiting,
+    queued: () => lanes.waiting + turnstile.waiting,
     inFlight: () => executor.inFlight,
     unadmitted: () => executor.unadmitted,
     spent: () => budget.spent(),

@@ -89,7 +89,7 @@ export class LocalExecutor implements Executor {
     this.#views = new PoolViews({
       clock: parts.clock,
       take: () => parts.lanes.snapshots(),
-      shared: () => ({ queued: parts.lanes.waiting, limits: this.#limits() }),
+      shared: () => ({ queued: parts.lanes.waiting + parts.turnstile.waiting, limits: this.#limits() }),
     });
     parts.provisions.keepStored(parts.registry, parts.logger);
     reserveStored(parts.admission, parts.registry, parts.logger);
@@ -180,7 +180,8 @@ export class LocalExecutor implements Executor {
   }
 
   pools(): PoolsView {
-    return { ...this.#parts.lanes.view(), limits: this.#limits() };
+    const { lanes, turnstile } = this.#parts;
+    return { ...lanes.view(), queued: lanes.waiting + turnstile.waiting, limits: this.#limits() };
   }
 
   poolsOf(tenant: string): TenantPoolsView {

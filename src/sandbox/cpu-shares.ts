@@ -93,6 +93,8 @@ export class CpuShares {
       // Its number may be another's by now.
       if (!shared.pids.has(pid)) return;
       await groups.make(shared.name);
+      // The group may have been removed meanwhile, and be a new one.
+      if (shared.gives) await groups.giveWay(shared.name, true);
       await groups.add(shared.name, pid);
     });
   }

@@ -145,9 +145,9 @@ export class CpuFairness {
   }
 
   #giveWay(name: string, tenant: Tenant, gives: boolean): void {
-    if (tenant.gives === gives) return;
+    // Said again while it lasts: the tenant may have got its first host meanwhile.
+    if (gives || tenant.gives) this.#options.account.giveWay(name, gives);
     tenant.gives = gives;
-    this.#options.account.giveWay(name, gives);
   }
 
   #bound(name: string, tenant: Tenant, isFull: boolean, mayRise: boolean): void {
