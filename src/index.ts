@@ -153,7 +153,7 @@ const openCpuShares = async (onFault: OnFault): Promise<CpuShares> => {
 const openTiers = async (config: Config, cpuShares: CpuShares, onFault: OnFault): Promise<Tiers> => {
   const isolate = await openIsolateTier(config, cpuShares, onFault);
   try {
-    const containers = await openContainerTiers(config, onFault);
+    const containers = await openContainerTiers(config, cpuShares, onFault);
     return {
       served: new Map([['isolate', isolate], ...containers.tiers]),
       unavailable: containers.unavailable,
@@ -183,8 +183,13 @@ const openIsolateTier = (
     ...limits,
   });
 
-const openContainerTiers = (config: Config, onFault: OnFault): Promise<ContainerTiers> =>
+const openContainerTiers = (
+  config: Config,
+  cpuShares: CpuShares,
+  onFault: OnFault,
+): Promise<ContainerTiers> =>
   createContainerTiers({
+    cpuShares,
     ...{ clock: systemClock, random: systemRandom, onFault },
     dataDir: config.dataDir === MEMORY ? null : config.dataDir,
     settings: config.container,

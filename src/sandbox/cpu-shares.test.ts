@@ -164,6 +164,35 @@ describe('CpuShares', () => {
     expect([...groups.giving]).toEqual([]);
   });
 
+  it('lets the busy containers of a tenant share the weight of one process, and counts what they use', () => {
+    const { shares } = setUp();
+    const containers = [0, 0, 0].map(() => ({ ms: 0, told: [] as (readonly [number, boolean])[] }));
+    const members = containers.map((container) => ({
+      cpuMs: () => container.ms,
+      weigh: (part: number, gives: boolean) => void container.told.push([part, gives]),
+    }));
+    for (const member of members) shares.include('a', member);
+    shares.usedMs();
+    for (const container of containers.slice(0, 2)) container.ms += 100;
+    expect(shares.usedMs().get('a')).toBe(200);
+    expect(containers.map(({ told }) => told)).toEqual([[[0.5, false]], [[0.5, false]], [[0.5, false]]]);
+    shares.giveWay('a', true);
+    expect(containers.map(({ told }) => told.at(-1))).toEqual([1, 2, 3].map(() => [0.5, true]));
+    shares.usedMs();
+    expect(containers[0]?.told.at(-1)).toEqual([1, true]);
+    for (const member of members) shares.exclude('a', member);
+    expect(shares.usedMs().get('a') ?? 0).toBe(0);
+  });
+
+  it('lets a container give way whose tenant does already', () => {
+    const { shares } = setUp();
+    shares.join('a', 1);
+    shares.giveWay('a', true);
+    const told: boolean[] = [];
+    shares.include('a', { cpuMs: () => 0, weigh: (_, gives) => void told.push(gives) });
+    expect(told).toEqual([true]);
+  });
+
   it('has what is nobody’s yet in one group, until it becomes a tenant’s', async () => {
     const { shares, groups } = setUp();
     await groups.make('starting');

@@ -20,10 +20,26 @@ export interface CpuSharesOptions {
   readonly onFault: (message: string, details: Readonly<Record<string, unknown>>) => void;
 }
 
+/** What has a control group of its own that is not this server's: a container. */
+export interface CpuMember {
+  /** CPU time since it started, milliseconds; null when it cannot be read. */
+  cpuMs(): number | null;
+  /** Gives it so much of the weight of one process, up to all of it, or lets it give way. */
+  weigh(part: number, gives: boolean): void;
+}
+
+interface Membership {
+  /** At the last look; null before the first. */
+  usedMs: number | null;
+  part: number;
+  gives: boolean;
+}
+
 interface Tenant {
   readonly name: string;
   /** Each with the CPU time that it had used at the last look; null for one that was not looked at. */
   readonly pids: Map<number, number | null>;
+  readonly members: Map<CpuMember, Membership>;
   gives: boolean;
   /** What is to be done to the group, one after the other. */
   orders: Promise<void>;
@@ -32,6 +48,8 @@ interface Tenant {
 /** A process takes a moment to be gone, and its group with it. */
 const REMOVALS = 20;
 const REMOVAL_MS = 50;
+/** A member that used more since the last look is one of those that share the tenant's weight. */
+const BUSY_MS = 2;
 
 export class CpuShares {
   readonly #options: CpuSharesOptions;
@@ -53,8 +71,9 @@ export class CpuShares {
   /** CPU time of each tenant's processes since the call before, milliseconds. */
   usedMs(): ReadonlyMap<string, number> {
     const used = new Map<string, number>();
-    for (const [tenant, { pids }] of this.#tenants) {
-      let sumMs = 0;
+    for (const [tenant, shared] of this.#tenants) {
+      const { pids } = shared;
+      let sumMs = this.#membersMs(shared);
       for (const [pid, beforeMs] of pids) {
         const nowMs = this.#options.cpuTimeMs(pid);
         if (nowMs === null) continue;
@@ -71,8 +90,10 @@ export class CpuShares {
   giveWay(tenant: string, gives: boolean): void {
     const { groups } = this.#options;
     const shared = this.#tenants.get(tenant);
-    if (groups === null || shared === undefined || shared.gives === gives) return;
+    if (shared === undefined || shared.gives === gives) return;
     shared.gives = gives;
+    for (const [member, { part }] of shared.members) weigh(shared, member, part);
+    if (groups === null) return;
     this.#order(shared, async () => {
       // The group is made with the first process, and with that it comes to stand as it should.
       if (shared.pids.size > 0 && shared.gives === gives) await groups.giveWay(shared.name, gives);
@@ -102,7 +123,21 @@ export class CpuShares {
   /** It has ended. */
   leave(tenant: string, pid: number): void {
     const shared = this.#tenants.get(tenant);
-    if (shared?.pids.delete(pid) === true && shared.pids.size === 0) this.#remove(tenant, shared, REMOVALS);
+    if (shared?.pids.delete(pid) === true && isEmpty(shared)) this.#remove(tenant, shared, REMOVALS);
+  }
+
+  /** A container becomes a tenant's. */
+  include(tenant: string, member: CpuMember): void {
+    if (this.#closed) return;
+    const shared = this.#tenants.get(tenant) ?? this.#open(tenant);
+    shared.members.set(member, { usedMs: null, part: 1, gives: false });
+    weigh(shared, member, 1);
+  }
+
+  /** It has ended. */
+  exclude(tenant: string, member: CpuMember): void {
+    const shared = this.#tenants.get(tenant);
+    if (shared?.members.delete(member) === true && isEmpty(shared)) this.#remove(tenant, shared, REMOVALS);
   }
 
   /** After all processes have ended. */
@@ -112,10 +147,27 @@ export class CpuShares {
     await this.#options.groups?.close();
   }
 
+  /** What its containers used; those that are busy share the weight that one process has. */
+  #membersMs(shared: Tenant): number {
+    let sumMs = 0;
+    let busy = 0;
+    for (const [member, membership] of shared.members) {
+      const nowMs = member.cpuMs();
+      if (nowMs === null) continue;
+      const usedMs = membership.usedMs === null ? 0 : Math.max(0, nowMs - membership.usedMs);
+      membership.usedMs = nowMs;
+      sumMs += usedMs;
+      if (usedMs > BUSY_MS) busy += 1;
+    }
+    for (const member of shared.members.keys()) weigh(shared, member, 1 / Math.max(1, busy));
+    return sumMs;
+  }
+
   #open(tenant: string): Tenant {
     const shared: Tenant = {
       name: `tenant-${tenant}`,
       pids: new Map(),
+      members: new Map(),
       gives: false,
       orders: Promise.resolve(),
     };
@@ -139,11 +191,22 @@ export class CpuShares {
   #remove(tenant: string, shared: Tenant, attempts: number): void {
     const { groups, clock } = this.#options;
     this.#order(shared, async () => {
-      if (shared.pids.size > 0) return;
+      if (!isEmpty(shared)) return;
       const gone = groups === null || (await groups.remove(shared.name));
-      if (shared.pids.size > 0 || this.#tenants.get(tenant) !== shared) return;
+      if (!isEmpty(shared) || this.#tenants.get(tenant) !== shared) return;
       if (gone || attempts === 0 || this.#closed) this.#tenants.delete(tenant);
       else clock.setTimer(REMOVAL_MS, () => this.#remove(tenant, shared, attempts - 1));
     });
   }
 }
+
+const isEmpty = ({ pids, members }: Tenant): boolean => pids.size === 0 && members.size === 0;
+
+/** Says nothing that the member was told before. */
+const weigh = ({ members, gives }: Tenant, member: CpuMember, part: number): void => {
+  const membership = members.get(member);
+  if (membership === undefined || (membership.part === part && membership.gives === gives)) return;
+  membership.part = part;
+  membership.gives = gives;
+  member.weigh(part, gives);
+};
