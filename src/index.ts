@@ -24,6 +24,7 @@ import type { PoolOptions } from './pool/options.ts';
 import type { Policy } from './pool/policy/api.ts';
 import { createPolicy } from './pool/policy/policies.ts';
 import { poolShapeOf } from './pool-shapes.ts';
+import { childProcesses } from './ports/child-processes.ts';
 import { systemClock } from './ports/clock.ts';
 import { openCpuGroups } from './ports/cpu-groups.ts';
 import { cpuTimeMs } from './ports/cpu-time.ts';
@@ -147,7 +148,14 @@ const openCpuShares = async (onFault: OnFault): Promise<CpuShares> => {
   const divided = typeof groups !== 'string';
   if (!divided)
     onFault('CPU time is not divided between tenants; hosts run nicer than the server', { reason: groups });
-  return new CpuShares({ clock: systemClock, groups: divided ? groups : null, makeNice, cpuTimeMs, onFault });
+  return new CpuShares({
+    clock: systemClock,
+    groups: divided ? groups : null,
+    makeNice,
+    cpuTimeMs,
+    childProcesses,
+    onFault,
+  });
 };
 
 const openTiers = async (config: Config, cpuShares: CpuShares, onFault: OnFault): Promise<Tiers> => {

@@ -51,11 +51,13 @@ const setUp = (groups: FakeGroups | null = new FakeGroups()) => {
   const faults: string[] = [];
   const nice: number[] = [];
   const usedMs = new Map<number, number>();
+  const children = new Map<number, readonly number[]>();
   const shares = new CpuShares({
     ...{ clock, groups, makeNice: (pid) => nice.push(pid), cpuTimeMs: (pid) => usedMs.get(pid) ?? null },
+    childProcesses: async (pid) => children.get(pid) ?? [],
     onFault: (message) => faults.push(message),
   });
-  return { clock, groups: groups ?? new FakeGroups(), faults, nice, usedMs, shares };
+  return { clock, groups: groups ?? new FakeGroups(), faults, nice, usedMs, children, shares };
 };
 
 /** Lets all that is under way, and needs no time, happen. */
@@ -193,12 +195,15 @@ describe('CpuShares', () => {
     expect(told).toEqual([true]);
   });
 
-  it('has what is nobody’s yet in one group, until it becomes a tenant’s', async () => {
-    const { shares, groups } = setUp();
+  it('has what is nobody’s yet in one group, with what it had started before it was moved', async () => {
+    const { shares, groups, children } = setUp();
     await groups.make('starting');
+    children.set(1, [2]);
+    children.set(2, [3, 4]);
+    shares.join('a', 4);
     shares.started(1);
     await settled();
-    expect(groups.state).toEqual({ starting: [1] });
+    expect(groups.state).toEqual({ starting: [1, 2, 3], 'tenant-a': [4] });
   });
 
   it('removes all groups when it closes, and takes nobody in after that', async () => {

@@ -17,6 +17,7 @@ export interface CpuSharesOptions {
   readonly makeNice: (pid: number) => void;
   /** CPU time of a process since it started; null when it has ended. */
   readonly cpuTimeMs: (pid: number) => number | null;
+  readonly childProcesses: (pid: number) => Promise<readonly number[]>;
   readonly onFault: (message: string, details: Readonly<Record<string, unknown>>) => void;
 }
 
@@ -65,7 +66,7 @@ export class CpuShares {
   started(pid: number): void {
     if (this.#closed) return;
     // It may have ended already, and is moved again when it becomes a tenant's.
-    this.#options.groups?.add(STARTING, pid).catch(() => undefined);
+    this.#collect(pid).catch(() => undefined);
   }
 
   /** CPU time of each tenant's processes since the call before, milliseconds. */
@@ -145,6 +146,19 @@ export class CpuShares {
     this.#closed = true;
     await Promise.all([...this.#tenants.values()].map(({ orders }) => orders));
     await this.#options.groups?.close();
+  }
+
+  /** What it starts from here on follows by itself; what it has started before is moved after it. */
+  async #collect(pid: number): Promise<void> {
+    const { groups, childProcesses } = this.#options;
+    if (groups === null) return;
+    await groups.add(STARTING, pid);
+    for (const child of await childProcesses(pid)) if (!this.#isClaimed(child)) await this.#collect(child);
+  }
+
+  #isClaimed(pid: number): boolean {
+    for (const { pids } of this.#tenants.values()) if (pids.has(pid)) return true;
+    return false;
   }
 
   /** What its containers used; those that are busy share the weight that one process has. */
