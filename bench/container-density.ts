@@ -87,6 +87,7 @@ const measureAll = (sizes: Sizes): Promise<Sample[]> =>
     const samples: Sample[] = [];
     const config = loadConfig({ env: { DOCKER_HOST: process.env.DOCKER_HOST ?? '' } });
     const { tiers, unavailable, close } = await createContainerTiers({
+      cpuShares: null,
       ...{ clock: systemClock, random: systemRandom, dataDir: scope.temporaryFolder() },
       ...{ settings: config.container, limits: config.limits },
       onFault: (message, details) => progress(`container-density: ${message} ${JSON.stringify(details)}`),

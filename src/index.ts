@@ -3,6 +3,7 @@
  *
  * Owns the wiring only: a lane for each runtime that this machine can serve. The server, the CLI and embedding platforms all start here.
  */
+import { availableParallelism } from 'node:os';
 import { type Logger, pino } from 'pino';
 import { type Config, type ConfigOverrides, loadConfig } from './config/config.ts';
 import { StrataError } from './core/errors.ts';
@@ -23,8 +24,10 @@ import type { PoolOptions } from './pool/options.ts';
 import type { Policy } from './pool/policy/api.ts';
 import { createPolicy } from './pool/policy/policies.ts';
 import { poolShapeOf } from './pool-shapes.ts';
+import { childProcesses } from './ports/child-processes.ts';
 import { systemClock } from './ports/clock.ts';
 import { openCpuGroups } from './ports/cpu-groups.ts';
+import { cpuTimeMs } from './ports/cpu-time.ts';
 import { type Machine, systemMachine } from './ports/machine.ts';
 import { makeNice } from './ports/niceness.ts';
 import { systemProcesses } from './ports/processes.ts';
@@ -35,7 +38,9 @@ import { type ContainerTiers, createContainerTiers } from './sandbox/container/t
 import { CpuShares } from './sandbox/cpu-shares.ts';
 import { createIsolateTier } from './sandbox/isolate/tier.ts';
 import { Admission } from './scheduler/admission.ts';
+import { CpuFairness } from './scheduler/cpu-fairness.ts';
 import { QueueLength, Scheduler } from './scheduler/scheduler.ts';
+import { Turnstile } from './scheduler/turnstile.ts';
 import { Watermarks } from './scheduler/watermarks.ts';
 
 export type { ConfigOverrides } from './config/config.ts';
@@ -80,7 +85,7 @@ export const createExecutor = async (options: ExecutorOptions = {}): Promise<Exe
   });
   const metrics = new Metrics({
     census: () => executor.census(),
-    queued: () => lanes.waiting,
+    queued: () => lanes.waiting + turnstile.waiting,
     inFlight: () => executor.inFlight,
     unadmitted: () => executor.unadmitted,
     spent: () => budget.spent(),
@@ -95,12 +100,19 @@ export const createExecutor = async (options: ExecutorOptions = {}): Promise<Exe
     prepare: (placement, lease) => void preload(loading, placement, lease),
   };
   const watermarks = new Watermarks({ clock, machine, budget, settings: config.machine, onChange: onFault });
+  const turnstile = new Turnstile(clock, config.queue);
+  const fairness = new CpuFairness({
+    ...{ clock, turnstile, account: cpuShares, settings: config.machine },
+    // A reading counts from the one before, so that each reader needs a machine of its own.
+    ...{ machine: systemMachine(clock), cpus: availableParallelism() },
+  });
   const lanes = new Lanes({
     lanes: [...tiers.served].map(([runtime, tier]) => openLane(config, runtime, tier, parts)),
     unavailable: tiers.unavailable,
     budget,
     release: async () => {
       watermarks.close();
+      fairness.close();
       await tiers.close();
       await cpuShares.close();
     },
@@ -110,6 +122,7 @@ export const createExecutor = async (options: ExecutorOptions = {}): Promise<Exe
   }
   const executor = new LocalExecutor({
     ...{ clock, random, logger, registry, lanes, metrics, limits: config.limits },
+    turnstile,
     records: new Records(config.records),
     admission: new Admission({ clock, settings: { ...config.admission, timeoutMs: config.queue.timeoutMs } }),
     provisions: new Provisions({
@@ -135,13 +148,20 @@ const openCpuShares = async (onFault: OnFault): Promise<CpuShares> => {
   const divided = typeof groups !== 'string';
   if (!divided)
     onFault('CPU time is not divided between tenants; hosts run nicer than the server', { reason: groups });
-  return new CpuShares({ clock: systemClock, groups: divided ? groups : null, makeNice, onFault });
+  return new CpuShares({
+    clock: systemClock,
+    groups: divided ? groups : null,
+    makeNice,
+    cpuTimeMs,
+    childProcesses,
+    onFault,
+  });
 };
 
 const openTiers = async (config: Config, cpuShares: CpuShares, onFault: OnFault): Promise<Tiers> => {
   const isolate = await openIsolateTier(config, cpuShares, onFault);
   try {
-    const containers = await openContainerTiers(config, onFault);
+    const containers = await openContainerTiers(config, cpuShares, onFault);
     return {
       served: new Map([['isolate', isolate], ...containers.tiers]),
       unavailable: containers.unavailable,
@@ -171,8 +191,13 @@ const openIsolateTier = (
     ...limits,
   });
 
-const openContainerTiers = (config: Config, onFault: OnFault): Promise<ContainerTiers> =>
+const openContainerTiers = (
+  config: Config,
+  cpuShares: CpuShares,
+  onFault: OnFault,
+): Promise<ContainerTiers> =>
   createContainerTiers({
+    cpuShares,
     ...{ clock: systemClock, random: systemRandom, onFault },
     dataDir: config.dataDir === MEMORY ? null : config.dataDir,
     settings: config.container,

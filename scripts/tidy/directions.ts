@@ -39,6 +39,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
       'sandbox/api.ts',
       'scheduler/admission.ts',
       'scheduler/scheduler.ts',
+      'scheduler/turnstile.ts',
     ],
     ...['pool/api.ts', 'pool/budget.ts', 'pool/layered-pool.ts', 'pool/lease.ts', 'pool/slot.ts'],
   ],
@@ -60,7 +61,13 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     ...['sandbox/isolate/tier.ts', 'sandbox/container/tiers.ts', 'sandbox/cpu-shares.ts'],
     ...['pool/budget.ts', 'pool/costs.ts', 'pool/layered-pool.ts', 'pool/options.ts'],
     ...['pool/policy/api.ts', 'pool/policy/policies.ts'],
-    ...['scheduler/admission.ts', 'scheduler/scheduler.ts', 'scheduler/watermarks.ts', 'invocation/'],
+    ...[
+      'scheduler/admission.ts',
+      'scheduler/cpu-fairness.ts',
+      'scheduler/scheduler.ts',
+      'scheduler/turnstile.ts',
+    ],
+    ...['scheduler/watermarks.ts', 'invocation/'],
   ],
   'main.ts': ['cli/program.ts'],
 };
@@ -72,7 +79,15 @@ const ALLOWED_IN_TESTS: Readonly<Record<string, readonly string[]>> = {
   // One suite for every backend; the ones that start processes run it from test/.
   sandbox: ['../test/contract/sandbox.suite.ts'],
   pool: ['ports/', 'sandbox/fake/backend.ts', 'sandbox/guard.ts', 'scheduler/scheduler.ts'],
-  scheduler: [...['ports/manual-clock.ts', 'pool/fixture.ts', 'pool/policy/', 'sandbox/fake/backend.ts']],
+  scheduler: [
+    ...[
+      'ports/manual-clock.ts',
+      'ports/manual-machine.ts',
+      'pool/fixture.ts',
+      'pool/policy/',
+      'sandbox/fake/backend.ts',
+    ],
+  ],
   invocation: [
     ...['pool/fixture.ts', 'pool/costs.ts'],
     'registry/registry.ts',

@@ -14,6 +14,7 @@ import { fakeBackend } from '../sandbox/fake/backend.ts';
 import { guardTier } from '../sandbox/guard.ts';
 import { Admission, type AdmissionSettings } from '../scheduler/admission.ts';
 import { Scheduler } from '../scheduler/scheduler.ts';
+import { Turnstile } from '../scheduler/turnstile.ts';
 import { LocalExecutor } from './executor.ts';
 import { Lanes } from './lanes.ts';
 import { Metrics } from './metrics.ts';
@@ -117,6 +118,7 @@ const open = async (
         ...admission,
       },
     }),
+    turnstile: new Turnstile(clock, { maxLengthPerFunction: 10, timeoutMs: 1_000 }),
     provisions: new Provisions({ budgetMb: 4_096, percentPerTenant: 25 }),
     limits: { initCpuMs: 5_000, eventMaxBytes: 1_000, resultMaxBytes: 1_000, logMaxBytes: 1_000 },
     drainTimeoutMs: 1_000,

@@ -14,6 +14,7 @@ import type { Random } from '../ports/random.ts';
 import type { Deployment, FunctionPage, ListQuery, Registry } from '../registry/api.ts';
 import type { Confinement } from '../sandbox/api.ts';
 import type { Admission, Ticket } from '../scheduler/admission.ts';
+import type { Pass, Turnstile } from '../scheduler/turnstile.ts';
 import { answerOf, jsonAnswerOf } from './answers.ts';
 import type {
   Executor,
@@ -46,6 +47,7 @@ export interface ExecutorParts {
   readonly registry: Registry;
   readonly lanes: Lanes;
   readonly admission: Admission;
+  readonly turnstile: Turnstile;
   readonly provisions: Provisions;
   readonly records: Records;
   readonly metrics: Metrics;
@@ -87,7 +89,7 @@ export class LocalExecutor implements Executor {
     this.#views = new PoolViews({
       clock: parts.clock,
       take: () => parts.lanes.snapshots(),
-      shared: () => ({ queued: parts.lanes.waiting, limits: this.#limits() }),
+      shared: () => ({ queued: parts.lanes.waiting + parts.turnstile.waiting, limits: this.#limits() }),
     });
     parts.provisions.keepStored(parts.registry, parts.logger);
     reserveStored(parts.admission, parts.registry, parts.logger);
@@ -178,7 +180,8 @@ export class LocalExecutor implements Executor {
   }
 
   pools(): PoolsView {
-    return { ...this.#parts.lanes.view(), limits: this.#limits() };
+    const { lanes, turnstile } = this.#parts;
+    return { ...lanes.view(), queued: lanes.waiting + turnstile.waiting, limits: this.#limits() };
   }
 
   poolsOf(tenant: string): TenantPoolsView {
@@ -239,7 +242,9 @@ export class LocalExecutor implements Executor {
 
   async #close(): Promise<void> {
     await this.drain();
-    this.#parts.lanes.refuseAll(new StrataError('draining', 'The executor is closing.'));
+    const closing = new StrataError('draining', 'The executor is closing.');
+    this.#parts.turnstile.refuseAll(closing);
+    this.#parts.lanes.refuseAll(closing);
     try {
       await this.#parts.lanes.close();
     } finally {
@@ -259,7 +264,7 @@ export class LocalExecutor implements Executor {
   }
 
   async #run(request: InvokeJsonRequest): Promise<Walked> {
-    const { registry, metrics, random, lanes, limits, admission, clock } = this.#parts;
+    const { registry, metrics, random, lanes, limits, admission, turnstile, clock } = this.#parts;
     try {
       this.#refuseWhenDraining();
       const record = registry.resolve(request.tenant ?? DEFAULT_TENANT, request.function, request.qualifier);
@@ -269,12 +274,18 @@ export class LocalExecutor implements Executor {
       const waits = request.onWait === undefined ? null : new Waits(request.onWait);
       const { maxWaitMs } = request;
       const onWait = waits?.onWait;
+      const placement = placementOf(record);
       let ticket: Ticket | null = null;
+      let pass: Pass | null = null;
       this.#open += 1;
       try {
-        const entered = admission.enter(placementOf(record), { maxWaitMs, onWait });
-        const arrivedMs = entered instanceof Promise ? clock.nowMs() : undefined;
+        const entered = admission.enter(placement, { maxWaitMs, onWait });
+        let arrivedMs = entered instanceof Promise ? clock.nowMs() : undefined;
         ticket = entered instanceof Promise ? await entered : entered;
+        waits?.refuseCancelled();
+        const passed = turnstile.enter(placement, { maxWaitMs, onWait, arrivedMs });
+        if (passed instanceof Promise) arrivedMs ??= clock.nowMs();
+        pass = passed instanceof Promise ? await passed : passed;
         waits?.refuseCancelled();
         const walked = await walk(this.#context, {
           invocationId: request.invocationId ?? random.uuid(),
@@ -288,6 +299,7 @@ export class LocalExecutor implements Executor {
         this.#finish(walked.finished);
         return walked;
       } finally {
+        pass?.leave();
         ticket?.leave();
         this.#open -= 1;
         if (this.#open === 0) this.#idle?.();

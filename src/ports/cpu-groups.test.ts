@@ -31,11 +31,37 @@ describe('openCpuGroups', () => {
     const groups = await openCpuGroups(roots);
     if (typeof groups === 'string') throw new Error(groups);
     expect(groups.version).toBe(1);
-    const base = join(root, 'cgroup/cpu/svc', BASE);
-    expect(await readFile(join(base, 'cpu.shares'), 'utf8')).toBe('1024');
+    const folder = join(root, 'cgroup/cpu/svc', `${BASE}.tenant-a`);
     await groups.make('tenant-a');
     await groups.add('tenant-a', 123);
-    expect(await readFile(join(base, 'tenant-a/cgroup.procs'), 'utf8')).toBe('123');
+    expect(await readFile(join(folder, 'cpu.shares'), 'utf8')).toBe('1024');
+    expect(await readFile(join(folder, 'cgroup.procs'), 'utf8')).toBe('123');
+  });
+
+  it('makes a group give way, and gives it its weight back', async () => {
+    const { root, roots } = await kernel('3:cpu:/\n', { 'cgroup/cpu/tasks': '' });
+    const groups = await openCpuGroups(roots);
+    if (typeof groups === 'string') throw new Error(groups);
+    await groups.make('tenant-a');
+    const folder = join(root, 'cgroup/cpu', `${BASE}.tenant-a`);
+    await writeFile(join(folder, 'cpu.idle'), '0');
+    await groups.giveWay('tenant-a', true);
+    expect(await readFile(join(folder, 'cpu.idle'), 'utf8')).toBe('1');
+    await writeFile(join(folder, 'cpu.shares'), '2');
+    await groups.giveWay('tenant-a', false);
+    expect(await readFile(join(folder, 'cpu.idle'), 'utf8')).toBe('0');
+    expect(await readFile(join(folder, 'cpu.shares'), 'utf8')).toBe('1024');
+  });
+
+  it('makes it as light as it can be where the kernel knows no such thing', async () => {
+    const { root, roots } = await kernel('3:cpu:/\n', { 'cgroup/cpu/tasks': '' });
+    const groups = await openCpuGroups(roots);
+    if (typeof groups === 'string') throw new Error(groups);
+    await groups.make('tenant-a');
+    await groups.giveWay('tenant-a', true);
+    const folder = join(root, 'cgroup/cpu', `${BASE}.tenant-a`);
+    expect((await readdir(folder)).sort()).toEqual(['cpu.shares']);
+    expect(await readFile(join(folder, 'cpu.shares'), 'utf8')).toBe('2');
   });
 
   it('lets groups below have weights, version 2', async () => {
@@ -48,7 +74,8 @@ describe('openCpuGroups', () => {
     expect(groups.version).toBe(2);
     const own = join(root, 'cgroup/user.slice/app');
     expect(await readFile(join(own, 'cgroup.subtree_control'), 'utf8')).toBe('+cpu');
-    expect(await readFile(join(own, BASE, 'cgroup.subtree_control'), 'utf8')).toBe('+cpu');
+    await groups.make('tenant-a');
+    expect(await readFile(join(own, `${BASE}.tenant-a`, 'cpu.weight'), 'utf8')).toBe('100');
   });
 
   it('says why there can be none where the controller is not delegated', async () => {
@@ -64,12 +91,13 @@ describe('openCpuGroups', () => {
   it('removes the groups of servers that have ended, and no others', async () => {
     const { root, roots } = await kernel('3:cpu:/\n', { 'cgroup/cpu/tasks': '' });
     const parent = join(root, 'cgroup/cpu');
-    await mkdir(join(parent, 'strata-999999999-1/tenant-a'), { recursive: true });
+    await mkdir(join(parent, 'strata-999999999-1.tenant-a'), { recursive: true });
+    await mkdir(join(parent, 'strata-999999999-1.starting'), { recursive: true });
     await mkdir(join(parent, 'docker/tenant-a'), { recursive: true });
-    await mkdir(join(parent, `${BASE}/tenant-b`), { recursive: true });
+    await mkdir(join(parent, `${BASE}.tenant-b`), { recursive: true });
     await openCpuGroups(roots);
-    expect((await readdir(parent)).sort()).toEqual(['docker', BASE, 'tasks'].sort());
-    expect(await readdir(join(parent, BASE))).toContain('tenant-b');
+    const left = ['docker', `${BASE}.starting`, `${BASE}.tenant-b`, 'tasks'];
+    expect((await readdir(parent)).sort()).toEqual(left.sort());
   });
 
   it('refuses names that are not one folder below its own', async () => {

@@ -1,5 +1,6 @@
 /**
- * Control groups of this server's own, which divide CPU time by weight: one base, and groups below it by name.
+ * Control groups of this server's own, which divide CPU time by weight: beside the server and beside each other, so that
+ * what one of them has used is held against no other.
  *
  * Owns their files, in both versions, and sweeps what servers left behind that no longer run. Never decides who shares
  * with whom. Invariants: nothing is written outside of what it made, but for this process's own move into a group of its
@@ -12,8 +13,10 @@ import { isAlive, processLabel } from './process-label.ts';
 
 export interface CpuGroups {
   readonly version: 1 | 2;
-  /** A group below the base, with the weight that all of them have. May be there already. */
+  /** A group with the weight that all of them have, that of one process. May be there already. */
   make(name: string): Promise<void>;
+  /** Whether what is in it runs only where nothing else wants to, and stops at once when something does. */
+  giveWay(name: string, gives: boolean): Promise<void>;
   /** Moves a process, with all its threads and what it will start. */
   add(name: string, pid: number): Promise<void>;
   /** False while something runs in it. */
@@ -50,6 +53,9 @@ export const openCpuGroups = async (
 const controlPathsOf = async (proc: string): Promise<ReadonlyMap<string, string>> =>
   controlPaths(await readFile(join(proc, 'self', 'cgroup'), 'latin1').catch(() => ''));
 
+/** What is nobody's yet. */
+export const STARTING = 'starting';
+
 const BASE_PREFIX = 'strata-';
 const SERVER_PREFIX = 'strata-server-';
 const NAME = /^[A-Za-z0-9][A-Za-z0-9_-]{0,79}$/;
@@ -59,7 +65,7 @@ const folderNameOf = (prefix: string, label: string): string => `${prefix}${labe
 /** Groups of servers that have ended, however they did. */
 const sweep = async (own: string): Promise<void> => {
   for (const name of await readdir(own).catch(() => [])) {
-    const label = /^strata-(?:server-)?(\d+)-(\d+)$/.exec(name);
+    const label = /^strata-(?:server-)?(\d+)-(\d+)(?:\.|$)/.exec(name);
     if (label === null || isAlive(`${label[1]}:${label[2]}`)) continue;
     await removeTree(join(own, name));
   }
@@ -78,53 +84,87 @@ const removed = (folder: string): Promise<boolean> =>
     (thrown: NodeJS.ErrnoException) => thrown.code === 'ENOENT',
   );
 
-const made = async (folder: string): Promise<void> => {
-  await mkdir(folder).catch((thrown: NodeJS.ErrnoException) => {
-    if (thrown.code !== 'EEXIST') throw thrown;
-  });
-};
+/** Answers whether it was not there before. */
+const made = (folder: string): Promise<boolean> =>
+  mkdir(folder).then(
+    () => true,
+    (thrown: NodeJS.ErrnoException) => {
+      if (thrown.code !== 'EEXIST') throw thrown;
+      return false;
+    },
+  );
+
+interface WeightFile {
+  readonly name: string;
+  /** That of a process, or a session, that is in no group. */
+  readonly usual: string;
+  readonly least: string;
+}
 
 abstract class Groups implements CpuGroups {
   abstract readonly version: 1 | 2;
-  protected readonly base: string;
+  protected readonly own: string;
+  readonly #prefix: string;
+  readonly #weight: WeightFile;
 
-  constructor(base: string) {
-    this.base = base;
+  constructor(own: string, label: string, weight: WeightFile) {
+    this.own = own;
+    this.#prefix = `${folderNameOf(BASE_PREFIX, label)}.`;
+    this.#weight = weight;
   }
 
   async make(name: string): Promise<void> {
-    await made(this.#folder(name));
+    const folder = this.#folder(name);
+    if (await made(folder)) await this.#weigh(folder, this.#weight.usual);
   }
 
   async add(name: string, pid: number): Promise<void> {
     await writeFile(join(this.#folder(name), 'cgroup.procs'), String(pid));
   }
 
+  async giveWay(name: string, gives: boolean): Promise<void> {
+    const folder = this.#folder(name);
+    const { usual, least } = this.#weight;
+    try {
+      await writeFile(join(folder, 'cpu.idle'), gives ? '1' : '0', WRITE);
+      // Who no longer gives way has the kernel's own weight again.
+      if (!gives) await this.#weigh(folder, usual);
+    } catch {
+      // Kernels before 5.15 do not know it.
+      await this.#weigh(folder, gives ? least : usual);
+    }
+  }
+
   remove(name: string): Promise<boolean> {
     return removed(this.#folder(name));
   }
 
-  close(): Promise<void> {
-    return removeTree(this.base);
+  async close(): Promise<void> {
+    for (const name of await readdir(this.own).catch(() => []))
+      if (name.startsWith(this.#prefix)) await removed(join(this.own, name));
+  }
+
+  #weigh(folder: string, weight: string): Promise<void> {
+    return writeFile(join(folder, this.#weight.name), weight);
   }
 
   #folder(name: string): string {
     if (!NAME.test(name)) throw new Error(`${JSON.stringify(name)} cannot be the name of a control group`);
-    return join(this.base, name);
+    return join(this.own, `${this.#prefix}${name}`);
   }
 }
 
-/** Of a process that is not in a group of its own; what all tenants get together against the server. */
-const SHARES = '1024';
+/** A file of the kernel's is there or is not: it is never made. */
+const WRITE = { flag: 'r+' } as const;
 
 class GroupsV1 extends Groups {
   readonly version = 1;
 
   static async open(own: string, label: string): Promise<GroupsV1> {
-    const base = join(own, folderNameOf(BASE_PREFIX, label));
-    await made(base);
-    await writeFile(join(base, 'cpu.shares'), SHARES);
-    return new GroupsV1(base);
+    const groups = new GroupsV1(own, label, { name: 'cpu.shares', usual: '1024', least: '2' });
+    // Whether groups can be made is found out by making one.
+    await groups.make(STARTING);
+    return groups;
   }
 }
 
@@ -132,7 +172,6 @@ const SERVER_WEIGHT = '300';
 
 class GroupsV2 extends Groups {
   readonly version = 2;
-  readonly #own: string;
   readonly #server: string | null;
 
   static async open(own: string, label: string): Promise<GroupsV2> {
@@ -140,13 +179,11 @@ class GroupsV2 extends Groups {
     if (!offered.includes('cpu')) throw new Error(`the controller cpu is not delegated to ${own}`);
     const server = join(own, folderNameOf(SERVER_PREFIX, label));
     const moved = await GroupsV2.#divide(own, server);
-    const base = join(own, folderNameOf(BASE_PREFIX, label));
     try {
-      await made(base);
-      await writeFile(join(base, 'cgroup.subtree_control'), '+cpu');
-      return new GroupsV2(base, own, moved ? server : null);
+      const groups = new GroupsV2(own, label, moved ? server : null);
+      await groups.make(STARTING);
+      return groups;
     } catch (thrown) {
-      await removed(base);
       if (moved) await GroupsV2.#back(own, server);
       throw thrown;
     }
@@ -179,16 +216,15 @@ class GroupsV2 extends Groups {
     await removed(server);
   }
 
-  constructor(base: string, own: string, server: string | null) {
-    super(base);
-    this.#own = own;
+  constructor(own: string, label: string, server: string | null) {
+    super(own, label, { name: 'cpu.weight', usual: '100', least: '1' });
     this.#server = server;
   }
 
   override async close(): Promise<void> {
     await super.close();
     if (this.#server === null) return;
-    await writeFile(join(this.#own, 'cgroup.subtree_control'), '-cpu').catch(() => undefined);
-    await GroupsV2.#back(this.#own, this.#server);
+    await writeFile(join(this.own, 'cgroup.subtree_control'), '-cpu').catch(() => undefined);
+    await GroupsV2.#back(this.own, this.#server);
   }
 }

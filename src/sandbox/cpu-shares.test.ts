@@ -7,6 +7,7 @@ import { CpuShares } from './cpu-shares.ts';
 class FakeGroups implements CpuGroups {
   readonly version = 2;
   readonly folders = new Map<string, Set<number>>();
+  readonly giving = new Set<string>();
   failing = false;
   closed = false;
 
@@ -19,6 +20,11 @@ class FakeGroups implements CpuGroups {
     const folder = this.folders.get(name);
     if (folder === undefined) throw new Error('ENOENT');
     folder.add(pid);
+  }
+
+  async giveWay(name: string, gives: boolean): Promise<void> {
+    if (gives) this.giving.add(name);
+    else this.giving.delete(name);
   }
 
   async remove(name: string): Promise<boolean> {
@@ -44,11 +50,14 @@ const setUp = (groups: FakeGroups | null = new FakeGroups()) => {
   const clock = new ManualClock();
   const faults: string[] = [];
   const nice: number[] = [];
+  const usedMs = new Map<number, number>();
+  const children = new Map<number, readonly number[]>();
   const shares = new CpuShares({
-    ...{ clock, groups, makeNice: (pid) => nice.push(pid) },
+    ...{ clock, groups, makeNice: (pid) => nice.push(pid), cpuTimeMs: (pid) => usedMs.get(pid) ?? null },
+    childProcesses: async (pid) => children.get(pid) ?? [],
     onFault: (message) => faults.push(message),
   });
-  return { clock, groups: groups ?? new FakeGroups(), faults, nice, shares };
+  return { clock, groups: groups ?? new FakeGroups(), faults, nice, usedMs, children, shares };
 };
 
 /** Lets all that is under way, and needs no time, happen. */
@@ -122,6 +131,79 @@ describe('CpuShares', () => {
     await settled();
     expect(nice).toEqual([1]);
     await shares.close();
+  });
+
+  it('says what each tenant’s processes used since it was asked last, and nothing of their start', () => {
+    const { shares, usedMs } = setUp();
+    shares.join('a', 1);
+    shares.join('a', 2);
+    shares.join('b', 3);
+    for (const [pid, ms] of [[1, 100] as const, [2, 200] as const, [3, 300] as const]) usedMs.set(pid, ms);
+    expect([...shares.usedMs()]).toEqual([
+      ['a', 0],
+      ['b', 0],
+    ]);
+    usedMs.set(1, 130).set(2, 250);
+    usedMs.delete(3);
+    expect([...shares.usedMs()]).toEqual([
+      ['a', 80],
+      ['b', 0],
+    ]);
+    expect(shares.usedMs().get('a')).toBe(0);
+  });
+
+  it('lets a tenant give way, and no longer when that was taken back meanwhile', async () => {
+    const { shares, groups } = setUp();
+    shares.join('a', 1);
+    shares.giveWay('a', true);
+    await settled();
+    expect([...groups.giving]).toEqual(['tenant-a']);
+    shares.giveWay('a', false);
+    await settled();
+    expect([...groups.giving]).toEqual([]);
+    shares.giveWay('nobody', true);
+    await settled();
+    expect([...groups.giving]).toEqual([]);
+  });
+
+  it('lets the busy containers of a tenant share the weight of one process, and counts what they use', () => {
+    const { shares } = setUp();
+    const containers = [0, 0, 0].map(() => ({ ms: 0, told: [] as (readonly [number, boolean])[] }));
+    const members = containers.map((container) => ({
+      cpuMs: () => container.ms,
+      weigh: (part: number, gives: boolean) => void container.told.push([part, gives]),
+    }));
+    for (const member of members) shares.include('a', member);
+    shares.usedMs();
+    for (const container of containers.slice(0, 2)) container.ms += 100;
+    expect(shares.usedMs().get('a')).toBe(200);
+    expect(containers.map(({ told }) => told)).toEqual([[[0.5, false]], [[0.5, false]], [[0.5, false]]]);
+    shares.giveWay('a', true);
+    expect(containers.map(({ told }) => told.at(-1))).toEqual([1, 2, 3].map(() => [0.5, true]));
+    shares.usedMs();
+    expect(containers[0]?.told.at(-1)).toEqual([1, true]);
+    for (const member of members) shares.exclude('a', member);
+    expect(shares.usedMs().get('a') ?? 0).toBe(0);
+  });
+
+  it('lets a container give way whose tenant does already', () => {
+    const { shares } = setUp();
+    shares.join('a', 1);
+    shares.giveWay('a', true);
+    const told: boolean[] = [];
+    shares.include('a', { cpuMs: () => 0, weigh: (_, gives) => void told.push(gives) });
+    expect(told).toEqual([true]);
+  });
+
+  it('has what is nobody’s yet in one group, with what it had started before it was moved', async () => {
+    const { shares, groups, children } = setUp();
+    await groups.make('starting');
+    children.set(1, [2]);
+    children.set(2, [3, 4]);
+    shares.join('a', 4);
+    shares.started(1);
+    await settled();
+    expect(groups.state).toEqual({ starting: [1, 2, 3], 'tenant-a': [4] });
   });
 
   it('removes all groups when it closes, and takes nobody in after that', async () => {

@@ -86,6 +86,21 @@ export const notAdmitted = (limitMs: number, source: WaitLimit, retryAfterMs: nu
     retryAfterMs,
   );
 
+export const tooManyHeldBack = (waiting: number, allowed: number, retryAfterMs: number): StrataError =>
+  refusal(
+    'overloaded',
+    `The processors are busy with this tenant's invocations, and ${waiting} of this function wait for their turn already; queue.maxLengthPerFunction allows no more. Retry later.`,
+    { limit: { kind: 'queueLength', configured: allowed, observed: waiting }, retryAfterMs },
+  );
+
+export const heldBackTooLong = (limitMs: number, source: WaitLimit, retryAfterMs: number): StrataError =>
+  timedOut(
+    `The processors were busy with this tenant's invocations, and its turn did not come within ${boundOf(limitMs, source)}.`,
+    limitMs,
+    source,
+    retryAfterMs,
+  );
+
 /** Whose limit on a wait it was: the server's, or the caller's own. */
 type WaitLimit = 'queue.timeoutMs' | 'maxWaitMs';
 

@@ -81,6 +81,7 @@ export const openSandboxes = async (
     void faults.push(`${message} ${JSON.stringify(details)}`);
   const image = await engine.image(await expectedImage(runtime));
   const backend = containerBackend({
+    cpuShares: null,
     ...{ clock: systemClock, random: systemRandom, engine, runFolder, onFault, live: new Set() },
     confinement: confinementOf(await engine.info(), ''),
     template: {

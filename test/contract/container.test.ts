@@ -54,6 +54,7 @@ for (const dialect of [NODE, PYTHON]) {
     });
     sandboxContract(runtime, async () => {
       const { tiers, close } = await createContainerTiers({
+        cpuShares: null,
         ...{ clock: systemClock, random: systemRandom, dataDir: null },
         settings: { ...TEST_SETTINGS, mode: 'auto' },
         limits: { eventMaxBytes: 1e6, resultMaxBytes: 1e6, containerCodeMaxBytes: 1e7, logMaxBytes: 10_000 },

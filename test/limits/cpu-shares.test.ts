@@ -6,6 +6,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { openCpuGroups } from '../../src/ports/cpu-groups.ts';
+import { cpuTimeMs } from '../../src/ports/cpu-time.ts';
 import { processLabel } from '../../src/ports/process-label.ts';
 import { eventually, openBench } from './bench.ts';
 
@@ -20,7 +21,7 @@ const members = (): Readonly<Record<string, readonly number[]>> => {
   const found = new Map<string, number[]>();
   for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
     const path = groupOf(pid);
-    const at = path.indexOf(`${BASE}/`);
+    const at = path.indexOf(`${BASE}.`);
     if (at < 0) continue;
     const name = path.slice(at + BASE.length + 1);
     found.set(name, [...(found.get(name) ?? []), Number(pid)]);
@@ -40,7 +41,22 @@ const groupOf = (pid: string): string => {
   }
 };
 
+/** CPU time of each group's processes since they started. */
+const cpuTimes = (): Readonly<Record<string, number>> =>
+  Object.fromEntries(
+    Object.entries(members()).map(([name, pids]) => [
+      name,
+      pids.reduce((sum, pid) => sum + (cpuTimeMs(pid) ?? 0), 0),
+    ]),
+  );
+
 const CODE = 'exports.handler = () => 1;';
+const BURN = `exports.handler = ({ ms }) => {
+  const end = Date.now() + ms;
+  while (Date.now() < end);
+};`;
+const BURN_MS = 2_500;
+const MANY = 6;
 
 // An ordinary user may make no control groups unless some were delegated; src/sandbox/cpu-shares.test.ts runs anywhere.
 describe.skipIf(typeof groups === 'string')('CPU shares', () => {
@@ -52,17 +68,51 @@ describe.skipIf(typeof groups === 'string')('CPU shares', () => {
         const answer = await executor.invoke({ function: 'f', tenant, event: {} });
         expect(answer.status).toBe('succeeded');
       }
-      await eventually(5_000, () => Object.keys(members()).length === 2);
-      const seen = members();
+      await eventually(
+        5_000,
+        () => Object.keys(members()).filter((name) => name !== 'starting').length === 2,
+      );
+      const { starting = [], ...seen } = members();
+      expect(starting.length).toBeGreaterThan(0);
       expect(Object.keys(seen).sort()).toEqual(['tenant-ada', 'tenant-bob']);
       expect(seen['tenant-ada']).toHaveLength(1);
       expect(seen['tenant-bob']).toHaveLength(1);
-      // What is nobody's yet, and the server itself, stay where they were.
+      // The server itself stays where it was.
       expect(groupOf('self')).not.toContain(BASE);
     } finally {
       await executor.close();
     }
     expect(members()).toEqual({});
+  });
+
+  it('gives a tenant with one busy call as much as one with many, by the kernel’s account', async () => {
+    const { executor } = await openBench({ isolate: { pristineHosts: 2 } });
+    try {
+      const code = { source: BURN };
+      const one = { runtime: 'isolate', code, timeoutMs: 20_000 } as const;
+      await executor.deploy({ ...one, name: 'one', tenant: 'bob' });
+      for (let at = 0; at < MANY; at += 1)
+        await executor.deploy({ ...one, name: `many-${at}`, tenant: 'ada' });
+      const call = (name: string, tenant: string, ms: number) =>
+        executor.invoke({ function: name, tenant, event: { ms } });
+      await Promise.all([
+        call('one', 'bob', 1),
+        ...Array.from({ length: MANY }, (_, at) => call(`many-${at}`, 'ada', 1)),
+      ]);
+      await eventually(5_000, () => members()['tenant-bob'] !== undefined);
+      const before = cpuTimes();
+      const answers = await Promise.all([
+        ...Array.from({ length: MANY }, (_, at) => call(`many-${at}`, 'ada', BURN_MS)),
+        call('one', 'bob', BURN_MS),
+      ]);
+      expect(answers.map(({ status }) => status)).toEqual(answers.map(() => 'succeeded'));
+      const after = cpuTimes();
+      const usedMs = (name: string): number => (after[name] ?? 0) - (before[name] ?? 0);
+      // By threads it would be one part in seven; of its own half, or its own processor, a bad moment may take a part.
+      expect(usedMs('tenant-bob') / (usedMs('tenant-bob') + usedMs('tenant-ada'))).toBeGreaterThan(0.25);
+    } finally {
+      await executor.close();
+    }
   });
 
   it('gives a host no way to the files of its group', async () => {

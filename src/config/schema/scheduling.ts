@@ -79,5 +79,11 @@ export const MACHINE = group('How much of the machine sandboxes may take.', {
       'sandboxes are kept than are set, and a function that has an instance gets no other sandbox unless its tenant ' +
       'has less than its fair share.',
   ),
+  computingPerCpu: whole(
+    2,
+    [1, 1_000],
+    'While a tenant keeps the CPU above `cpuHighPercent`, it runs no more invocations at once than that takes, and so ' +
+      'many for each processor at the least; the others of it wait for their turn.',
+  ),
   watermarkIntervalMs: whole(1_000, [100, 600_000], 'How often memory and CPU of the machine are read.'),
 });

@@ -23,6 +23,7 @@ describe('a container that does not come up', () => {
     const users = new UserIds(0);
     const faults: string[] = [];
     const backend = containerBackend({
+      cpuShares: null,
       ...{ clock: systemClock, random: systemRandom, engine, runFolder, users, live },
       confinement: { kind: 'docker', summary: '', gaps: [] },
       template: {

@@ -9,6 +9,7 @@ import type { Clock } from '../../ports/clock.ts';
 import type { Random } from '../../ports/random.ts';
 import type { Confinement } from '../api.ts';
 import type { Backend, BackendEvents } from '../backend.ts';
+import type { CpuShares } from '../cpu-shares.ts';
 import type { Frame } from '../protocol/frames.ts';
 import { AgentLink } from './agent-link.ts';
 import { type AgentSocket, openAgentSocket } from './agent-socket.ts';
@@ -42,6 +43,8 @@ export interface ContainerBackendOptions {
   /** `auto` reads the kernel's files where it can. */
   readonly metering: 'auto' | 'cgroup' | 'stats';
   readonly freezeAfterMs: number;
+  /** Null where CPU time is not divided between tenants. */
+  readonly cpuShares: CpuShares | null;
   readonly resultMaxBytes: number;
   readonly logMaxBytes: number;
   readonly onFault: (message: string, details: Readonly<Record<string, unknown>>) => void;
@@ -218,11 +221,20 @@ class Provision {
     meter: ContainerMeter,
     link: AgentLink,
   ): ContainerCarrier {
-    const { clock, engine, template, cpusFor, freezeAfterMs, resultMaxBytes, logMaxBytes, onFault } =
-      this.#options;
+    const {
+      clock,
+      engine,
+      template,
+      cpusFor,
+      cpuShares,
+      freezeAfterMs,
+      resultMaxBytes,
+      logMaxBytes,
+      onFault,
+    } = this.#options;
     return new ContainerCarrier({
       ...{ clock, engine, containerId, cgroup, meter, link, events: this.#events, onFault },
-      ...{ memoryMb: template.memoryMb, cpusFor, freezeAfterMs, resultMaxBytes, logMaxBytes },
+      ...{ memoryMb: template.memoryMb, cpusFor, cpuShares, freezeAfterMs, resultMaxBytes, logMaxBytes },
       codeCache: new CodeCache({
         bytes: template.codeMb * MB * CODE_SHARE,
         entries: CODE_INODES * CODE_SHARE,

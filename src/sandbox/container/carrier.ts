@@ -12,6 +12,7 @@ import type { Clock, Timer } from '../../ports/clock.ts';
 import type { ProcessUsage } from '../../ports/processes.ts';
 import type { InvokeRequest, LoadRequest } from '../api.ts';
 import type { BackendCarrier, BackendEvents, BackendExit, RawOutcome } from '../backend.ts';
+import type { CpuMember, CpuShares } from '../cpu-shares.ts';
 import { FRAME, type Frame, FrameError, LOG, LOG_LEVELS, OUTCOME } from '../protocol/frames.ts';
 import type { HostFailure, OutcomeTail } from '../protocol/messages.ts';
 import type { AgentLink } from './agent-link.ts';
@@ -37,6 +38,8 @@ export interface CarrierParts {
   readonly memoryMb: number;
   readonly cpusFor: (memoryMb: number) => number;
   readonly freezeAfterMs: number;
+  /** Null where CPU time is not divided between tenants. */
+  readonly cpuShares: CpuShares | null;
   readonly resultMaxBytes: number;
   readonly logMaxBytes: number;
   readonly events: BackendEvents;
@@ -110,6 +113,22 @@ export class ContainerCarrier implements BackendCarrier {
       this.#resolveRemoved = resolve;
     });
     this.#freezer.rest();
+  }
+
+  claimedBy(tenant: string): void {
+    const { cgroup, cpuShares } = this.#parts;
+    if (cgroup === null || cpuShares === null) return;
+    const member: CpuMember = {
+      cpuMs: () => {
+        const usedNs = this.#closing ? null : cgroup.cpuNs();
+        return usedNs === null ? null : usedNs / NS_PER_MS;
+      },
+      weigh: (part, gives) => {
+        if (!this.#closing) cgroup.weigh(part, gives);
+      },
+    };
+    cpuShares.include(tenant, member);
+    void this.exited.then(() => cpuShares.exclude(tenant, member));
   }
 
   boot(instance: number, memoryMb: number): void {

@@ -109,6 +109,27 @@ describe('a control group', () => {
     group?.close();
   });
 
+  it('writes weights, and lets a group give way where the kernel can, in both versions', () => {
+    for (const [files, folder, name, usual, least] of [
+      [V1, `cgroup/cpu/${V1_FOLDER}`, 'cpu.shares', 1_024, 2],
+      [V2, `cgroup/${V2_FOLDER}`, 'cpu.weight', 100, 1],
+    ] as const) {
+      const roots = recorded({ ...files, [`${folder}/${name}`]: '7\n', [`${folder}/cpu.idle`]: '0\n' });
+      const group = openCgroup(PID, ID, roots);
+      expect(group?.weigh(0.25, false)).toBe(true);
+      expect(Number.parseInt(roots.at(`${folder}/${name}`), 10)).toBe(usual / 4);
+      expect(group?.weigh(1, true)).toBe(true);
+      expect(Number.parseInt(roots.at(`${folder}/cpu.idle`), 10)).toBe(1);
+      expect(Number.parseInt(roots.at(`${folder}/${name}`), 10)).toBe(usual / 4);
+      group?.close();
+      const old = recorded({ ...files, [`${folder}/${name}`]: ' \n' });
+      const before = openCgroup(PID, ID, old);
+      expect(before?.weigh(1, true)).toBe(true);
+      expect(Number.parseInt(old.at(`${folder}/${name}`), 10)).toBe(least);
+      before?.close();
+    }
+  });
+
   it('writes bounds and freezer of version 1', () => {
     const roots = recorded(V1);
     const group = openCgroup(PID, ID, roots);

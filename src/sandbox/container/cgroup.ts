@@ -47,6 +47,11 @@ export interface Cgroup {
   /** False when the files cannot be written: the engine has to do it then. */
   resize(memoryBytes: number, cpuQuotaUs: number): boolean;
   /**
+   * Gives it so much of the weight that groups have unless told, or lets it run only where nothing else wants to. False
+   * when the files cannot be written.
+   */
+  weigh(part: number, gives: boolean): boolean;
+  /**
    * Bounds what waits in TCP and UDP sockets, which version 1 has on an account of its own; with version 2 it counts
    * as memory. False when that cannot be done here.
    */
@@ -212,6 +217,10 @@ class CgroupV1 implements Cgroup {
     );
   }
 
+  weigh(part: number, gives: boolean): boolean {
+    return weighed(this.#files, this.#cpu, { name: 'cpu.shares', usual: 1_024, least: 2 }, part, gives);
+  }
+
   boundSockets(bytes: number): boolean {
     return this.#files.write(join(this.#memory, 'memory.kmem.tcp.limit_in_bytes'), String(bytes));
   }
@@ -285,6 +294,10 @@ class CgroupV2 implements Cgroup {
     );
   }
 
+  weigh(part: number, gives: boolean): boolean {
+    return weighed(this.#files, this.#folder, { name: 'cpu.weight', usual: 100, least: 1 }, part, gives);
+  }
+
   boundSockets(): boolean {
     return true;
   }
@@ -305,6 +318,25 @@ class CgroupV2 implements Cgroup {
     return join(this.#folder, name);
   }
 }
+
+interface WeightFile {
+  readonly name: string;
+  readonly usual: number;
+  readonly least: number;
+}
+
+const weighed = (
+  files: Files,
+  folder: string,
+  { name, usual, least }: WeightFile,
+  part: number,
+  gives: boolean,
+): boolean => {
+  // Kernels before 5.15 do not know it; one that does refuses a weight for who gives way.
+  if (files.write(join(folder, 'cpu.idle'), gives ? '1' : '0') && gives) return true;
+  const weight = gives ? least : Math.max(least, Math.round(usual * part));
+  return files.write(join(folder, name), String(weight));
+};
 
 const listed = (procs: string | null, pid: number): boolean =>
   (procs ?? '').split('\n').includes(String(pid));

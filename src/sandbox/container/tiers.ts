@@ -12,6 +12,7 @@ import { CONTAINER_RUNTIMES, type ContainerRuntime } from '../../core/spec.ts';
 import type { Clock, Timer } from '../../ports/clock.ts';
 import type { Random } from '../../ports/random.ts';
 import type { SandboxTier } from '../api.ts';
+import type { CpuShares } from '../cpu-shares.ts';
 import { guardTier } from '../guard.ts';
 import { containerBackend } from './backend.ts';
 import { confinementOf } from './confinement.ts';
@@ -27,6 +28,8 @@ export interface ContainerTiersOptions {
   /** Null for a server that keeps nothing. */
   readonly dataDir: string | null;
   readonly settings: ContainerSettings;
+  /** Null where CPU time is not divided between tenants. */
+  readonly cpuShares: CpuShares | null;
   readonly limits: {
     readonly eventMaxBytes: number;
     readonly resultMaxBytes: number;
@@ -141,11 +144,11 @@ const tierFor = (
   options: ContainerTiersOptions,
   { engine, info, runFolder, users, live, identity }: Shared,
 ): SandboxTier => {
-  const { clock, random, settings, limits, onFault } = options;
+  const { clock, random, settings, limits, cpuShares, onFault } = options;
   const { ociRuntime, memoryMb, pidsMax, tmpMb } = settings;
   const ociName = ociRuntime === '' ? info.defaultOciRuntime : ociRuntime;
   const backend = containerBackend({
-    ...{ clock, random, engine, runFolder, users, live, onFault },
+    ...{ clock, random, engine, runFolder, users, live, cpuShares, onFault },
     confinement: confinementOf(info, ociName),
     template: {
       ...{ runtime, imageId, ociRuntime, memoryMb, pidsMax, tmpMb },

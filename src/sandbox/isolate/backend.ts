@@ -34,6 +34,7 @@ export const isolateBackend = (options: IsolateBackendOptions): Backend => ({
   async provision(events, abandoned) {
     const hostOptions: HostOptions = { ...options.hostOptions, guestPath: options.jail.guestPath };
     const handle = await options.processes.spawn(options.jail.command(JSON.stringify(hostOptions)));
+    options.cpuShares?.started(handle.pid);
     if (abandoned.aborted) handle.kill();
     abandoned.addEventListener('abort', () => handle.kill(), { once: true });
     return HostProcess.connect(handle, events, hostOptions, options.cpuShares);

@@ -115,7 +115,7 @@ const cpuShares = async (): Promise<Finding> => {
   await groups.close();
   return found(
     name,
-    `a control group for each tenant's hosts, version ${groups.version}; containers have their own, one each`,
+    `a control group for each tenant's hosts, version ${groups.version}; containers have those of their engine`,
   );
 };
 
