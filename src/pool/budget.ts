@@ -57,6 +57,8 @@ export interface Pressure {
 /** What was needed lately is believed to be no more than so many times what is in use. */
 const DEMAND_PER_USED = 8;
 
+/** Of what those may take that hold more than their fair share. */
+const TIGHT_SHARE = 0.9;
 /** Sums of fractions do not come back to zero exactly. */
 const NOTHING_MB = 0.01;
 
@@ -124,6 +126,11 @@ export class Budget {
 
   get worthOfLast(): number {
     return this.#worthOfLast;
+  }
+
+  /** So much is in use that the next who wants more may find no room for it. */
+  get isTight(): boolean {
+    return this.#usedMb >= this.#limitMb * (1 - this.#reserve) * TIGHT_SHARE;
   }
 
   /**

@@ -61,9 +61,9 @@ export class Victims implements Evictable {
     if (this.#madeMs !== null) this.#fresh.add(what);
   }
 
-  /** Called once in a while, when no placement waits for it. */
+  /** Called once in a while, when no placement waits for it: the next that finds no room is not to wait for the list. */
   sweep(): void {
-    if (this.#used) this.#make();
+    if (this.#used || this.#options.budget.isTight) this.#make();
     else this.#forget();
     this.#used = false;
   }
