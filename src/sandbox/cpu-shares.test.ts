@@ -9,6 +9,7 @@ class FakeGroups implements CpuGroups {
   readonly folders = new Map<string, Set<number>>();
   readonly giving = new Set<string>();
   failing = false;
+  code = 'EACCES';
   closed = false;
 
   async make(name: string): Promise<void> {
@@ -16,7 +17,7 @@ class FakeGroups implements CpuGroups {
   }
 
   async add(name: string, pid: number): Promise<void> {
-    if (this.failing) throw new Error('EACCES');
+    if (this.failing) throw Object.assign(new Error(this.code), { code: this.code });
     const folder = this.folders.get(name);
     if (folder === undefined) throw new Error('ENOENT');
     folder.add(pid);
@@ -123,6 +124,25 @@ describe('CpuShares', () => {
     await settled();
     expect(faults).toEqual(['a process could not be given its share of the CPU']);
     expect(groups.state['tenant-c']).toEqual([3]);
+  });
+
+  it('reports a move that fails anew when one has worked in between', async () => {
+    const { shares, groups, faults } = setUp();
+    for (const [pid, failing] of [true, true, false, true, true].entries()) {
+      groups.failing = failing;
+      shares.join('a', pid + 1);
+      await settled();
+    }
+    expect(faults).toHaveLength(2);
+  });
+
+  it('reports nothing of a process that ended before it was moved', async () => {
+    const { shares, groups, faults } = setUp();
+    groups.failing = true;
+    groups.code = 'ESRCH';
+    shares.join('a', 1);
+    await settled();
+    expect(faults).toEqual([]);
   });
 
   it('makes processes nicer where there are no groups', async () => {

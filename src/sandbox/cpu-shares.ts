@@ -118,6 +118,7 @@ export class CpuShares {
       // The group may have been removed meanwhile, and be a new one.
       if (shared.gives) await groups.giveWay(shared.name, true);
       await groups.add(shared.name, pid);
+      this.#failed = false;
     });
   }
 
@@ -191,8 +192,10 @@ export class CpuShares {
 
   #order(shared: Tenant, act: () => Promise<void>): void {
     shared.orders = shared.orders.then(act).catch((thrown: unknown) => {
-      // A process that ended meanwhile cannot be moved. One report is enough: the next fails for the same reason.
-      if (this.#failed || this.#closed || shared.pids.size === 0) return;
+      // A process that ended meanwhile cannot be moved.
+      const ended = (thrown as NodeJS.ErrnoException).code === 'ESRCH' || shared.pids.size === 0;
+      // One report is enough until a move has worked again: the next fails for the same reason.
+      if (this.#failed || this.#closed || ended) return;
       this.#failed = true;
       const detail = String(thrown);
       this.#options.onFault('a process could not be given its share of the CPU', {

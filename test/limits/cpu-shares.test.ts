@@ -7,14 +7,14 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { openCpuGroups } from '../../src/ports/cpu-groups.ts';
 import { cpuTimeMs } from '../../src/ports/cpu-time.ts';
-import { processLabel } from '../../src/ports/process-label.ts';
+import { processName } from '../../src/ports/process-label.ts';
 import { eventually, openBench } from './bench.ts';
 
 const groups = await openCpuGroups();
 if (typeof groups === 'string') process.stderr.write(`cpu-shares: no control groups here: ${groups}\n`);
 else await groups.close();
 
-const BASE = `/strata-${processLabel().replace(':', '-')}`;
+const BASE = `/strata-${processName()}`;
 
 /** The processes of this machine that are in this server's groups, by group. */
 const members = (): Readonly<Record<string, readonly number[]>> => {
