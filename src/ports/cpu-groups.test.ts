@@ -112,9 +112,9 @@ describe('openCpuGroups', () => {
 });
 
 describe('sweepCpuGroups', () => {
-  const [namespace] = processName().split('-');
-  const ENDED = `strata-${namespace}-999999999-1`;
-  const ELSEWHERE = 'strata-1-999999999-1';
+  const namespace = processName().split('-')[2];
+  const ENDED = `strata-999999999-1-${namespace}`;
+  const ELSEWHERE = 'strata-999999999-1-1';
 
   it('removes the groups of servers that have ended, and no others', async () => {
     const { root, roots } = await kernel('3:cpu:/\n', { 'cgroup/cpu/tasks': '' });

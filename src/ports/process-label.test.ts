@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { hasEnded, isAlive, PROCESS_NAME, processLabel, processName } from './process-label.ts';
 
 const ENDED_PID = 999_999_999;
-const [NAMESPACE] = processName().split('-');
+const NAMESPACE = processName().split('-')[2];
 
 /** What a process in another PID namespace thinks of this one, and what it is called itself; null where none can be had. */
 const elsewhere = (mountProc: boolean): { ended: boolean; name: string } | null => {
@@ -27,13 +27,13 @@ describe('the name of a process', () => {
   it('says that the process has not ended, and that others of its namespace have', () => {
     expect(processName()).toMatch(new RegExp(`^${PROCESS_NAME.source}$`));
     expect(hasEnded(processName())).toBe(false);
-    expect(hasEnded(`${NAMESPACE}-${ENDED_PID}-1`)).toBe(true);
-    expect(hasEnded(`${NAMESPACE}-${process.pid}-1`)).toBe(true);
+    expect(hasEnded(`${ENDED_PID}-1-${NAMESPACE}`)).toBe(true);
+    expect(hasEnded(`${process.pid}-1-${NAMESPACE}`)).toBe(true);
   });
 
   it('says nothing of a process in another namespace', () => {
-    expect(hasEnded(`1-${ENDED_PID}-1`)).toBe(false);
-    expect(hasEnded(`0-${ENDED_PID}-1`)).toBe(false);
+    expect(hasEnded(`${ENDED_PID}-1-1`)).toBe(false);
+    expect(hasEnded(`${ENDED_PID}-1-0`)).toBe(false);
     expect(hasEnded('')).toBe(false);
   });
 
@@ -43,7 +43,7 @@ describe('the name of a process', () => {
     (mountProc) => {
       const other = elsewhere(mountProc);
       expect(other?.ended).toBe(false);
-      expect(other?.name.split('-')[0]).not.toBe(NAMESPACE);
+      expect(other?.name.split('-')[2]).not.toBe(NAMESPACE);
       expect(hasEnded(other?.name ?? '')).toBe(false);
     },
   );

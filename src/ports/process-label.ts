@@ -2,7 +2,7 @@
  * Names for a process, so that a later start can tell whose it is what somebody left behind.
  *
  * Owns reading them. `pid:start time` is no other process's of the same PID namespace while the machine is up;
- * `namespace-pid-start time` is no other's of the whole machine. Invariant: a process that cannot be seen from here is
+ * `pid-start time-namespace` is no other's of the whole machine. Invariant: a process that cannot be seen from here is
  * never said to have ended.
  */
 import { readFileSync, readlinkSync } from 'node:fs';
@@ -20,7 +20,7 @@ export const isAlive = (label: string | undefined): boolean => {
 /** For what lies where servers of other PID namespaces see it too; fits into the name of a folder. */
 export const processName = (): string => {
   const pid = shownPid() ?? process.pid;
-  return `${namespace() ?? UNKNOWN}-${pid}-${startTimeOf(pid) ?? 0}`;
+  return `${pid}-${startTimeOf(pid) ?? 0}-${namespace() ?? UNKNOWN}`;
 };
 
 /** Three numbers with a dash between them. */
@@ -28,7 +28,7 @@ export const PROCESS_NAME = /\d+-\d+-\d+/;
 
 /** Whether the process of that name is known to have ended: of one in another PID namespace nothing is known. */
 export const hasEnded = (name: string): boolean => {
-  const [inode, pid, startTime] = name.split('-');
+  const [pid, startTime, inode] = name.split('-');
   const own = namespace();
   return own !== null && inode === own && !isAlive(`${pid}:${startTime}`);
 };

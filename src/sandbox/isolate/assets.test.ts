@@ -14,14 +14,14 @@ describe('sweepAssets', () => {
   it('removes the folders of servers that have ended, and none of whose server nothing can be told', async () => {
     const parent = await mkdtemp(join(tmpdir(), 'strata-assets-'));
     folders.push(parent);
-    const [namespace] = processName().split('-');
+    const namespace = processName().split('-')[2];
     const left = [
       'other',
       'strata-host-x',
-      'strata-host-1-999999999-1-aBcDeF',
+      'strata-host-999999999-1-1-aBcDeF',
       `strata-host-${processName()}-aBcDeF`,
     ];
-    for (const name of [...left, `strata-host-${namespace}-999999999-1-aBcDeF`])
+    for (const name of [...left, `strata-host-999999999-1-${namespace}-aBcDeF`])
       await mkdir(join(parent, name));
     await sweepAssets(parent);
     expect((await readdir(parent)).sort()).toEqual(left.sort());
