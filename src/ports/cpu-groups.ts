@@ -8,6 +8,7 @@
  */
 import { mkdir, readdir, readFile, rmdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { controlPaths } from './own-cgroups.ts';
 import { hasEnded, PROCESS_NAME, processName } from './process-label.ts';
 
@@ -145,8 +146,13 @@ abstract class Groups implements CpuGroups {
   }
 
   async close(): Promise<void> {
-    for (const name of await readdir(this.own).catch(() => []))
-      if (name.startsWith(this.#prefix)) await removed(join(this.own, name));
+    const names = await readdir(this.own).catch(() => []);
+    let left = names.filter((name) => name.startsWith(this.#prefix)).map((name) => join(this.own, name));
+    for (let attempt = 0; left.length > 0 && attempt < REMOVALS; attempt += 1) {
+      if (attempt > 0) await setTimeout(REMOVAL_MS);
+      const gone = await Promise.all(left.map(removed));
+      left = left.filter((_, at) => !gone[at]);
+    }
   }
 
   /** Whoever may do so can remove a group in which nothing runs at the moment: it is made anew then. */
@@ -170,6 +176,10 @@ abstract class Groups implements CpuGroups {
     return join(this.own, `${this.#prefix}${name}`);
   }
 }
+
+/** What was killed takes a moment to be gone, and what it had started another. */
+const REMOVALS = 20;
+const REMOVAL_MS = 25;
 
 /** A file of the kernel's is there or is not: it is never made. */
 const WRITE = { flag: 'r+' } as const;

@@ -52,7 +52,7 @@ const setUp = (groups: FakeGroups | null = new FakeGroups()) => {
   const faults: string[] = [];
   const nice: number[] = [];
   const usedMs = new Map<number, number>();
-  const children = new Map<number, readonly number[]>();
+  const children = new Map<number, readonly number[] | Promise<readonly number[]>>();
   const shares = new CpuShares({
     ...{ clock, groups, makeNice: (pid) => nice.push(pid), cpuTimeMs: (pid) => usedMs.get(pid) ?? null },
     childProcesses: async (pid) => children.get(pid) ?? [],
@@ -224,6 +224,21 @@ describe('CpuShares', () => {
     shares.started(1);
     await settled();
     expect(groups.state).toEqual({ starting: [1, 2, 3], 'tenant-a': [4] });
+  });
+
+  it('moves nothing once its groups are removed', async () => {
+    const { shares, groups, children } = setUp();
+    await groups.make('starting');
+    let found = (_pids: readonly number[]): void => {};
+    children.set(1, new Promise((resolve) => (found = resolve)));
+    shares.started(1);
+    await settled();
+    const closing = shares.close();
+    await settled();
+    expect(groups.closed).toBe(false);
+    found([2]);
+    await closing;
+    expect(groups.state).toEqual({ starting: [1] });
   });
 
   it('removes all groups when it closes, and takes nobody in after that', async () => {
