@@ -138,7 +138,7 @@ describe.skipIf(typeof groups === 'string')('CPU shares', () => {
         for (const set of ['CapInh', 'CapPrm', 'CapEff', 'CapBnd', 'CapAmb'])
           expect(new RegExp(`^${set}:\\s+(\\w+)`, 'm').exec(status)?.[1]).toBe('0000000000000000');
         if (process.getuid?.() === 0) expect(/^Uid:\s+(\d+)/m.exec(status)?.[1]).not.toBe('0');
-        const seen = `/proc/${pid}/root/sys/fs/cgroup`;
+        const seen = join('/proc', String(pid), 'root', 'sys/fs/cgroup');
         expect(existsSync(seen) ? readdirSync(seen) : []).toEqual([]);
         const mounts = readFileSync(`/proc/${pid}/mounts`, 'latin1').trim().split('\n');
         const covers = mounts.map((line) => line.split(' ')).filter(([, at]) => at === '/sys/fs/cgroup');
