@@ -26,7 +26,7 @@ import { createPolicy } from './pool/policy/policies.ts';
 import { poolShapeOf } from './pool-shapes.ts';
 import { childProcesses } from './ports/child-processes.ts';
 import { systemClock } from './ports/clock.ts';
-import { openCpuGroups } from './ports/cpu-groups.ts';
+import { openCpuGroups, sweepCpuGroups } from './ports/cpu-groups.ts';
 import { cpuTimeMs } from './ports/cpu-time.ts';
 import { type Machine, systemMachine } from './ports/machine.ts';
 import { makeNice } from './ports/niceness.ts';
@@ -144,6 +144,7 @@ interface Tiers {
 }
 
 const openCpuShares = async (onFault: OnFault): Promise<CpuShares> => {
+  await sweepCpuGroups();
   const groups = await openCpuGroups();
   const divided = typeof groups !== 'string';
   if (!divided)

@@ -87,7 +87,10 @@ const answerOf = async (socket: Socket): Promise<string> => {
 const problemIn = (response: string): Record<string, unknown> =>
   JSON.parse(response.slice(response.indexOf('\r\n\r\n') + 4)) as Record<string, unknown>;
 
-const refusal = { code: 'overloaded', limit: { kind: 'bodyBytesInFlight', configured: BUDGET } };
+const refusal = {
+  ...{ code: 'overloaded', invocationId: ANSWER.invocationId },
+  limit: { kind: 'bodyBytesInFlight', configured: BUDGET },
+};
 
 describe('bodies in flight', () => {
   it('are refused beyond the budget by the length they announce, with when to retry, and disconnected', async () => {

@@ -118,6 +118,52 @@ describe('invocations', () => {
     });
   });
 
+  it.each<[string, string, number, string?]>([
+    ['a body over the limit', 'Content-Length: 1001\r\n', 413],
+    ['a function that is not there, before the body', 'Transfer-Encoding: chunked\r\n', 404],
+    ['a bad tenant', 'Strata-Tenant: a b\r\n', 400],
+    ['a bad header', 'Strata-Require-Start: hot\r\n', 400],
+    ['an expectation', 'Expect: miracles\r\n', 400],
+    ['another site', 'Origin: https://evil.example\r\n', 403],
+    ['a name that cannot be read', '', 400, '%zz'],
+    ['a bad query', '', 400, 'hello/invocations?mode=x'],
+    ['a bad query, its path in another spelling', '', 400, 'hello/%69nvocations?mode=x'],
+    ['a fault inside the server', '', 500],
+  ])('gives an invocation an id that is refused for %s', async (_what, header, status, path = 'hello') => {
+    let made = 0;
+    const app = serve({
+      get: (name) => {
+        throw notFound(name);
+      },
+      invokeJson: async () => {
+        throw new Error('a fault');
+      },
+      newInvocationId: () => {
+        made += 1;
+        return `id-${made}`;
+      },
+    });
+    const url = `/v1/functions/${path.includes('/') ? path : `${path}/invocations`}`;
+    const body = header.startsWith('Transfer')
+      ? '0\r\n\r\n'
+      : 'x'.repeat(Number(/\d+/.exec(header)?.[0] ?? 0));
+    const head = `POST ${url} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n${header}\r\n`;
+    const response = await exchange(app, `${head}${body}`);
+    expect(response).toMatch(new RegExp(`^HTTP/1.1 ${status} `));
+    expect(response.match(/^Strata-Invocation-Id: (.*)\r$/gim)).toHaveLength(1);
+    expect(response).toMatch(/^Strata-Invocation-Id: id-1\r$/im);
+    expect(problemIn(response)).toMatchObject({ status, invocationId: 'id-1' });
+    expect(made).toBe(1);
+  });
+
+  it('gives an id to an invocation only', async () => {
+    const app = serve();
+    const response = await app.inject({ method: 'GET', url: '/v1/functions/hello/invocations' });
+    expect(response.statusCode).toBe(404);
+    expect(response.headers['strata-invocation-id']).toBeUndefined();
+    expect(response.json()).not.toHaveProperty('invocationId');
+  });
+
   it('answers a failed invocation with a problem and the same headers as a success', async () => {
     const failed = failure('function_error', 'The handler threw TypeError.', {
       error: { type: 'TypeError', message: 'no', stack: 'at index.js:1' },

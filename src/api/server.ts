@@ -19,10 +19,17 @@ import { discardBody } from './discard-body.ts';
 import { createHostGate } from './loopback.ts';
 import { documentationRoutes, registerOpenApi } from './native/documentation.ts';
 import { functionRoutes } from './native/functions.ts';
-import { invocationRoutes } from './native/invocations.ts';
+import { INVOCATIONS_ROUTE, invocationRoutes, isInvocation, type RequestLine } from './native/invocations.ts';
 import { operationRoutes } from './native/operations.ts';
 import { poolRoutes } from './native/pools.ts';
-import { asStrataError, type BodyLimit, problemHeaders, problemOf, sendProblem } from './native/problem.ts';
+import {
+  asStrataError,
+  type BodyLimit,
+  INVOCATION_ID,
+  problemHeaders,
+  problemOf,
+  sendProblem,
+} from './native/problem.ts';
 import { PROBLEM_SCHEMA, queryValidator } from './native/schemas.ts';
 import { createRouteIndex } from './route-index.ts';
 import type { ServerSettings } from './settings.ts';
@@ -52,6 +59,9 @@ const SLOW_CHECK_INTERVAL_MS = 500;
 
 /** A server that is not listening yet. */
 export const createServer = ({ executor, config, logger }: ServerOptions): FastifyInstance => {
+  const idOf: InvocationIds = (request, route) =>
+    route === INVOCATIONS_ROUTE || isInvocation(request) ? executor.newInvocationId() : undefined;
+  const refused = { logger, idOf };
   const app = Fastify({
     logger: false,
     logController: new LogController({ disableRequestLogging: true }),
@@ -61,8 +71,8 @@ export const createServer = ({ executor, config, logger }: ServerOptions): Fasti
     // While draining the executor refuses with a problem; Fastify's own refusal has another shape.
     return503OnClosing: false,
     exposeHeadRoutes: false,
-    serverFactory: (handler) => gatedServer(handler, config.server),
-    frameworkErrors: (error, request, reply) => void answerError(logger, error, request, reply),
+    serverFactory: (handler) => gatedServer(handler, config.server, idOf),
+    frameworkErrors: (error, request, reply) => void answerError(refused, error, request, reply),
     clientErrorHandler: (error, socket) => answerClientError(error, socket, config.server.requestTimeoutMs),
   });
 
@@ -76,7 +86,7 @@ export const createServer = ({ executor, config, logger }: ServerOptions): Fasti
     request.routeOptions.config.beforeLargeBody?.(request);
     done(null, budget.admit(request, reply, payload));
   });
-  app.setErrorHandler((error, request, reply) => answerError(logger, error, request, reply));
+  app.setErrorHandler((error, request, reply) => answerError(refused, error, request, reply));
   app.setNotFoundHandler((request, reply) => answerNotFound(routes.methodsAt(request.url), request, reply));
   app.setValidatorCompiler(queryValidator);
   // Answers are whole records; a serialiser built from the documentation's schemas would drop their fields.
@@ -102,6 +112,9 @@ export const createServer = ({ executor, config, logger }: ServerOptions): Fasti
   return app;
 };
 
+/** The id of an invocation that is refused before its route has given it one; undefined of any other request. */
+type InvocationIds = (request: RequestLine, route?: string) => string | undefined;
+
 /** What a deployment may hold at most: which limit is its own is known only when its runtime has been read. */
 const largestCode = (executor: Executor, limits: ServerSettings['limits']): number => {
   const containers = executor.runtimes().some(({ tier, available }) => available && tier === 'container');
@@ -109,7 +122,11 @@ const largestCode = (executor: Executor, limits: ServerSettings['limits']): numb
 };
 
 /** Node's server, with the gate before Fastify: no route, known or not, is reached around it. */
-const gatedServer = (handler: http.RequestListener, settings: ServerSettings['server']): http.Server => {
+const gatedServer = (
+  handler: http.RequestListener,
+  settings: ServerSettings['server'],
+  idOf: InvocationIds,
+): http.Server => {
   const refusalOf = createHostGate();
   const server = http.createServer(
     {
@@ -124,36 +141,42 @@ const gatedServer = (handler: http.RequestListener, settings: ServerSettings['se
     (request, response) => {
       const refusal = refusalOf(request.headers);
       if (refusal === null) handler(request, response);
-      else writeProblem(response, refusal);
+      else writeProblem(response, refusal, idOf(request));
     },
   );
   server.maxConnections = settings.maxConnections;
-  server.on('checkExpectation', (_request, response: http.ServerResponse) => {
+  server.on('checkExpectation', (request: http.IncomingMessage, response: http.ServerResponse) => {
     writeProblem(
       response,
       new StrataError(
         'invalid_request',
         'The Expect header asks for something else than 100-continue; drop it.',
       ),
+      idOf(request),
     );
   });
   return server;
 };
 
-const writeProblem = (response: http.ServerResponse, error: StrataError): void => {
-  const body = JSON.stringify(problemOf(error));
-  const headers = [...problemHeaders(error), 'Content-Length', String(Buffer.byteLength(body))];
+const writeProblem = (
+  response: http.ServerResponse,
+  error: StrataError,
+  invocationId: string | undefined,
+): void => {
+  const body = JSON.stringify(problemOf(error, invocationId));
+  const headers = [...problemHeaders(error, invocationId), 'Content-Length', String(Buffer.byteLength(body))];
   response.writeHead(error.status, headers);
   response.end(body);
 };
 
 const answerError = async (
-  logger: Logger,
+  { logger, idOf }: { readonly logger: Logger; readonly idOf: InvocationIds },
   error: unknown,
   request: FastifyRequest,
   reply: FastifyReply,
 ): Promise<FastifyReply> => {
-  const { bodyLimit } = request.routeOptions?.config ?? {};
+  const { url, config } = request.routeOptions ?? {};
+  const { bodyLimit } = config ?? {};
   const strataError = asStrataError(error, {
     ...(bodyLimit === undefined ? {} : { bodyLimit }),
     contentLength: request.headers['content-length'],
@@ -167,7 +190,8 @@ const answerError = async (
   // Complete is unknown outside a real server; there nothing of a body is left but where it was too large to read.
   const unread = strataError.code === 'payload_too_large' || request.raw.complete === false;
   if (unread) await discardBody(request.raw);
-  return sendProblem(reply, strataError);
+  const given = reply.getHeader(INVOCATION_ID);
+  return sendProblem(reply, strataError, given === undefined ? idOf(request, url) : String(given));
 };
 
 const answerNotFound = (

@@ -211,7 +211,67 @@ describe('minInstances that cannot be met', () => {
   it('say that there are no more sandboxes', async () => {
     const { bench } = await deployed({ minInstances: 9 }, { capacity: 1, settings: { maxSandboxes: 4 } });
     await bench.clock.advance(10_000);
-    expect(why(bench)).toEqual([[4, expect.stringMatching(/^all sandboxes that there may be are taken/)]]);
+    expect(why(bench)).toEqual([[4, 'all sandboxes that there may be, 4, are taken']]);
+  });
+
+  it('say so also to a tenant that holds nothing', async () => {
+    const options = { capacity: 1, settings: { maxSandboxes: 4, reservePercent: 25, pristine: 0 } };
+    const { bench } = await deployed({ tenant: 'b', minInstances: 9 }, options);
+    await bench.clock.advance(10_000);
+    const last = place('last', { tenant: 'c', minInstances: 1 });
+    bench.pool.supersede(last.group, last.key);
+    bench.pool.deployed(last);
+    await bench.clock.advance(1_000);
+    const poor = place('f', { tenant: 'a', minInstances: 1 });
+    bench.pool.supersede(poor.group, poor.key);
+    bench.pool.deployed(poor);
+    await bench.clock.advance(1_000);
+    expect(why(bench)).toEqual([[0, 'all sandboxes that there may be, 4, are taken']]);
+  });
+
+  it('say that the last sandboxes are for others', async () => {
+    const options = { capacity: 1, settings: { maxSandboxes: 4, reservePercent: 25, pristine: 0 } };
+    const { bench } = await deployed({ minInstances: 9 }, options);
+    await bench.clock.advance(10_000);
+    expect(why(bench)).toEqual([[3, expect.stringContaining('but for the last, which are for tenants')]]);
+  });
+
+  it('say that the processors are above their watermark', async () => {
+    const { bench } = await deployed(
+      { minInstances: 1 },
+      { capacity: 1, settings: { maxSandboxes: 4, pristine: 0, spareRuntimes: 0 } },
+    );
+    bench.budget.pressure = { memoryHigh: false, cpuHigh: true };
+    const more = place('g', { minInstances: 3 });
+    bench.pool.supersede(more.group, more.key);
+    bench.pool.deployed(more);
+    await bench.clock.advance(10_000);
+    expect(why(bench)).toEqual([[expect.any(Number), expect.stringContaining('machine.cpuHighPercent')]]);
+  });
+
+  it('say that a load failed also while it waits for its turn, and when it is tried again', async () => {
+    const { bench } = await deployed(
+      { label: 'broken', minInstances: 1 },
+      { settings: { startParallelism: 8, bootParallelism: 8, runtimesPerPristine: 0, maxSandboxes: 20 } },
+    );
+    await bench.clock.advance(600);
+    const endless = place('endless', { label: 'endless-load', minInstances: 4 });
+    bench.pool.supersede(endless.group, endless.key);
+    bench.pool.deployed(endless);
+    await bench.clock.advance(600);
+    expect(why(bench)).toEqual([
+      [
+        0,
+        expect.stringMatching(
+          /failed to load.*, once; it is tried again in 1 s if it is its turn then: at most/,
+        ),
+      ],
+      [0, '4 are being loaded'],
+    ]);
+    await bench.clock.advance(60_000);
+    expect(why(bench)?.map(([, text]) => text)).toEqual(
+      [1, 2].map(() => expect.stringMatching(/times; it is/)),
+    );
   });
 
   it('say that the memory of the machine is above its watermark', async () => {

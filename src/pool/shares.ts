@@ -63,16 +63,28 @@ export class Shares {
     return idle !== null && insists;
   }
 
-  /** Whether one more may start for a function without anything ending for it. */
-  isAnyLeft({ tenant }: Placement): boolean {
-    const { lifecycle, settings } = this.#options;
-    return lifecycle.sandboxes.isShareLeft(tenant, settings.maxSandboxes, this.#reserve);
+  /** Why none may start for a function without anything ending for it; null when one may. */
+  refusalOf({ tenant, key }: Placement): ShareRefusal | null {
+    const { lifecycle, budget, settings } = this.#options;
+    const { sandboxes, instances } = lifecycle;
+    const { maxSandboxes } = settings;
+    if (sandboxes.live >= maxSandboxes) return { kind: 'all-taken', maxSandboxes };
+    if (!sandboxes.isShareLeft(tenant, maxSandboxes, this.#reserve)) return { kind: 'reserve', maxSandboxes };
+    const isBusy =
+      budget.pressure.cpuHigh && instances.of(key) > 0 && !sandboxes.isPoor(tenant, maxSandboxes);
+    return isBusy ? { kind: 'cpu-high', maxSandboxes } : null;
   }
 
   /** Called once in a while: a sandbox that was to come to rest for another tenant, and has not, takes again. */
   sweep(): void {
     this.#yielding.release();
   }
+}
+
+export interface ShareRefusal {
+  /** All are taken; the rest is for tenants that hold less; the processors are short, and its tenant has its share. */
+  readonly kind: 'all-taken' | 'reserve' | 'cpu-high';
+  readonly maxSandboxes: number;
 }
 
 export interface ProvisionWish {

@@ -2,8 +2,8 @@ import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promis
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
-import { openCpuGroups } from './cpu-groups.ts';
-import { processLabel } from './process-label.ts';
+import { openCpuGroups, sweepCpuGroups } from './cpu-groups.ts';
+import { processName } from './process-label.ts';
 
 const folders: string[] = [];
 afterEach(async () => {
@@ -23,7 +23,7 @@ const kernel = async (selfCgroup: string, files: Readonly<Record<string, string>
   return { root, roots };
 };
 
-const BASE = `strata-${processLabel().replace(':', '-')}`;
+const BASE = `strata-${processName()}`;
 
 describe('openCpuGroups', () => {
   it('makes groups with weights below its own group, version 1', async () => {
@@ -88,16 +88,18 @@ describe('openCpuGroups', () => {
     expect(await openCpuGroups(roots)).toContain('ENOENT');
   });
 
-  it('removes the groups of servers that have ended, and no others', async () => {
+  it('makes a group anew that is gone when it is needed next', async () => {
     const { root, roots } = await kernel('3:cpu:/\n', { 'cgroup/cpu/tasks': '' });
-    const parent = join(root, 'cgroup/cpu');
-    await mkdir(join(parent, 'strata-999999999-1.tenant-a'), { recursive: true });
-    await mkdir(join(parent, 'strata-999999999-1.starting'), { recursive: true });
-    await mkdir(join(parent, 'docker/tenant-a'), { recursive: true });
-    await mkdir(join(parent, `${BASE}.tenant-b`), { recursive: true });
-    await openCpuGroups(roots);
-    const left = ['docker', `${BASE}.starting`, `${BASE}.tenant-b`, 'tasks'];
-    expect((await readdir(parent)).sort()).toEqual(left.sort());
+    const groups = await openCpuGroups(roots);
+    if (typeof groups === 'string') throw new Error(groups);
+    const folder = join(root, 'cgroup/cpu', `${BASE}.starting`);
+    await rm(folder, { recursive: true });
+    await groups.add('starting', 123);
+    expect(await readFile(join(folder, 'cgroup.procs'), 'utf8')).toBe('123');
+    expect(await readFile(join(folder, 'cpu.shares'), 'utf8')).toBe('1024');
+    await rm(folder, { recursive: true });
+    await groups.giveWay('starting', true);
+    expect(await readFile(join(folder, 'cpu.shares'), 'utf8')).toBe('2');
   });
 
   it('refuses names that are not one folder below its own', async () => {
@@ -106,5 +108,29 @@ describe('openCpuGroups', () => {
     if (typeof groups === 'string') throw new Error(groups);
     for (const name of ['..', '../x', 'a/b', '', '.'])
       await expect(groups.make(name)).rejects.toThrow('name');
+  });
+});
+
+describe('sweepCpuGroups', () => {
+  const namespace = processName().split('-')[2];
+  const ENDED = `strata-999999999-1-${namespace}`;
+  const ELSEWHERE = 'strata-999999999-1-1';
+
+  it('removes the groups of servers that have ended, and no others', async () => {
+    const { root, roots } = await kernel('3:cpu:/\n', { 'cgroup/cpu/tasks': '' });
+    const parent = join(root, 'cgroup/cpu');
+    const left = ['docker', `${BASE}.tenant-b`, `${ELSEWHERE}.tenant-a`, `${ELSEWHERE}.starting`];
+    for (const name of [...left, `${ENDED}.tenant-a`, `${ENDED}.starting`])
+      await mkdir(join(parent, name), { recursive: true });
+    await sweepCpuGroups(roots);
+    expect((await readdir(parent)).sort()).toEqual([...left, 'tasks'].sort());
+  });
+
+  it('is not what opening does: who only looks at the machine takes nothing away', async () => {
+    const { root, roots } = await kernel('3:cpu:/\n', { 'cgroup/cpu/tasks': '' });
+    const parent = join(root, 'cgroup/cpu');
+    await mkdir(join(parent, `${ENDED}.tenant-a`));
+    await openCpuGroups(roots);
+    expect(await readdir(parent)).toContain(`${ENDED}.tenant-a`);
   });
 });

@@ -2,14 +2,15 @@
  * Control groups of this server's own, which divide CPU time by weight: beside the server and beside each other, so that
  * what one of them has used is held against no other.
  *
- * Owns their files, in both versions, and sweeps what servers left behind that no longer run. Never decides who shares
- * with whom. Invariants: nothing is written outside of what it made, but for this process's own move into a group of its
- * own where version 2 asks for that; names are checked; nothing but the opening reads or writes synchronously.
+ * Owns their files, in both versions, and the sweep of what servers left behind that no longer run. Never decides who
+ * shares with whom. Invariants: nothing is written outside of what it made, but for this process's own move into a group
+ * of its own where version 2 asks for that; names are checked; nothing but the opening reads or writes synchronously.
  */
 import { mkdir, readdir, readFile, rmdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { controlPaths } from './own-cgroups.ts';
-import { isAlive, processLabel } from './process-label.ts';
+import { hasEnded, PROCESS_NAME, processName } from './process-label.ts';
 
 export interface CpuGroups {
   readonly version: 1 | 2;
@@ -36,22 +37,33 @@ const KERNEL_ROOTS: CpuGroupRoots = { proc: '/proc', cgroup: '/sys/fs/cgroup' };
 /** The groups, or why there can be none, in one line. */
 export const openCpuGroups = async (
   roots: CpuGroupRoots = KERNEL_ROOTS,
-  label: string = processLabel(),
+  owner: string = processName(),
 ): Promise<CpuGroups | string> => {
-  const paths = await controlPathsOf(roots.proc);
-  const v1 = paths.get('cpu');
-  const own = v1 === undefined ? join(roots.cgroup, paths.get('') ?? '/') : join(roots.cgroup, 'cpu', v1);
+  const { version, own } = await ownGroup(roots);
   try {
-    await sweep(own);
-    if (v1 !== undefined) return await GroupsV1.open(own, label);
-    return await GroupsV2.open(own, label);
+    if (version === 1) return await GroupsV1.open(own, owner);
+    return await GroupsV2.open(own, owner);
   } catch (thrown) {
     return thrown instanceof Error ? thrown.message : String(thrown);
   }
 };
 
-const controlPathsOf = async (proc: string): Promise<ReadonlyMap<string, string>> =>
-  controlPaths(await readFile(join(proc, 'self', 'cgroup'), 'latin1').catch(() => ''));
+/** Removes the groups of servers that have ended, however they did; those of other PID namespaces stay. */
+export const sweepCpuGroups = async (roots: CpuGroupRoots = KERNEL_ROOTS): Promise<void> => {
+  const { own } = await ownGroup(roots);
+  for (const name of await readdir(own).catch(() => [])) {
+    const owner = OWNER.exec(name)?.[1];
+    if (owner !== undefined && hasEnded(owner)) await removeTree(join(own, name));
+  }
+};
+
+/** The group that this process is in: those of servers are below it. */
+const ownGroup = async ({ proc, cgroup }: CpuGroupRoots): Promise<{ version: 1 | 2; own: string }> => {
+  const paths = controlPaths(await readFile(join(proc, 'self', 'cgroup'), 'latin1').catch(() => ''));
+  const v1 = paths.get('cpu');
+  if (v1 !== undefined) return { version: 1, own: join(cgroup, 'cpu', v1) };
+  return { version: 2, own: join(cgroup, paths.get('') ?? '/') };
+};
 
 /** What is nobody's yet. */
 export const STARTING = 'starting';
@@ -60,16 +72,7 @@ const BASE_PREFIX = 'strata-';
 const SERVER_PREFIX = 'strata-server-';
 const NAME = /^[A-Za-z0-9][A-Za-z0-9_-]{0,79}$/;
 
-const folderNameOf = (prefix: string, label: string): string => `${prefix}${label.replace(':', '-')}`;
-
-/** Groups of servers that have ended, however they did. */
-const sweep = async (own: string): Promise<void> => {
-  for (const name of await readdir(own).catch(() => [])) {
-    const label = /^strata-(?:server-)?(\d+)-(\d+)(?:\.|$)/.exec(name);
-    if (label === null || isAlive(`${label[1]}:${label[2]}`)) continue;
-    await removeTree(join(own, name));
-  }
-};
+const OWNER = new RegExp(`^${BASE_PREFIX}(?:server-)?(${PROCESS_NAME.source})(?:\\.|$)`);
 
 /** Groups have no depth but one; a group in which something runs stays. */
 const removeTree = async (folder: string): Promise<void> => {
@@ -107,9 +110,9 @@ abstract class Groups implements CpuGroups {
   readonly #prefix: string;
   readonly #weight: WeightFile;
 
-  constructor(own: string, label: string, weight: WeightFile) {
+  constructor(own: string, owner: string, weight: WeightFile) {
     this.own = own;
-    this.#prefix = `${folderNameOf(BASE_PREFIX, label)}.`;
+    this.#prefix = `${BASE_PREFIX}${owner}.`;
     this.#weight = weight;
   }
 
@@ -118,12 +121,15 @@ abstract class Groups implements CpuGroups {
     if (await made(folder)) await this.#weigh(folder, this.#weight.usual);
   }
 
-  async add(name: string, pid: number): Promise<void> {
-    await writeFile(join(this.#folder(name), 'cgroup.procs'), String(pid));
+  add(name: string, pid: number): Promise<void> {
+    return this.#within(name, (folder) => writeFile(join(folder, 'cgroup.procs'), String(pid)));
   }
 
-  async giveWay(name: string, gives: boolean): Promise<void> {
-    const folder = this.#folder(name);
+  giveWay(name: string, gives: boolean): Promise<void> {
+    return this.#within(name, (folder) => this.#giveWay(folder, gives));
+  }
+
+  async #giveWay(folder: string, gives: boolean): Promise<void> {
     const { usual, least } = this.#weight;
     try {
       await writeFile(join(folder, 'cpu.idle'), gives ? '1' : '0', WRITE);
@@ -140,8 +146,25 @@ abstract class Groups implements CpuGroups {
   }
 
   async close(): Promise<void> {
-    for (const name of await readdir(this.own).catch(() => []))
-      if (name.startsWith(this.#prefix)) await removed(join(this.own, name));
+    const names = await readdir(this.own).catch(() => []);
+    let left = names.filter((name) => name.startsWith(this.#prefix)).map((name) => join(this.own, name));
+    for (let attempt = 0; left.length > 0 && attempt < REMOVALS; attempt += 1) {
+      if (attempt > 0) await setTimeout(REMOVAL_MS);
+      const gone = await Promise.all(left.map(removed));
+      left = left.filter((_, at) => !gone[at]);
+    }
+  }
+
+  /** Whoever may do so can remove a group in which nothing runs at the moment: it is made anew then. */
+  async #within(name: string, act: (folder: string) => Promise<void>): Promise<void> {
+    const folder = this.#folder(name);
+    try {
+      await act(folder);
+    } catch (thrown) {
+      if ((thrown as NodeJS.ErrnoException).code !== 'ENOENT') throw thrown;
+      await this.make(name);
+      await act(folder);
+    }
   }
 
   #weigh(folder: string, weight: string): Promise<void> {
@@ -154,14 +177,18 @@ abstract class Groups implements CpuGroups {
   }
 }
 
+/** What was killed takes a moment to be gone, and what it had started another. */
+const REMOVALS = 20;
+const REMOVAL_MS = 25;
+
 /** A file of the kernel's is there or is not: it is never made. */
 const WRITE = { flag: 'r+' } as const;
 
 class GroupsV1 extends Groups {
   readonly version = 1;
 
-  static async open(own: string, label: string): Promise<GroupsV1> {
-    const groups = new GroupsV1(own, label, { name: 'cpu.shares', usual: '1024', least: '2' });
+  static async open(own: string, owner: string): Promise<GroupsV1> {
+    const groups = new GroupsV1(own, owner, { name: 'cpu.shares', usual: '1024', least: '2' });
     // Whether groups can be made is found out by making one.
     await groups.make(STARTING);
     return groups;
@@ -174,13 +201,13 @@ class GroupsV2 extends Groups {
   readonly version = 2;
   readonly #server: string | null;
 
-  static async open(own: string, label: string): Promise<GroupsV2> {
+  static async open(own: string, owner: string): Promise<GroupsV2> {
     const offered = (await readFile(join(own, 'cgroup.controllers'), 'latin1')).trim().split(' ');
     if (!offered.includes('cpu')) throw new Error(`the controller cpu is not delegated to ${own}`);
-    const server = join(own, folderNameOf(SERVER_PREFIX, label));
+    const server = join(own, `${SERVER_PREFIX}${owner}`);
     const moved = await GroupsV2.#divide(own, server);
     try {
-      const groups = new GroupsV2(own, label, moved ? server : null);
+      const groups = new GroupsV2(own, owner, moved ? server : null);
       await groups.make(STARTING);
       return groups;
     } catch (thrown) {
@@ -216,8 +243,8 @@ class GroupsV2 extends Groups {
     await removed(server);
   }
 
-  constructor(own: string, label: string, server: string | null) {
-    super(own, label, { name: 'cpu.weight', usual: '100', least: '1' });
+  constructor(own: string, owner: string, server: string | null) {
+    super(own, owner, { name: 'cpu.weight', usual: '100', least: '1' });
     this.#server = server;
   }
 

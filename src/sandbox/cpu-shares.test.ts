@@ -9,6 +9,7 @@ class FakeGroups implements CpuGroups {
   readonly folders = new Map<string, Set<number>>();
   readonly giving = new Set<string>();
   failing = false;
+  code = 'EACCES';
   closed = false;
 
   async make(name: string): Promise<void> {
@@ -16,7 +17,7 @@ class FakeGroups implements CpuGroups {
   }
 
   async add(name: string, pid: number): Promise<void> {
-    if (this.failing) throw new Error('EACCES');
+    if (this.failing) throw Object.assign(new Error(this.code), { code: this.code });
     const folder = this.folders.get(name);
     if (folder === undefined) throw new Error('ENOENT');
     folder.add(pid);
@@ -51,7 +52,7 @@ const setUp = (groups: FakeGroups | null = new FakeGroups()) => {
   const faults: string[] = [];
   const nice: number[] = [];
   const usedMs = new Map<number, number>();
-  const children = new Map<number, readonly number[]>();
+  const children = new Map<number, readonly number[] | Promise<readonly number[]>>();
   const shares = new CpuShares({
     ...{ clock, groups, makeNice: (pid) => nice.push(pid), cpuTimeMs: (pid) => usedMs.get(pid) ?? null },
     childProcesses: async (pid) => children.get(pid) ?? [],
@@ -123,6 +124,25 @@ describe('CpuShares', () => {
     await settled();
     expect(faults).toEqual(['a process could not be given its share of the CPU']);
     expect(groups.state['tenant-c']).toEqual([3]);
+  });
+
+  it('reports a move that fails anew when one has worked in between', async () => {
+    const { shares, groups, faults } = setUp();
+    for (const [pid, failing] of [true, true, false, true, true].entries()) {
+      groups.failing = failing;
+      shares.join('a', pid + 1);
+      await settled();
+    }
+    expect(faults).toHaveLength(2);
+  });
+
+  it('reports nothing of a process that ended before it was moved', async () => {
+    const { shares, groups, faults } = setUp();
+    groups.failing = true;
+    groups.code = 'ESRCH';
+    shares.join('a', 1);
+    await settled();
+    expect(faults).toEqual([]);
   });
 
   it('makes processes nicer where there are no groups', async () => {
@@ -204,6 +224,21 @@ describe('CpuShares', () => {
     shares.started(1);
     await settled();
     expect(groups.state).toEqual({ starting: [1, 2, 3], 'tenant-a': [4] });
+  });
+
+  it('moves nothing once its groups are removed', async () => {
+    const { shares, groups, children } = setUp();
+    await groups.make('starting');
+    let found = (_pids: readonly number[]): void => {};
+    children.set(1, new Promise((resolve) => (found = resolve)));
+    shares.started(1);
+    await settled();
+    const closing = shares.close();
+    await settled();
+    expect(groups.closed).toBe(false);
+    found([2]);
+    await closing;
+    expect(groups.state).toEqual({ starting: [1] });
   });
 
   it('removes all groups when it closes, and takes nobody in after that', async () => {

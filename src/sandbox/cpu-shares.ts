@@ -55,6 +55,8 @@ const BUSY_MS = 2;
 export class CpuShares {
   readonly #options: CpuSharesOptions;
   readonly #tenants = new Map<string, Tenant>();
+  /** Moves of processes that are nobody's, which are under way. */
+  readonly #collecting = new Set<Promise<void>>();
   #failed = false;
   #closed = false;
 
@@ -66,7 +68,10 @@ export class CpuShares {
   started(pid: number): void {
     if (this.#closed) return;
     // It may have ended already, and is moved again when it becomes a tenant's.
-    this.#collect(pid).catch(() => undefined);
+    const collected = this.#collect(pid)
+      .catch(() => undefined)
+      .finally(() => this.#collecting.delete(collected));
+    this.#collecting.add(collected);
   }
 
   /** CPU time of each tenant's processes since the call before, milliseconds. */
@@ -118,6 +123,7 @@ export class CpuShares {
       // The group may have been removed meanwhile, and be a new one.
       if (shared.gives) await groups.giveWay(shared.name, true);
       await groups.add(shared.name, pid);
+      this.#failed = false;
     });
   }
 
@@ -144,14 +150,15 @@ export class CpuShares {
   /** After all processes have ended. */
   async close(): Promise<void> {
     this.#closed = true;
-    await Promise.all([...this.#tenants.values()].map(({ orders }) => orders));
+    // Whatever came after it would make a group anew that nobody removes.
+    await Promise.all([...this.#collecting, ...[...this.#tenants.values()].map(({ orders }) => orders)]);
     await this.#options.groups?.close();
   }
 
   /** What it starts from here on follows by itself; what it has started before is moved after it. */
   async #collect(pid: number): Promise<void> {
     const { groups, childProcesses } = this.#options;
-    if (groups === null) return;
+    if (groups === null || this.#closed) return;
     await groups.add(STARTING, pid);
     for (const child of await childProcesses(pid)) if (!this.#isClaimed(child)) await this.#collect(child);
   }
@@ -191,8 +198,10 @@ export class CpuShares {
 
   #order(shared: Tenant, act: () => Promise<void>): void {
     shared.orders = shared.orders.then(act).catch((thrown: unknown) => {
-      // A process that ended meanwhile cannot be moved. One report is enough: the next fails for the same reason.
-      if (this.#failed || this.#closed || shared.pids.size === 0) return;
+      // A process that ended meanwhile cannot be moved.
+      const ended = (thrown as NodeJS.ErrnoException).code === 'ESRCH' || shared.pids.size === 0;
+      // One report is enough until a move has worked again: the next fails for the same reason.
+      if (this.#failed || this.#closed || ended) return;
       this.#failed = true;
       const detail = String(thrown);
       this.#options.onFault('a process could not be given its share of the CPU', {

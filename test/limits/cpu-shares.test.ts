@@ -2,19 +2,27 @@
  * CPU time between tenants, with real hosts: where the kernel lets this user make control groups, each tenant's hosts
  * are in one of its own. What is looked at is the kernel's account, not how long anything took.
  */
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { openCpuGroups } from '../../src/ports/cpu-groups.ts';
 import { cpuTimeMs } from '../../src/ports/cpu-time.ts';
-import { processLabel } from '../../src/ports/process-label.ts';
+import { processName } from '../../src/ports/process-label.ts';
+import { systemProcesses } from '../../src/ports/processes.ts';
+import { surveyConfinement } from '../../src/sandbox/isolate/tier.ts';
 import { eventually, openBench } from './bench.ts';
 
 const groups = await openCpuGroups();
 if (typeof groups === 'string') process.stderr.write(`cpu-shares: no control groups here: ${groups}\n`);
 else await groups.close();
 
-const BASE = `/strata-${processLabel().replace(':', '-')}`;
+/** Those that work on this machine. */
+const survey = await surveyConfinement(systemProcesses);
+const kinds = new Set(
+  survey.filter(({ reason }) => reason === null).map(({ jail }) => jail.confinement.kind),
+);
+
+const BASE = `/strata-${processName()}`;
 
 /** The processes of this machine that are in this server's groups, by group. */
 const members = (): Readonly<Record<string, readonly number[]>> => {
@@ -89,7 +97,7 @@ describe.skipIf(typeof groups === 'string')('CPU shares', () => {
     const { executor } = await openBench({ isolate: { pristineHosts: 2 } });
     try {
       const code = { source: BURN };
-      const one = { runtime: 'isolate', code, timeoutMs: 20_000 } as const;
+      const one = { runtime: 'isolate', code, timeoutMs: 20_000, cpuMs: 20_000 } as const;
       await executor.deploy({ ...one, name: 'one', tenant: 'bob' });
       for (let at = 0; at < MANY; at += 1)
         await executor.deploy({ ...one, name: `many-${at}`, tenant: 'ada' });
@@ -115,19 +123,30 @@ describe.skipIf(typeof groups === 'string')('CPU shares', () => {
     }
   });
 
-  it('gives a host no way to the files of its group', async () => {
-    const { executor } = await openBench();
-    try {
-      await executor.deploy({ name: 'f', runtime: 'isolate', code: { source: CODE } });
-      await executor.invoke({ function: 'f', event: {} });
-      await eventually(5_000, () => members()['tenant-default'] !== undefined);
-      const [pid] = members()['tenant-default'] ?? [];
-      const uid = /^Uid:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1'))?.[1];
-      const mounts = readFileSync(`/proc/${pid}/mounts`, 'latin1');
-      expect(uid).not.toBe('0');
-      if (executor.confinement().isolate?.kind === 'bubblewrap') expect(mounts).not.toContain('cgroup');
-    } finally {
-      await executor.close();
-    }
-  });
+  it.each(['bubblewrap', 'unshare'] as const)(
+    'gives a host no way to the files of its group, confined by %s',
+    async (confinement) => {
+      if (!kinds.has(confinement)) return;
+      const { executor } = await openBench({ isolate: { confinement } });
+      try {
+        await executor.deploy({ name: 'f', runtime: 'isolate', code: { source: CODE } });
+        await executor.invoke({ function: 'f', event: {} });
+        await eventually(5_000, () => members()['tenant-default'] !== undefined);
+        const pid = Math.max(...(members()['tenant-default'] ?? []));
+        const status = readFileSync(`/proc/${pid}/status`, 'latin1');
+        expect(/^NoNewPrivs:\s+(\d+)/m.exec(status)?.[1]).toBe('1');
+        for (const set of ['CapInh', 'CapPrm', 'CapEff', 'CapBnd', 'CapAmb'])
+          expect(new RegExp(`^${set}:\\s+(\\w+)`, 'm').exec(status)?.[1]).toBe('0000000000000000');
+        if (process.getuid?.() === 0) expect(/^Uid:\s+(\d+)/m.exec(status)?.[1]).not.toBe('0');
+        const seen = join('/proc', String(pid), 'root', 'sys/fs/cgroup');
+        expect(existsSync(seen) ? readdirSync(seen) : []).toEqual([]);
+        const mounts = readFileSync(`/proc/${pid}/mounts`, 'latin1').trim().split('\n');
+        const covers = mounts.map((line) => line.split(' ')).filter(([, at]) => at === '/sys/fs/cgroup');
+        if (confinement === 'bubblewrap') expect(mounts.join()).not.toContain('cgroup');
+        else expect(covers.at(-1)?.slice(2)).toEqual(['tmpfs', expect.stringMatching(/^ro,/), '0', '0']);
+      } finally {
+        await executor.close();
+      }
+    },
+  );
 });

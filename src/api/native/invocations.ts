@@ -19,7 +19,7 @@ import {
   checkStart,
   shown,
 } from './names.ts';
-import { type BodyLimit, problemHeaders, problemOf } from './problem.ts';
+import { type BodyLimit, INVOCATION_ID, problemHeaders, problemOf } from './problem.ts';
 import {
   described,
   ID_PARAMS,
@@ -110,7 +110,7 @@ const invokeRoute: FastifyPluginAsync<InvocationRoutesOptions> = async (app, { e
   const bodyLimit: BodyLimit = { kind: 'eventBytes', configured: eventMaxBytes };
 
   app.post<InvokeRoute>(
-    '/v1/functions/:name/invocations',
+    INVOCATIONS_ROUTE,
     {
       bodyLimit: eventMaxBytes,
       config: {
@@ -152,7 +152,10 @@ const invokeRoute: FastifyPluginAsync<InvocationRoutesOptions> = async (app, { e
       try {
         answer = await executor.invokeJson(invocation);
       } catch (refusal) {
-        if (!(refusal instanceof StrataError) || refusal.code === 'internal_error') throw refusal;
+        if (!(refusal instanceof StrataError) || refusal.code === 'internal_error') {
+          reply.header(INVOCATION_ID, invocationId);
+          throw refusal;
+        }
         reply.hijack();
         writeRefusal(reply, refusal, invocationId);
         return;
@@ -166,6 +169,18 @@ const invokeRoute: FastifyPluginAsync<InvocationRoutesOptions> = async (app, { e
     },
   );
 };
+
+/** What a request says first. */
+export interface RequestLine {
+  readonly method?: string | undefined;
+  readonly url?: string | undefined;
+}
+
+/** Whether a request asks for an invocation, as far as its first line says: it may be refused before it has a route. */
+export const isInvocation = ({ method, url }: RequestLine): boolean =>
+  method === 'POST' && INVOCATIONS_PATH.test(url ?? '');
+export const INVOCATIONS_ROUTE = '/v1/functions/:name/invocations';
+const INVOCATIONS_PATH = /^\/v1\/functions\/[^/?]*\/invocations(?:\?|$)/;
 
 const requestOf = (request: FastifyRequest<InvokeRoute>): Mutable<InvokeJsonRequest> => {
   const headers = request.headers;
@@ -233,7 +248,7 @@ const writeFailure = (reply: FastifyReply, answer: InvokeJsonAnswer): void => {
 
 /** What was refused has no receipt: the id is what the caller's log and a report about it have in common. */
 const writeRefusal = (reply: FastifyReply, refusal: StrataError, invocationId: string): void =>
-  writeProblem(reply, refusal, invocationId, ['Strata-Invocation-Id', invocationId]);
+  writeProblem(reply, refusal, invocationId, [INVOCATION_ID, invocationId]);
 
 /** As text, which goes out in one piece with the headers: under overload this is most of what the server does. */
 const writeProblem = (

@@ -16,6 +16,7 @@ import {
 } from '../../core/errors.ts';
 
 export const PROBLEM_TYPE = 'application/problem+json';
+export const INVOCATION_ID = 'Strata-Invocation-Id';
 
 /** The wait that is named when the error itself knows none. */
 const DEFAULT_RETRY_AFTER_MS = 1_000;
@@ -58,8 +59,9 @@ export const problemOf = (source: StrataError | Failure, invocationId?: string):
 };
 
 /** The headers that go with a problem, flat: name, value, name, value. */
-export const problemHeaders = (source: StrataError | Failure): string[] => {
+export const problemHeaders = (source: StrataError | Failure, invocationId?: string): string[] => {
   const headers = ['Content-Type', PROBLEM_TYPE];
+  if (invocationId !== undefined) headers.push(INVOCATION_ID, invocationId);
   const retryAfterMs = retryAfterMsOf(source);
   if (retryAfterMs !== null) headers.push('Retry-After', String(Math.ceil(retryAfterMs / MS_PER_SECOND)));
   // The caller takes its next request to another server, or comes back later; meanwhile its connection is of no use.
@@ -77,11 +79,16 @@ const retryAfterMsOf = (source: StrataError | Failure): number | null => {
   return Math.min(Math.max(1, Math.ceil(waitMs)), MAX_RETRY_AFTER_MS);
 };
 
-export const sendProblem = (reply: FastifyReply, source: StrataError): FastifyReply => {
-  const headers = problemHeaders(source);
+/** @param invocationId where an invocation was asked for, which has an id also when it is refused. */
+export const sendProblem = (
+  reply: FastifyReply,
+  source: StrataError,
+  invocationId?: string,
+): FastifyReply => {
+  const headers = problemHeaders(source, invocationId);
   for (let at = 0; at < headers.length; at += 2) reply.header(headers[at] ?? '', headers[at + 1]);
   // As bytes: Fastify adds a charset to text, which this media type does not have.
-  return reply.code(source.status).send(Buffer.from(JSON.stringify(problemOf(source))));
+  return reply.code(source.status).send(Buffer.from(JSON.stringify(problemOf(source, invocationId))));
 };
 
 /** Where a body limit comes from, so that its problem can name it; routes carry it in their config. */

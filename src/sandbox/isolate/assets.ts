@@ -12,6 +12,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { StrataError } from '../../core/errors.ts';
 import { loadGuestBundle } from '../../guest/bundle.ts';
+import { hasEnded, PROCESS_NAME, processName } from '../../ports/process-label.ts';
 
 export interface Assets {
   readonly nodePath: string;
@@ -24,8 +25,7 @@ export interface Assets {
 /** @throws StrataError `runtime_unavailable` when there is no engine for this machine. */
 export const prepareAssets = async (): Promise<Assets> => {
   const addon = findAddon();
-  await removeAbandoned();
-  const directory = await mkdtemp(join(tmpdir(), `${PREFIX}${process.pid}-`));
+  const directory = await mkdtemp(join(tmpdir(), `${PREFIX}${processName()}-`));
   const inside = (name: string): string => join(directory, name);
   const [hostScript, guestScript] = await bundles();
   await writeFile(inside('host.mjs'), hostScript, { mode: 0o444 });
@@ -43,15 +43,18 @@ export const prepareAssets = async (): Promise<Assets> => {
 };
 
 const PREFIX = 'strata-host-';
+const OWNER = new RegExp(`^${PREFIX}(${PROCESS_NAME.source})-`);
 
-/** A server that was killed leaves its folder behind; the name tells whose it was. */
-const removeAbandoned = async (): Promise<void> => {
-  for (const name of await readdir(tmpdir())) {
-    if (!name.startsWith(PREFIX)) continue;
-    const pid = Number.parseInt(name.slice(PREFIX.length), 10);
-    if (Number.isInteger(pid) && existsSync(`/proc/${pid}`)) continue;
+/**
+ * A server that was killed leaves its folder behind; the name tells whose it was. Whether one of another PID namespace
+ * still runs cannot be told: its folder stays.
+ */
+export const sweepAssets = async (parent: string = tmpdir()): Promise<void> => {
+  for (const name of await readdir(parent).catch(() => [])) {
+    const owner = OWNER.exec(name)?.[1];
+    if (owner === undefined || !hasEnded(owner)) continue;
     // Another user's folder stays, and so does one that another server is removing.
-    await rm(join(tmpdir(), name), { recursive: true, force: true }).catch(() => undefined);
+    await rm(join(parent, name), { recursive: true, force: true }).catch(() => undefined);
   }
 };
 

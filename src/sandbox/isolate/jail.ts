@@ -88,29 +88,35 @@ const systemLibraries = (): string[] => {
   return flags;
 };
 
+/**
+ * Covers the files of the control groups, which are writable for the user that they were delegated to, and for root.
+ * What follows replaces the shell. A host that cannot have it so does not start.
+ */
+const COVER_CGROUPS =
+  'if [ -d /sys/fs/cgroup ]; then "$0" -n -t tmpfs -o ro,nosuid,nodev,noexec,size=4k none /sys/fs/cgroup || exit 1; fi; exec "$@"';
+
 const unshareJails = (assets: Assets, command: string, asNobody: boolean): Jail[] => {
-  const setpriv = executable('setpriv');
+  const [setpriv, shell, mount] = ['setpriv', 'sh', 'mount'].map((name) => executable(name));
+  if (!setpriv || !shell || !mount) return [];
   const namespaces = ['--net', '--pid', '--ipc', '--uts', '--mount', '--fork', '--kill-child=SIGKILL'];
-  const jail = (args: readonly string[], summary: string): Jail => ({
-    confinement: { kind: 'unshare', summary, gaps: [INSTALL_BUBBLEWRAP] },
+  const common =
+    'own PID, network, IPC and mount namespaces, no control groups, Node permission model, empty environment';
+  const strip = ['--no-new-privs', '--bounding-set=-all', '--inh-caps=-all'];
+  const jail = (unshared: readonly string[], user: readonly string[], summary: string): Jail => ({
+    confinement: { kind: 'unshare', summary: `${summary}, ${common}`, gaps: [INSTALL_BUBBLEWRAP] },
     guestPath: assets.guestPath,
     command: (json) =>
-      limited(command, [...args, assets.nodePath, ...permissionFlags(assets), assets.hostPath, json]),
+      limited(command, [
+        ...[...unshared, ...namespaces, shell, '-c', COVER_CGROUPS, mount, setpriv, ...user, ...strip],
+        ...[assets.nodePath, ...permissionFlags(assets), assets.hostPath, json],
+      ]),
   });
-  const common = 'own PID, network, IPC and mount namespaces, Node permission model, empty environment';
-  const jails: Jail[] = [];
-  if (asNobody && setpriv !== null) {
-    const drop = ['--reuid', String(NOBODY), '--regid', String(NOBODY), '--clear-groups'];
-    const strip = ['--no-new-privs', '--bounding-set=-all', '--inh-caps=-all'];
-    jails.push(jail([...namespaces, setpriv, ...drop, ...strip], `unshare as nobody: ${common}`));
-  }
-  jails.push(
-    jail(
-      ['--user', '--map-current-user', ...namespaces],
-      `unshare as this user: own user namespace, ${common}`,
-    ),
-  );
-  return jails;
+  const nobody = ['--reuid', String(NOBODY), '--regid', String(NOBODY), '--clear-groups'];
+  return [
+    ...(asNobody ? [jail([], nobody, 'unshare as nobody')] : []),
+    // Who mounts is root of the user namespace, which is this user outside, and can do nothing more once stripped.
+    jail(['--user', '--map-root-user'], [], 'unshare as this user: own user namespace'),
+  ];
 };
 
 const processJail = (assets: Assets, asNobody: boolean): Jail => ({

@@ -99,7 +99,7 @@ const cgroups = (): Finding => {
       );
 };
 
-/** Tried out as the server does it, and taken back. */
+/** Tried out as the server does it, and taken back; what others have left stays. */
 const cpuShares = async (): Promise<Finding> => {
   const name = 'CPU shares';
   const groups = await openCpuGroups();

@@ -12,7 +12,7 @@ import type { SandboxTier } from '../api.ts';
 import type { BackendEvents } from '../backend.ts';
 import type { CpuShares } from '../cpu-shares.ts';
 import { type GuardOptions, guardTier, type WatchdogOptions } from '../guard.ts';
-import { type Assets, prepareAssets } from './assets.ts';
+import { type Assets, prepareAssets, sweepAssets } from './assets.ts';
 import { type IsolateBackendOptions, isolateBackend } from './backend.ts';
 import { type Jail, possibleJails } from './jail.ts';
 
@@ -45,6 +45,7 @@ const FRAME_SLACK_BYTES = 64 * 1024;
 
 /** @throws StrataError `runtime_unavailable` when no candidate brings a host up. */
 export const createIsolateTier = async (options: IsolateTierOptions): Promise<SandboxTier> => {
+  await sweepAssets();
   const assets = await prepareAssets();
   const hostOptions: IsolateBackendOptions['hostOptions'] = {
     maxFrameBytes:
