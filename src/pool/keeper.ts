@@ -105,7 +105,8 @@ export class Keeper {
     const least = state.deleted ? 0 : placement.minInstances;
     const has = this.#options.lifecycle.staying(placement.key);
     const target = Math.max(demand.needed + wanted.kept + wanted.ahead, least);
-    if (has > target) this.#giveUp(state, has - target);
+    // What only starts for it becomes a spare when nobody takes it: nothing that is loaded goes for that.
+    if (state.slots.size > target) this.#giveUp(state, state.slots.size - target);
     const missing = Math.min(target - has, Math.max(wanted.ahead, least - has), placement.maxInstances - has);
     if (missing > 0) this.#makeReady(state, missing, now);
     if (wanted.nextMs !== Number.POSITIVE_INFINITY) this.#functions.by(state, wanted.nextMs);

@@ -34,6 +34,9 @@ export class ContainerCalls {
   readonly #account = new CpuAccount();
   readonly #calls = new Map<number, OpenCall>();
   #watch: Timer | null = null;
+  /** When the watch looks next, monotonic milliseconds. */
+  #watchMs = Number.POSITIVE_INFINITY;
+  #stopped = false;
 
   constructor(meter: ContainerMeter, clock: Clock, over: (call: OpenCall) => void) {
     this.#meter = meter;
@@ -67,7 +70,9 @@ export class ContainerCalls {
     if (kind === 'invoke' && this.#calls.size === 0) this.#meter.resetPeak();
     this.#calls.set(nonce, call);
     this.#account.open(nonce, this.#meter.cpuNs());
-    if (budgetNs !== null && this.#watch === null) this.#watchSoon();
+    // A load has a larger budget than the call that is sent behind it.
+    if (budgetNs !== null && this.#clock.nowMs() + this.#soonestMs(budgetNs) < this.#watchMs)
+      this.#watchSoon();
     return call;
   }
 
@@ -87,27 +92,33 @@ export class ContainerCalls {
   /** The container ends: the last chance to ask what was used in it. */
   stop(): void {
     this.#account.advance(this.#meter.cpuNs());
+    this.#stopped = true;
     this.#watch?.cancel();
-    this.#watch = null;
+  }
+
+  /** How long a budget lasts at least. */
+  #soonestMs(budgetNs: number): number {
+    return Math.min(WATCH_MAX_MS, Math.max(WATCH_MIN_MS, budgetNs / NS_PER_MS / this.#cpus));
   }
 
   /** The next look is when the one with the least left could be over at the earliest. */
   #watchSoon(): void {
+    this.#watch?.cancel();
+    this.#watchMs = Number.POSITIVE_INFINITY;
     let leastNs = Number.POSITIVE_INFINITY;
     for (const { nonce, budgetNs } of this.#calls.values()) {
       const used = this.#account.entry(nonce)?.usedNs ?? 0;
       if (budgetNs !== null) leastNs = Math.min(leastNs, budgetNs - used);
     }
-    if (leastNs === Number.POSITIVE_INFINITY) return;
-    const soonestMs = leastNs / NS_PER_MS / this.#cpus;
-    const delayMs = Math.min(WATCH_MAX_MS, Math.max(WATCH_MIN_MS, soonestMs));
+    if (leastNs === Number.POSITIVE_INFINITY || this.#stopped) return;
+    const delayMs = this.#soonestMs(leastNs);
+    this.#watchMs = this.#clock.nowMs() + delayMs;
     this.#watch = this.#clock.setTimer(delayMs, () => void this.#look());
   }
 
   async #look(): Promise<void> {
     await this.#meter.refresh();
-    if (this.#watch === null) return;
-    this.#watch = null;
+    if (this.#stopped) return;
     this.#account.advance(this.#meter.cpuNs());
     for (const call of this.#calls.values()) {
       const used = this.#account.entry(call.nonce)?.usedNs ?? 0;
