@@ -6,7 +6,15 @@
  * address that is not public only by an entry that names it.
  */
 import { domainToASCII } from 'node:url';
-import { type Address, isInRange, isWithin, parseAddress, parseRange, type Range, refusedKindsIn } from './addresses.ts';
+import {
+  type Address,
+  isInRange,
+  isWithin,
+  parseAddress,
+  parseRange,
+  type Range,
+  refusedKindsIn,
+} from './addresses.ts';
 
 export interface AllowEntry {
   /** Canonical: lower case, punycode, no dot at the end. */
@@ -28,7 +36,8 @@ const PORT_MAX = 65_535;
 
 /** The entry that a text means; a sentence about what is wrong otherwise. */
 export const parseAllowEntry = (text: string): AllowEntry | string => {
-  if (text.length > ENTRY_MAX_LENGTH) return `has ${text.length} characters; at most ${ENTRY_MAX_LENGTH} are allowed`;
+  if (text.length > ENTRY_MAX_LENGTH)
+    return `has ${text.length} characters; at most ${ENTRY_MAX_LENGTH} are allowed`;
   const colon = text.lastIndexOf(':');
   const portText = text.slice(colon + 1);
   if (colon < 1 || portText.includes(']')) return 'has no port; write it as host:443, or host:* for any port';

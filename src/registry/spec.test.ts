@@ -166,7 +166,7 @@ describe('completeSpec', () => {
     [{ runtime: 'provided', initializer: 'index.init' }, 'initializer: "index.init" cannot be called'],
     [{ runtime: 'provided', handler: 'a\0' }, 'handler: holds a NUL'],
     [{ runtime: 'python3', handler: 'index' }, 'handler: must be the path'],
-    [{ network: { allow: ['example.com'] } }, 'not offered yet: the egress broker'],
+    [{ network: { allow: ['example.com'] } }, 'has no port'],
     [{ code: undefined }, 'code: is missing'],
     [{ code: {} }, 'code: must have exactly one of source, files and zip; seen none'],
     [{ code: { source: '', zip: '' } }, 'exactly one'],
