@@ -43,7 +43,7 @@ export type AddressKind =
 export const parseAddress = (text: string): Address | null => {
   const family = isIP(text);
   if (family === 0 || text.includes('%')) return null;
-  return addressOf(ipaddr.process(text));
+  return addressOf(ipaddr.process(family === 6 ? inHexadecimal(text) : text));
 };
 
 /** A range as `10.0.0.0/8`, or a single address; a sentence about what is wrong otherwise. */
@@ -92,6 +92,9 @@ export const isWithin = (inner: Range, outer: Range): boolean =>
   inner.bits >= outer.bits && isInRange(outer, addressOf(inner.ip));
 
 const overlap = (one: Range, other: Range): boolean => isWithin(one, other) || isWithin(other, one);
+
+/** Without dots: to the library an IPv4-compatible address would be an IPv4-mapped one. */
+const inHexadecimal = (text: string): string => new URL(`http://[${text}]/`).hostname.slice(1, -1);
 
 const addressOf = (ip: Ip): Address => {
   const family = ip.kind() === 'ipv4' ? 4 : 6;

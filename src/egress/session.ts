@@ -8,7 +8,7 @@
 import type { ErrorCode, NetworkLimitKind } from '../core/errors.ts';
 import type { NetworkRefusal, ReceiptNetwork } from '../core/receipt.ts';
 import type { NetworkFailure } from '../guest/contract.ts';
-import type { NetworkFields, NetworkSession } from '../sandbox/network.ts';
+import type { NetworkSession } from '../sandbox/network.ts';
 import { type Frame, FrameError } from '../sandbox/protocol/frames.ts';
 import {
   CHUNK_BYTES,
@@ -16,6 +16,7 @@ import {
   FETCH,
   HEAD_MAX_BYTES,
   NETWORK_FRAME,
+  type NetworkFields,
   type NetworkFrameType,
   WINDOW_BYTES,
 } from '../sandbox/protocol/network-frames.ts';

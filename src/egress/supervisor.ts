@@ -13,7 +13,9 @@ import {
   DATA,
   NETWORK_FRAME,
   NETWORK_FRAME_MAX_BYTES,
+  type NetworkFields,
   type NetworkFrameType,
+  sendNetworkFrame,
 } from '../sandbox/protocol/network-frames.ts';
 
 export interface SupervisorOptions {
@@ -36,16 +38,9 @@ export interface RequestListener {
   lost(reason: string): void;
 }
 
-interface Fields {
-  readonly flags?: number;
-  readonly b?: number;
-  readonly meta?: string;
-  readonly payload?: Uint8Array;
-}
-
 /** A request at the broker. */
 export interface BrokerRequest {
-  send(type: NetworkFrameType, fields: Fields): void;
+  send(type: NetworkFrameType, fields: NetworkFields): void;
   /** Nobody waits for it any more; the listener hears nothing of it. Idempotent. */
   end(): void;
 }
@@ -184,7 +179,7 @@ class Request implements BrokerRequest {
   readonly #deadline: Timer;
   #link: Link | null = null;
   /** What was sent before the broker was up: at most a window of it. */
-  #waiting: [NetworkFrameType, Fields][] = [];
+  #waiting: [NetworkFrameType, NetworkFields][] = [];
   #over = false;
 
   constructor(number: number, listener: RequestListener, supervisor: Supervisor) {
@@ -202,18 +197,18 @@ class Request implements BrokerRequest {
 
   connect(link: Link): void {
     this.#link = link;
-    for (const [type, fields] of this.#waiting.splice(0)) link.writer.send(type, 0, this.number, fields);
+    for (const [type, fields] of this.#waiting.splice(0)) link.send(type, this.number, fields);
   }
 
-  send(type: NetworkFrameType, fields: Fields): void {
+  send(type: NetworkFrameType, fields: NetworkFields): void {
     if (this.#over) return;
     if (this.#link === null) this.#waiting.push([type, fields]);
-    else this.#link.writer.send(type, 0, this.number, fields);
+    else this.#link.send(type, this.number, fields);
   }
 
   end(): void {
     if (this.#over) return;
-    this.#link?.writer.send(NETWORK_FRAME.end, 0, this.number);
+    this.#link?.send(NETWORK_FRAME.end, this.number);
     this.#close();
     this.#supervisor.forget(this);
   }
@@ -234,12 +229,12 @@ class Request implements BrokerRequest {
 /** One broker that was started, and its frames. */
 class Link {
   readonly handle: ProcessHandle;
-  readonly writer: FrameWriter;
+  readonly #writer: FrameWriter;
   #onReady: () => void = () => undefined;
 
   constructor(handle: ProcessHandle, accept: (frame: Frame) => void, onFault: SupervisorOptions['onFault']) {
     this.handle = handle;
-    this.writer = new FrameWriter(handle.channel);
+    this.#writer = new FrameWriter(handle.channel);
     let broken = false;
     const reader = new FrameReader(NETWORK_FRAME_MAX_BYTES, (frame) => {
       if (frame.type === FRAME.ready) this.#onReady();
@@ -255,6 +250,10 @@ class Link {
         handle.kill();
       }
     });
+  }
+
+  send(type: NetworkFrameType, request: number, fields: NetworkFields = {}): void {
+    sendNetworkFrame(this.#writer, type, 0, request, fields);
   }
 
   /** Rejects when it ends before, or takes too long. */

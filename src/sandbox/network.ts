@@ -4,16 +4,7 @@
  * Owns the seam alone. What is behind it decides everything; a backend passes on and understands nothing.
  */
 import type { Frame } from './protocol/frames.ts';
-import type { NetworkFrameType } from './protocol/network-frames.ts';
-
-export interface NetworkFields {
-  readonly flags?: number;
-  readonly a: number;
-  readonly b?: number;
-  readonly c?: number;
-  readonly meta?: string;
-  readonly payload?: Uint8Array;
-}
+import type { NetworkFields, NetworkFrameType } from './protocol/network-frames.ts';
 
 export interface NetworkSession {
   /** The backend's end; nothing is sent before there is one. */

@@ -13,6 +13,9 @@ import {
   FETCH,
   NETWORK_FRAME,
   NETWORK_FRAME_MAX_BYTES,
+  type NetworkFields,
+  type NetworkFrameType,
+  sendNetworkFrame,
 } from '../../sandbox/protocol/network-frames.ts';
 import { parseRange, type Range } from '../addresses.ts';
 import { Exchange, type ExchangeParts, type Spent } from './exchange.ts';
@@ -72,18 +75,19 @@ class Broker {
   }
 
   #open({ nonce, flags, meta, payload }: Frame): void {
-    const writer = this.#writer;
+    const send = (type: NetworkFrameType, fields: NetworkFields): void =>
+      sendNetworkFrame(this.#writer, type, 0, nonce, fields);
     const exchange = new Exchange(
       this.#parts,
       JSON.parse(meta) as RequestPolicy,
       (flags & FETCH.body) !== 0,
       {
-        head: (json) => writer.send(NETWORK_FRAME.head, 0, nonce, { meta: json }),
-        data: (bytes) => writer.send(NETWORK_FRAME.data, 0, nonce, { payload: bytes }),
-        used: (bytes) => writer.send(NETWORK_FRAME.credit, 0, nonce, { b: bytes }),
+        head: (json) => send(NETWORK_FRAME.head, { meta: json }),
+        data: (bytes) => send(NETWORK_FRAME.data, { payload: bytes }),
+        used: (bytes) => send(NETWORK_FRAME.credit, { b: bytes }),
         ended: (spent) => {
           this.#exchanges.delete(nonce);
-          writer.send(NETWORK_FRAME.data, 0, nonce, {
+          send(NETWORK_FRAME.data, {
             flags: DATA.last,
             payload: NOTHING,
             ...fieldsOf(spent),
@@ -91,7 +95,7 @@ class Broker {
         },
         failed: (failure, spent) => {
           this.#exchanges.delete(nonce);
-          writer.send(NETWORK_FRAME.end, 0, nonce, { meta: JSON.stringify(failure), ...fieldsOf(spent) });
+          send(NETWORK_FRAME.end, { meta: JSON.stringify(failure), ...fieldsOf(spent) });
         },
       },
     );

@@ -13,7 +13,7 @@ import type { CpuShares } from '../cpu-shares.ts';
 import type { NetworkSession } from '../network.ts';
 import { FRAME, type Frame, FrameError, FrameReader, FrameWriter, OUTCOME } from '../protocol/frames.ts';
 import { type LoadMeta, parseTail } from '../protocol/messages.ts';
-import { NETWORK_FRAME } from '../protocol/network-frames.ts';
+import { NETWORK_FRAME, sendNetworkFrame } from '../protocol/network-frames.ts';
 import type { HostOptions } from './host/main.ts';
 import type { Jail } from './jail.ts';
 
@@ -134,7 +134,7 @@ class HostProcess implements BackendCarrier {
     const session = request.network ?? null;
     if (session !== null) {
       this.#networks.set(nonce, { instance, session });
-      session.attach((type, fields) => this.#writer.send(type, instance, nonce, fields));
+      session.attach((type, fields) => sendNetworkFrame(this.#writer, type, instance, nonce, fields));
     }
     this.#writer.send(FRAME.invoke, instance, nonce, {
       a: request.timeoutMs,

@@ -8,7 +8,6 @@
  * Layout, little endian: u32 bytes that follow · u8 version · u8 type · u16 flags · u32 instance · u48 nonce ·
  * f64 a · f64 b · f64 c · u32 bytes of meta · meta (UTF-8) · payload.
  */
-import type { NetworkFrameType } from './network-frames.ts';
 
 export const PROTOCOL_VERSION = 1;
 const LENGTH_BYTES = 4;
@@ -116,7 +115,7 @@ export class FrameWriter {
   }
 
   send(
-    type: FrameType | NetworkFrameType,
+    type: FrameType,
     instance: number,
     nonce = 0,
     fields: { flags?: number; a?: number; b?: number; c?: number; meta?: string; payload?: Uint8Array } = {},

@@ -5,6 +5,7 @@
  * side counts up. Both directions of a request are held back by credit: nobody sends more than `WINDOW_BYTES` beyond
  * what the other side has said it used up.
  */
+import type { FrameType, FrameWriter } from './frames.ts';
 
 export const NETWORK_FRAME = {
   /** Asking side: begin a request. flags: FETCH; payload: JSON of its head. To the broker meta is the policy. */
@@ -31,3 +32,21 @@ export const CHUNK_BYTES = 32 * 1024;
 export const HEAD_MAX_BYTES = 256 * 1024;
 /** No frame about the network is larger. */
 export const NETWORK_FRAME_MAX_BYTES = HEAD_MAX_BYTES + 64 * 1024;
+
+export interface NetworkFields {
+  readonly flags?: number;
+  readonly a?: number;
+  readonly b?: number;
+  readonly c?: number;
+  readonly meta?: string;
+  readonly payload?: Uint8Array;
+}
+
+/** These types are apart from the others because containers do not know them. */
+export const sendNetworkFrame = (
+  writer: FrameWriter,
+  type: NetworkFrameType,
+  instance: number,
+  nonce: number,
+  fields: NetworkFields = {},
+): void => writer.send(type as number as FrameType, instance, nonce, fields);

@@ -10,10 +10,9 @@ import ivm from 'isolated-vm';
 import type { GuestLog } from '../../../guest/contract.ts';
 import { OP } from '../../../guest/contract.ts';
 import type { Clock, Timer } from '../../../ports/clock.ts';
-import type { NetworkFields } from '../../network.ts';
 import type { Frame } from '../../protocol/frames.ts';
 import type { HostFailure, LoadFiles, LoadMeta } from '../../protocol/messages.ts';
-import type { NetworkFrameType } from '../../protocol/network-frames.ts';
+import type { NetworkFields, NetworkFrameType } from '../../protocol/network-frames.ts';
 import { Batches } from './batches.ts';
 import { CodeLoad } from './code-load.ts';
 import {

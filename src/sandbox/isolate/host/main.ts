@@ -11,10 +11,14 @@ import { Socket } from 'node:net';
 import ivm from 'isolated-vm';
 import type { BootOptions } from '../../../guest/contract.ts';
 import { systemClock } from '../../../ports/clock.ts';
-import type { NetworkFields } from '../../network.ts';
 import { FRAME, type Frame, FrameReader, FrameWriter, OUTCOME } from '../../protocol/frames.ts';
 import type { HostFailure, LoadFiles, LoadMeta, OutcomeTail } from '../../protocol/messages.ts';
-import { NETWORK_FRAME, type NetworkFrameType } from '../../protocol/network-frames.ts';
+import {
+  NETWORK_FRAME,
+  type NetworkFields,
+  type NetworkFrameType,
+  sendNetworkFrame,
+} from '../../protocol/network-frames.ts';
 import { type BootMaterial, HostInstance, type InstanceEvents } from './instance.ts';
 import type { Owner } from './owner.ts';
 import { isolateThreadsNs, ProcessorShare } from './processor-share.ts';
@@ -161,7 +165,7 @@ class Host implements InstanceEvents {
   }
 
   network(instance: HostInstance, owner: Owner, type: NetworkFrameType, fields: NetworkFields): void {
-    this.#writer.send(type, instance.number, owner.nonce, fields);
+    sendNetworkFrame(this.#writer, type, instance.number, owner.nonce, fields);
   }
 
   ended(instance: HostInstance): void {

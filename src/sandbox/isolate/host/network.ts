@@ -5,9 +5,14 @@
  * Invariant: an owner has one entry about the network at a time, so what comes meanwhile goes in together with the next.
  */
 import { type NetworkEventKind, OP, type RecordKind } from '../../../guest/contract.ts';
-import type { NetworkFields } from '../../network.ts';
 import type { Frame } from '../../protocol/frames.ts';
-import { DATA, FETCH, NETWORK_FRAME, type NetworkFrameType } from '../../protocol/network-frames.ts';
+import {
+  DATA,
+  FETCH,
+  NETWORK_FRAME,
+  type NetworkFields,
+  type NetworkFrameType,
+} from '../../protocol/network-frames.ts';
 import type { EntryArguments } from './loader.ts';
 import type { Owner } from './owner.ts';
 import type { GuestRecord } from './records.ts';
