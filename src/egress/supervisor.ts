@@ -57,12 +57,13 @@ export class Supervisor {
   readonly #requests = new Map<number, Request>();
   #nextNumber = 1;
   #link: Link | null = null;
-  #starting = false;
+  /** The process that is up or coming up. */
+  #handle: ProcessHandle | null = null;
+  #starting: Promise<void> | null = null;
   #retry: Timer | null = null;
   #deaths = 0;
   #startedMs = 0;
   #closed = false;
-  #ended: Promise<unknown> = Promise.resolve();
 
   constructor(options: SupervisorOptions) {
     this.options = options;
@@ -74,7 +75,7 @@ export class Supervisor {
     const request = new Request(number, listener, this);
     this.#requests.set(number, request);
     if (this.#link !== null) request.connect(this.#link);
-    else if (!this.#starting && this.#retry === null) void this.#start();
+    else if (this.#retry === null) this.#startOnce();
     return request;
   }
 
@@ -91,31 +92,36 @@ export class Supervisor {
   async close(): Promise<void> {
     this.#closed = true;
     this.#retry?.cancel();
-    this.#link?.handle.kill();
+    this.#handle?.kill();
     this.#loseAll('the server shuts down');
-    await this.#ended;
+    await this.#starting;
+    await this.#handle?.exited;
+  }
+
+  #startOnce(): void {
+    if (this.#starting !== null || this.#closed) return;
+    this.#starting = this.#start().finally(() => {
+      this.#starting = null;
+    });
   }
 
   async #start(): Promise<void> {
-    this.#starting = true;
     this.#startedMs = this.options.clock.nowMs();
     let link: Link | null = null;
     try {
       const handle = await this.options.spawn();
+      this.#handle = handle;
       if (this.#closed) handle.kill();
-      this.#ended = handle.exited;
       link = new Link(handle, (frame) => this.#accept(frame), this.options.onFault);
       await link.ready(this.options.clock, this.options.startTimeoutMs);
     } catch (thrown) {
       link?.handle.kill();
-      this.#starting = false;
       const reason = thrown instanceof Error ? thrown.message : String(thrown);
-      this.options.onFault('the egress broker could not be started', { reason });
+      if (!this.#closed) this.options.onFault('the egress broker could not be started', { reason });
       this.#loseAll('the egress broker could not be started');
       this.#backOff();
       return;
     }
-    this.#starting = false;
     if (this.#closed) return;
     const up = link;
     this.#link = up;
@@ -141,7 +147,7 @@ export class Supervisor {
     const delayMs = Math.min(BACK_OFF_MOST_MS, BACK_OFF_FIRST_MS * 2 ** (this.#deaths - 1));
     this.#retry = clock.setTimer(delayMs, () => {
       this.#retry = null;
-      if (this.#requests.size > 0 && this.#link === null && !this.#starting) void this.#start();
+      if (this.#requests.size > 0 && this.#link === null) this.#startOnce();
     });
   }
 
