@@ -2,7 +2,7 @@
  * The bodies of requests and answers: what they may be made of, and how they are read, once.
  */
 import { TextDecoder, TextEncoder } from './encoding.ts';
-import { ReadableStream } from './readable-stream.ts';
+import { isDisturbed, ReadableStream } from './readable-stream.ts';
 import { URLSearchParams } from './url-search-params.ts';
 
 /** What a body holds: all of it, or a stream of Uint8Array. */
@@ -51,7 +51,8 @@ export class Body {
   }
 
   get bodyUsed(): boolean {
-    return this.#used || (this.#stream?.locked ?? false);
+    const stream = this.#stream ?? (this.#content instanceof ReadableStream ? this.#content : null);
+    return this.#used || (stream !== null && (stream.locked || isDisturbed(stream)));
   }
 
   async bytes(): Promise<Uint8Array> {
@@ -62,7 +63,6 @@ export class Body {
       return this.#content;
     }
     const stream = this.body as ReadableStream<Uint8Array>;
-    if (stream.locked) throw new TypeError('the body has been read already');
     this.#used = true;
     return gather(stream);
   }

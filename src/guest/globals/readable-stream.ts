@@ -30,6 +30,7 @@ interface Inside<T> {
   cancel(reason: unknown): Promise<void>;
   lock(reader: object | null): void;
   readonly closed: Promise<void>;
+  readonly disturbed: boolean;
 }
 
 let insideOf: <T>(stream: ReadableStream<T>) => Inside<T>;
@@ -48,12 +49,14 @@ export class ReadableStream<T = unknown> {
   #reason: unknown;
   #reader: object | null = null;
   #started = false;
+  #disturbed = false;
   #pulling = false;
   #closed = Promise.withResolvers<void>();
 
   constructor(source: UnderlyingSource<T> = {}) {
     this.#source = source;
     this.#closed.promise.catch(() => undefined);
+    const stream = this;
     this.#inside = {
       read: () => this.#read(),
       cancel: (reason) => this.#cancel(reason),
@@ -61,8 +64,10 @@ export class ReadableStream<T = unknown> {
         this.#reader = reader;
       },
       closed: this.#closed.promise,
+      get disturbed() {
+        return stream.#disturbed;
+      },
     };
-    const stream = this;
     this.#controller = {
       enqueue: (chunk) => this.#enqueue(chunk),
       close: () => this.#close(),
@@ -156,6 +161,7 @@ export class ReadableStream<T = unknown> {
   }
 
   #read(): Promise<ReadResult<T>> {
+    this.#disturbed = true;
     const chunk = this.#chunks.shift();
     if (chunk !== undefined) {
       if (this.#state === 'closing' && this.#chunks.length === 0) this.#finish();
@@ -213,6 +219,7 @@ export class ReadableStream<T = unknown> {
   }
 
   async #cancel(reason: unknown): Promise<void> {
+    this.#disturbed = true;
     if (this.#state === 'errored') throw this.#reason;
     if (this.#state === 'closed') return;
     this.#chunks = [];
@@ -220,6 +227,9 @@ export class ReadableStream<T = unknown> {
     await this.#source.cancel?.(reason);
   }
 }
+
+/** Somebody has read from it, or cancelled it. */
+export const isDisturbed = (stream: ReadableStream): boolean => insideOf(stream).disturbed;
 
 class ReadableStreamDefaultReader<T> {
   readonly #stream: ReadableStream<T>;
