@@ -229,7 +229,7 @@ export class ReadableStream<T = unknown> {
 }
 
 /** Somebody has read from it, or cancelled it. */
-export const isDisturbed = (stream: ReadableStream): boolean => insideOf(stream).disturbed;
+export const isDisturbed = <T>(stream: ReadableStream<T>): boolean => insideOf(stream).disturbed;
 
 class ReadableStreamDefaultReader<T> {
   readonly #stream: ReadableStream<T>;
