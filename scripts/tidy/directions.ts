@@ -82,6 +82,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
 const ALLOWED_IN_TESTS: Readonly<Record<string, readonly string[]>> = {
   api: ['ports/manual-clock.ts'],
   cli: ['registry/code.ts'],
+  egress: ['ports/manual-clock.ts'],
   // One suite for every backend; the ones that start processes run it from test/.
   sandbox: ['../test/contract/sandbox.suite.ts'],
   pool: ['ports/', 'sandbox/fake/backend.ts', 'sandbox/guard.ts', 'scheduler/scheduler.ts'],

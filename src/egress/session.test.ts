@@ -24,7 +24,13 @@ const open = (limits: Partial<SessionHost['limits']> = {}, allow = ['a.com:443']
   const counts = { open: 0, ended: 0, most: 10 };
   const session = new EgressSession(
     {
-      limits: { maxRequests: 5, maxSentBytes: 200_000, maxReceivedBytes: 200_000, ...limits },
+      limits: {
+        maxHeaderBytes: 4_096,
+        maxRequests: 5,
+        maxSentBytes: 200_000,
+        maxReceivedBytes: 200_000,
+        ...limits,
+      },
       enter: () => {
         if (counts.open >= counts.most) return counts.most;
         counts.open += 1;
@@ -162,6 +168,13 @@ describe('the network of an invocation', () => {
 });
 
 describe('limits of bytes', () => {
+  it('hold for heads before they go to the broker', () => {
+    const it = open();
+    it.frame(NETWORK_FRAME.fetch, { payload: Buffer.alloc(20_000) });
+    expect(it.failures()).toMatchObject([{ limit: { kind: 'networkHeaderBytes', configured: 4_096 } }]);
+    expect(it.toBroker).toEqual([]);
+  });
+
   it('count what the answers of an invocation bring together', () => {
     const it = open({ maxReceivedBytes: 100 });
     it.begin(1);

@@ -36,6 +36,7 @@ export interface SessionLimits {
   readonly maxRequests: number;
   readonly maxSentBytes: number;
   readonly maxReceivedBytes: number;
+  readonly maxHeaderBytes: number;
 }
 
 /** What a session needs of the egress that it belongs to. */
@@ -50,6 +51,9 @@ export interface SessionHost {
 
 const REFUSALS_MAX = 10;
 const TARGET_MAX_CHARS = 300;
+/** What JSON may make of headers that are within their limit; the broker looks at them themselves. */
+const JSON_FACTOR = 3;
+const JSON_SLACK_BYTES = 4_096;
 const NOTHING = new Uint8Array();
 
 export class EgressSession implements NetworkSession {
@@ -123,6 +127,10 @@ export class EgressSession implements NetworkSession {
     const { limits } = this.#host;
     if (this.#count > limits.maxRequests) {
       this.#refuse(number, target, beyond('networkRequests', limits.maxRequests, this.#count));
+      return;
+    }
+    if (payload.length > limits.maxHeaderBytes * JSON_FACTOR + JSON_SLACK_BYTES) {
+      this.#refuse(number, target, beyond('networkHeaderBytes', limits.maxHeaderBytes));
       return;
     }
     if (this.#grant.allow.length === 0) {

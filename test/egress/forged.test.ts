@@ -32,7 +32,14 @@ beforeAll(async () => {
   egress = new Egress({
     ...{ clock: systemClock, spawn, release, onFault: (message) => faults.push(message) },
     settings: {
-      ...{ mode: 'on', maxRequests: 100, maxSentBytes: 1e6, maxReceivedBytes: 1e6, requestTimeoutMs: 5_000 },
+      ...{
+        mode: 'on',
+        maxHeaderBytes: 16_384,
+        maxRequests: 100,
+        maxSentBytes: 1e6,
+        maxReceivedBytes: 1e6,
+        requestTimeoutMs: 5_000,
+      },
       ...{ maxRequestsAtOnce: 50, maxRequestsAtOncePerTenant: 20, maxRequestsAtOncePerFunction: 10 },
     },
   });

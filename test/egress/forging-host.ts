@@ -62,8 +62,12 @@ const invoke = ({ instance, nonce, payload }: Frame): void => {
   if (order.waits !== true) finish(instance, nonce);
 };
 
+/** An answer for each call, and no second one: that would be another forgery. */
 const finish = (instance: number, nonce: number): void => {
-  const payload = Buffer.from(JSON.stringify({ nonce, instance, heard: heard.get(nonce) ?? [] }));
+  const said = heard.get(nonce);
+  if (said === undefined) return;
+  heard.delete(nonce);
+  const payload = Buffer.from(JSON.stringify({ nonce, instance, heard: said }));
   writer.send(FRAME.outcome, instance, nonce, { payload });
 };
 

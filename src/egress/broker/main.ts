@@ -42,6 +42,9 @@ const main = (options: BrokerOptions): void => {
   socket.on('data', (chunk: Buffer) => reader.push(chunk));
   socket.on('close', () => process.exit(0));
   socket.on('error', () => process.exit(1));
+  // What an upstream of one tenant may find in the HTTP client must not end the requests of the others; its own request
+  // ends by its time.
+  process.on('uncaughtException', (thrown) => console.error(thrown));
   broker.ready();
 };
 
