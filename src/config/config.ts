@@ -75,8 +75,6 @@ const AT_MOST: readonly (readonly [string, string])[] = [
   ['isolate.spareRuntimes', 'isolate.maxInstancesPerHost'],
   ['container.pristine', 'container.maxContainers'],
   ['admission.maxInFlightPerTenant', 'admission.maxInFlight'],
-  ['egress.maxRequestsAtOncePerTenant', 'egress.maxRequestsAtOnce'],
-  ['egress.maxRequestsAtOncePerFunction', 'egress.maxRequestsAtOncePerTenant'],
 ];
 
 /** Pairs that must be apart: the same value for both would switch to and fro. */

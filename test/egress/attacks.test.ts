@@ -131,6 +131,16 @@ describe('names that change', () => {
     expect(second.result.error?.code).toBe('network_denied');
   });
 
+  it('that never come cost their request its time, and others nothing', async () => {
+    world.names.zone['silent.evil.test'] = [];
+    const silent = world.run('names', Array(15).fill({ url: `http://silent.evil.test:${port}/` }));
+    const beside = await world.run('f', { url: base });
+    expect(beside.result.status).toBe(200);
+    const { result } = await silent;
+    const codes = (result as unknown as { error: { code: string } }[]).map(({ error }) => error.code);
+    expect(new Set(codes)).toEqual(new Set(['ETIMEOUT']));
+  });
+
   it('carry nothing out when they are not listed', async () => {
     const asked = world.names.asked.length;
     await world.run(

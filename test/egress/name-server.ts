@@ -5,7 +5,7 @@ import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 
-/** Addresses by name, for one question after the other; the last list stays. */
+/** Addresses by name, for one question after the other; the last list stays. Without lists there is no answer. */
 export type Zone = Record<string, readonly (readonly string[])[]>;
 
 export interface NameServer {
@@ -33,6 +33,7 @@ export const startNameServer = async (zone: Zone = {}): Promise<NameServer> => {
     turns.set(key, turn + 1);
     if (type === TYPE_A) asked.push(name);
     const lists = zone[name];
+    if (lists?.length === 0) return;
     const list = lists?.[Math.min(turn, lists.length - 1)];
     const addresses = (list ?? []).filter((text) => text.includes(':') === (type === TYPE_AAAA));
     socket.send(answerTo(question.subarray(0, end), addresses, lists === undefined), from.port, from.address);

@@ -21,16 +21,8 @@ export const EGRESS = group('The network of functions that list hosts in `networ
       "the system's.",
   ),
   maxRequestsAtOnce: whole(500, [1, 4_000], 'Requests, each with a connection of its own, at the same time.'),
-  maxRequestsAtOncePerTenant: whole(
-    200,
-    [1, 4_000],
-    'How many of them may be of one tenant. At most `maxRequestsAtOnce`.',
-  ),
-  maxRequestsAtOncePerFunction: whole(
-    50,
-    [1, 4_000],
-    'How many of them may be of one function. At most `maxRequestsAtOncePerTenant`.',
-  ),
+  maxRequestsAtOncePerTenant: whole(200, [1, 4_000], 'How many of them may be of one tenant.'),
+  maxRequestsAtOncePerFunction: whole(50, [1, 4_000], 'How many of them may be of one function.'),
   maxRequests: whole(1_000, [1, 1_000_000], 'Requests that one invocation may make, redirects included.'),
   maxSentBytes: whole(
     16 * MIB,
@@ -44,7 +36,11 @@ export const EGRESS = group('The network of functions that list hosts in `networ
   ),
   maxHeaderBytes: whole(16 * KIB, [1 * KIB, 64 * KIB], 'The headers of one request, and of one answer.'),
   maxRedirects: whole(5, [0, 20], 'Redirects that one `fetch` follows; each is checked like a request.'),
-  connectTimeoutMs: whole(5_000, [10, 60_000], 'For a name to be resolved and its server to be connected.'),
+  connectTimeoutMs: whole(
+    5_000,
+    [10, 60_000],
+    'For a name to be resolved, and again for its server to be connected.',
+  ),
   requestTimeoutMs: whole(
     30_000,
     [10, 900_000],

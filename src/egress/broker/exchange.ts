@@ -109,7 +109,7 @@ export class Exchange {
     const entries = entriesOf(this.#policy.allow);
     if ((head.length ?? 0) > this.#policy.maxSentBytes)
       throw new NetworkError(beyond('networkSentBytes', this.#policy.sentLimit));
-    const addresses = await pass(this.#parts.gate, entries, head.host, head.port);
+    const addresses = await this.#inTime(head.host, pass(this.#parts.gate, entries, head.host, head.port));
     if (this.#closed) return;
     const origin = `${head.secure ? 'https' : 'http'}://${head.host.includes(':') ? `[${head.host}]` : head.host}:${head.port}`;
     const { clock, options, ca } = this.#parts;
@@ -136,6 +136,21 @@ export class Exchange {
       },
     });
     this.#client.dispatch(this.#requestOf(head), this.#handler());
+  }
+
+  /** A name server that stays silent is given up; what it says later is not waited for. */
+  #inTime<T>(host: string, resolving: Promise<T>): Promise<T> {
+    const { clock, options } = this.#parts;
+    return new Promise((resolve, reject) => {
+      const timer = clock.setTimer(options.connectTimeoutMs, () =>
+        reject(
+          new NetworkError(
+            failed('ETIMEOUT', `${host} was not resolved within ${options.connectTimeoutMs} ms`),
+          ),
+        ),
+      );
+      resolving.then(resolve, reject).finally(() => timer.cancel());
+    });
   }
 
   #requestOf(head: CheckedHead): Dispatcher.DispatchOptions {
