@@ -61,6 +61,10 @@ class PlayedBroker implements ProcessHandle {
   usage(): null {
     return null;
   }
+
+  workerPid(): number {
+    return this.pid;
+  }
 }
 
 const turns = async (): Promise<void> => {

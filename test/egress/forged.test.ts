@@ -54,6 +54,7 @@ beforeAll(async () => {
         }),
       },
       processes: systemProcesses,
+      cpuShares: null,
       capacity: 4,
       hostOptions: {
         ...{ maxFrameBytes: 1e6, logMaxBytes: 1_000, resultMaxBytes: 1e5, timersMax: 10, requestsMax: 10 },
@@ -93,7 +94,7 @@ const loaded = async (): Promise<Instance> => {
   const outcome = await made.load({
     ...{ runtime: 'isolate', functionName: 'f', functionVersion: '1', codeDigest: '', files: new Map() },
     ...{ handler: 'index.handler', entry: null, initializer: null, initializerEntry: null, env: {} },
-    ...{ memoryMb: 64, initTimeoutMs: 5_000, resultMaxBytes: 1e5, logMaxBytes: 1_000 },
+    ...{ memoryMb: 64, initTimeoutMs: 5_000, initCpuMs: 5_000, resultMaxBytes: 1e5, logMaxBytes: 1_000 },
   });
   expect(outcome.failure).toBeNull();
   return made;
