@@ -14,6 +14,12 @@ import type { Processes, ProcessHandle, SpawnRequest } from '../ports/processes.
 import { executable, makeRunFolder, sweepAssets, worldReadable } from '../sandbox/isolate/assets.ts';
 import type { BrokerOptions } from './broker/options.ts';
 
+/** What stands before Node on the command line, and the user where nothing there changes it. */
+interface Wrapper {
+  readonly words: readonly string[];
+  readonly uid?: number;
+}
+
 export interface BrokerProcess {
   spawn(): Promise<ProcessHandle>;
   /** Removes what the broker was started from. */
@@ -23,12 +29,12 @@ export interface BrokerProcess {
 const PREFIX = 'strata-egress-';
 const SCRIPT = 'egress-broker.cjs';
 /** Hosts are nobody, 65,534: whoever breaks out of one cannot send the broker signals. */
-const USER = '65533';
+const USER = 65_533;
 const NODE_FLAGS = ['--permission', '--max-old-space-size=256'];
 
 export const brokerProcess = (processes: Processes, options: BrokerOptions): BrokerProcess => {
   let folder: string | null = null;
-  let wrapper: readonly string[] | null = null;
+  let wrapper: Wrapper | null = null;
   return {
     async spawn() {
       folder ??= await publish();
@@ -80,7 +86,7 @@ export const buildBrokerBundle = async (): Promise<string> => {
 };
 
 /** The tightest way to start Node that this machine allows. */
-const firstThatWorks = async (processes: Processes): Promise<readonly string[]> => {
+const firstThatWorks = async (processes: Processes): Promise<Wrapper> => {
   for (const wrapper of wrappers()) {
     try {
       const handle = await processes.spawn(command(wrapper, [process.execPath, '--version']));
@@ -89,25 +95,25 @@ const firstThatWorks = async (processes: Processes): Promise<readonly string[]> 
       // The next one asks less of the machine.
     }
   }
-  return [];
+  return { words: [] };
 };
 
-const wrappers = (): string[][] => {
+const wrappers = (): Wrapper[] => {
   const [prlimit, setpriv, unshare] = ['prlimit', 'setpriv', 'unshare'].map((name) => executable(name));
   const limits = prlimit === null || prlimit === undefined ? [] : [prlimit, '--core=0', '--fsize=0'];
+  if (process.getuid?.() !== 0) return [{ words: limits }];
   const readable = worldReadable(process.execPath, (path) => statSync(path).mode);
-  const isRoot = process.getuid?.() === 0;
-  if (!isRoot || setpriv === null || setpriv === undefined) return [limits];
+  const plain = readable ? { words: limits, uid: USER } : { words: limits };
+  if (setpriv === null || setpriv === undefined) return [plain];
   const strip = [setpriv, '--no-new-privs', '--bounding-set=-all', '--inh-caps=-all'];
   const user = readable ? [`--reuid=${USER}`, `--regid=${USER}`, '--clear-groups'] : [];
-  const confined = [...limits, ...strip, ...user];
+  const confined = { words: [...limits, ...strip, ...user] };
+  if (unshare === null || unshare === undefined) return [confined, plain];
   const namespaces = ['--pid', '--ipc', '--uts', '--mount', '--fork', '--kill-child=SIGKILL'];
-  return unshare === null || unshare === undefined
-    ? [confined, limits]
-    : [[unshare, ...namespaces, ...confined], confined, limits];
+  return [{ words: [unshare, ...namespaces, ...confined.words] }, confined, plain];
 };
 
-const command = (wrapper: readonly string[], words: readonly string[]): SpawnRequest => {
-  const [first = '', ...args] = [...wrapper, ...words];
-  return { command: first, args };
+const command = ({ words: before, uid }: Wrapper, words: readonly string[]): SpawnRequest => {
+  const [first = '', ...args] = [...before, ...words];
+  return { command: first, args, ...(uid === undefined ? {} : { uid, gid: uid }) };
 };

@@ -17,7 +17,7 @@ type Sent = [type: NetworkFrameType, fields: NetworkFields];
 const HEAD = Buffer.from('{"any":"text"}');
 
 /** A session between a sandbox and a broker that the test plays. */
-const open = (limits: Partial<SessionHost['limits']> = {}, allow = ['a.com:443']) => {
+const open = (limits: Partial<SessionHost['limits']> = {}, allow = ['a.com:443'], offered = true) => {
   const toSandbox: Sent[] = [];
   const toBroker: Sent[] = [];
   const listeners: RequestListener[] = [];
@@ -40,6 +40,7 @@ const open = (limits: Partial<SessionHost['limits']> = {}, allow = ['a.com:443']
         counts.open -= 1;
       },
       request: (listener) => {
+        if (!offered) return null;
         listeners.push(listener);
         return {
           send: (type, fields) => toBroker.push([type, fields]),
@@ -139,6 +140,13 @@ describe('the network of an invocation', () => {
       { code: 'network_limit', limit: { kind: 'networkRequests', configured: 2, observed: 3 } },
     ]);
     expect(it.session.close()).toMatchObject({ requests: 3, refused: 2 });
+  });
+
+  it('fails where functions have no network at all', () => {
+    const it = open({}, undefined, false);
+    it.begin(1);
+    expect(it.failures()).toMatchObject([{ code: 'network_unavailable' }]);
+    expect(it.counts.open).toBe(0);
   });
 
   it('lists the first refusals and counts them all', () => {

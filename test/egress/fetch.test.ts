@@ -4,7 +4,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { call } from '../e2e/http-client.ts';
-import { descendants } from '../hostile/processes.ts';
+import { descendants, gone } from '../hostile/processes.ts';
 import { World } from './world.ts';
 
 let world: World;
@@ -55,6 +55,32 @@ describe.each(['open', 'fresh'])('a function (%s)', (name) => {
     );
     expect(receipt.network).toMatchObject({ requests: 1, refused: 1 });
   });
+});
+
+it('calls that share an isolate have their own requests, answers and accounts', async () => {
+  const { port } = world.upstream;
+  await world.fetcher('shared', [`127.0.0.1:${port}`], { concurrency: 8, maxInstances: 1 });
+  const calls = Array.from({ length: 8 }, (_, n) =>
+    world.run(
+      'shared',
+      Array.from({ length: n + 1 }, (_, m) => ({ url: `http://127.0.0.1:${port}/${n}-${m}` })),
+    ),
+  );
+  for (const [n, { result, receipt }] of (await Promise.all(calls)).entries()) {
+    const answers = result as unknown as { text: string }[];
+    const asked = answers.map(({ text }) => (JSON.parse(text) as { url: string }).url);
+    expect(asked).toEqual(Array.from({ length: n + 1 }, (_, m) => `/${n}-${m}`));
+    expect(receipt.network).toMatchObject({ requests: n + 1, refused: 0 });
+  }
+});
+
+it('a function that takes all its places leaves those of others', async () => {
+  const { port } = world.upstream;
+  await world.fetcher('greedy', [`127.0.0.1:${port}`], { timeoutMs: 2_000 });
+  const greedy = world.run('greedy', Array(200).fill({ url: `http://127.0.0.1:${port}/never` }));
+  await expect.poll(() => world.upstream.open()).toBe(50);
+  expect((await world.run('open', { url: base })).result.status).toBe(200);
+  expect((await greedy).receipt.network).toMatchObject({ requests: 200, refused: 150 });
 });
 
 describe('an answer', () => {
@@ -161,4 +187,23 @@ it('the broker has an empty environment, a user of its own, no capabilities and 
     expect(status).toMatch(/^NoNewPrivs:\t1$/m);
   }
   expect(readdirSync(`/proc/${leaf.pid}/fd`).length).toBeLessThan(40);
+});
+
+it('the broker ends with its server, however that ends', async () => {
+  const other = await World.open();
+  await other.fetcher('f', [`127.0.0.1:${other.upstream.port}`]);
+  expect((await other.run('f', { url: `http://127.0.0.1:${other.upstream.port}/` })).result.status).toBe(200);
+  const below = descendants(other.server.pid);
+  expect(
+    below.some(({ pid }) => readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('egress-broker')),
+  ).toBe(true);
+  other.server.signal('SIGKILL');
+  expect(await gone(below)).toEqual([]);
+  await other.close();
+});
+
+it('counts what functions did with the network', async () => {
+  const { text } = await call(world.server, 'GET', '/metrics');
+  expect(text).toMatch(/^strata_network_requests_total\{outcome="refused"\} [1-9]/m);
+  expect(text).toMatch(/^strata_network_bytes_total\{direction="received"\} [1-9]/m);
 });
