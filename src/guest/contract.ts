@@ -103,6 +103,10 @@ export type RecordKind = 'R' | 'X' | 'L' | 'I' | 'G' | 'T' | 'F' | 'B' | 'C' | '
  */
 export type NetworkEventKind = 'H' | 'D' | 'E' | 'C' | 'X';
 
+/** Bytes of a body that may be under way before the other side has used some up, and those of one part. */
+export const NETWORK_WINDOW_BYTES = 128 * 1024;
+export const NETWORK_CHUNK_BYTES = 64 * 1024;
+
 export interface RequestHead {
   readonly method: string;
   readonly url: string;

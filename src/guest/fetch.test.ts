@@ -2,6 +2,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import {
   type AnswerHead,
+  NETWORK_CHUNK_BYTES,
   type NetworkEventKind,
   type NetworkFailure,
   OP,
@@ -21,6 +22,8 @@ const failure = (number: number, given: Partial<NetworkFailure> = {}): string =>
   );
 const answer = (number: number, body: string, given: Partial<AnswerHead> = {}): string =>
   head(number, given) + event('E', number, body);
+
+const CHUNK = NETWORK_CHUNK_BYTES;
 
 interface Asked {
   readonly number: number;
@@ -194,14 +197,14 @@ describe('the body of a request', () => {
   });
 
   it('is sent as fast as the other side uses it up', async () => {
-    const guest = await load('await fetch("http://a.com", { method: "PUT", body: new Uint8Array(200000) });');
+    const guest = await load('await fetch("http://a.com", { method: "PUT", body: new Uint8Array(400000) });');
     const sizes = (records: readonly TestRecord[]): number[] =>
       payloads(records, 'B').map((text) => text.length - 4);
-    expect(sizes(await guest.invoke())).toEqual([32_768, 32_768]);
+    expect(sizes(await guest.invoke())).toEqual([CHUNK, CHUNK]);
     expect(sizes(await bring(guest, event('C', 1, '1000')))).toEqual([1_000]);
-    expect(sizes(await bring(guest, event('C', 1, '65536')))).toEqual([32_768, 32_768]);
-    const last = await bring(guest, event('C', 1, '100000'));
-    expect(sizes(last)).toEqual([32_768, 32_768, 200_000 - 132_072 - 65_536, 0]);
+    expect(sizes(await bring(guest, event('C', 1, String(2 * CHUNK))))).toEqual([CHUNK, CHUNK]);
+    const last = await bring(guest, event('C', 1, '200000'));
+    expect(sizes(last)).toEqual([CHUNK, CHUNK, 400_000 - 6 * CHUNK - 1_000, 0]);
     expect(payloads(last, 'B').at(-1)).toBe('1 1\n');
   });
 
@@ -444,7 +447,7 @@ describe('what was patched', () => {
     );
     const records = await guest.invoke();
     if (payloads(records, 'F').length > 0) records.push(...(await bring(guest, answer(1, 'xyz'))));
-    for (const text of payloads(records, 'B')) expect(text.length).toBeLessThan(32_768 + 10);
+    for (const text of payloads(records, 'B')) expect(text.length).toBeLessThan(CHUNK + 10);
     for (const text of payloads(records, 'F')) expect(text.length).toBeLessThan(90_000);
     for (const text of payloads(records, 'C')) expect(Number(text.split(' ')[1])).toBeLessThanOrEqual(3);
     expect(guest.isolate.isDisposed).toBe(false);

@@ -5,6 +5,7 @@
  * a request belongs to the owner that began it and ends with it; whatever a function does to get at these functions,
  * nothing leaves that the host would take for a breach of the protocol.
  */
+import { NETWORK_CHUNK_BYTES, NETWORK_WINDOW_BYTES } from './contract.ts';
 import { uncaught } from './errors.ts';
 import type { NetworkListener, NetworkService } from './globals/services.ts';
 import {
@@ -30,8 +31,6 @@ export interface OpenRequest {
   outstanding: number;
 }
 
-const WINDOW_BYTES = 65_536;
-const CHUNK_BYTES = 32_768;
 /** As UTF-8 that is below what the server takes, whatever the characters are. */
 const HEAD_MAX_CHARS = 85_000;
 const TARGET_MAX_CHARS = 300;
@@ -59,7 +58,7 @@ export const network: NetworkService = {
       return failureJson('network_limit', 'the URL and the headers are too large');
     const number = nextNumber;
     nextNumber += 1;
-    const maySend = hasBody ? WINDOW_BYTES : NOTHING_MORE;
+    const maySend = hasBody ? NETWORK_WINDOW_BYTES : NOTHING_MORE;
     const request = { number, owner, listener, maySend, outstanding: 0 };
     if (owner.requests === null) owner.requests = new SafeMap();
     MapSet(owner.requests, number, request);
@@ -70,7 +69,7 @@ export const network: NetworkService = {
   send(number, text, last) {
     const request = MapGet(requestsByNumber, number);
     if (request === undefined || typeof text !== 'string') return;
-    if (text.length > request.maySend || text.length > CHUNK_BYTES) return;
+    if (text.length > request.maySend || text.length > NETWORK_CHUNK_BYTES) return;
     request.maySend -= text.length;
     tellNetwork(request.owner, 'B', `${number} ${last ? 1 : 0}\n${text}`);
     if (last) request.maySend = NOTHING_MORE;
@@ -88,6 +87,8 @@ export const network: NetworkService = {
     tellNetwork(request.owner, 'Q', `${number}`);
   },
   redirectsMax: () => limits.redirectsMax,
+  windowBytes: NETWORK_WINDOW_BYTES,
+  chunkBytes: NETWORK_CHUNK_BYTES,
 };
 
 /** Hands what the network brought to the requests of an owner. */

@@ -34,6 +34,9 @@ export interface NetworkService {
   /** Nobody waits for it any more. */
   quit(number: number): void;
   redirectsMax(): number;
+  /** Bytes of a body that may be sent before some have been used up, and at a time. */
+  readonly windowBytes: number;
+  readonly chunkBytes: number;
 }
 
 export let services: Services;

@@ -38,8 +38,6 @@ interface Failure {
   readonly limit: unknown;
 }
 
-const CHUNK_BYTES = 32_768;
-const WINDOW_BYTES = 65_536;
 /** So many arguments at a time are within every engine's stack. */
 const PIECE = 8_192;
 
@@ -126,7 +124,7 @@ class Upload {
   readonly #next: () => Promise<Uint8Array | null>;
   readonly #stopReading: () => void;
   readonly #failed: (reason: unknown) => void;
-  #credit = WINDOW_BYTES;
+  #credit = services.network.windowBytes;
   #rest: Uint8Array = new Uint8Array(0);
   #reading = false;
   #over = false;
@@ -190,7 +188,7 @@ class Upload {
         this.#rest = next;
         continue;
       }
-      const size = Math.min(CHUNK_BYTES, this.#credit, this.#rest.length);
+      const size = Math.min(network.chunkBytes, this.#credit, this.#rest.length);
       network.send(this.#number, textOf(this.#rest.subarray(0, size)), false);
       this.#credit -= size;
       this.#rest = this.#rest.subarray(size);

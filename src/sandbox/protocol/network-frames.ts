@@ -5,6 +5,7 @@
  * side counts up. Both directions of a request are held back by credit: nobody sends more than `WINDOW_BYTES` beyond
  * what the other side has said it used up.
  */
+import { NETWORK_CHUNK_BYTES, NETWORK_WINDOW_BYTES } from '../../guest/contract.ts';
 import type { FrameType, FrameWriter } from './frames.ts';
 
 export const NETWORK_FRAME = {
@@ -26,8 +27,8 @@ export const FETCH = { body: 1 } as const;
 /** Flags of `data`: the body ends with it. */
 export const DATA = { last: 1 } as const;
 
-export const WINDOW_BYTES = 64 * 1024;
-export const CHUNK_BYTES = 32 * 1024;
+export const WINDOW_BYTES = NETWORK_WINDOW_BYTES;
+export const CHUNK_BYTES = NETWORK_CHUNK_BYTES;
 /** What a head may be as JSON, however it is escaped; what bounds headers themselves is configured. */
 export const HEAD_MAX_BYTES = 256 * 1024;
 /** No frame about the network is larger. */
