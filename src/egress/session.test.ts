@@ -210,6 +210,22 @@ describe('limits of bytes', () => {
   });
 });
 
+describe('a broker that breaks the protocol', () => {
+  it('by sending more than there is room for is found out', () => {
+    const it = open({ maxReceivedBytes: 1e9 });
+    it.begin(1);
+    for (let sent = 0; sent < WINDOW_BYTES; sent += CHUNK_BYTES)
+      listener(it).data(Buffer.alloc(CHUNK_BYTES), false, 0, 0);
+    expect(() => listener(it).data(Buffer.alloc(1), false, 0, 0)).toThrow(FrameError);
+  });
+
+  it('by using up what it was not sent is found out', () => {
+    const it = open();
+    it.begin(1, 1);
+    expect(() => listener(it).used(1)).toThrow(FrameError);
+  });
+});
+
 describe('a sandbox that breaks the protocol', () => {
   type Session = ReturnType<typeof open>;
   const cases: readonly [string, (it: Session) => void][] = [

@@ -2,7 +2,8 @@
  * The network of one invocation, at the server: its requests, what they may still use, and what they did use.
  *
  * Owns the account and the flow control between sandbox and broker. Never reads what passes. Invariants: a sandbox that
- * numbers requests anew, sends more than its credit or gives credit for what it did not get breaks the protocol; after
+ * numbers requests anew, sends more than its credit or gives credit for what it did not get breaks the protocol, and so
+ * does a broker that does the like; after
  * `close` nothing reaches the sandbox, and nothing of it is left at the broker.
  */
 import type { ErrorCode, NetworkLimitKind } from '../core/errors.ts';
@@ -150,6 +151,7 @@ export class EgressSession implements NetworkSession {
       data: (bytes, last, sent, received) => this.#download(passage, bytes, last, sent, received),
       used: (bytes) => {
         passage.upCredit += bytes;
+        if (passage.upCredit > WINDOW_BYTES) throw new FrameError('the broker used up more than it was sent');
         this.#tell(NETWORK_FRAME.credit, { a: number, b: bytes });
       },
       failed: (failure, sent, received) => this.#fail(passage, failure, { sent, received }),
@@ -193,6 +195,8 @@ export class EgressSession implements NetworkSession {
 
   #download(passage: Passage, bytes: Uint8Array, last: boolean, sent: number, received: number): void {
     passage.outstanding += bytes.length;
+    if (passage.outstanding > WINDOW_BYTES)
+      throw new FrameError('the broker sent more than the sandbox has room for');
     passage.received += bytes.length;
     this.#receivedBodies += bytes.length;
     const { maxReceivedBytes } = this.#host.limits;
