@@ -324,6 +324,8 @@ export class HostInstance {
   /** An owner that is still unanswered after its entry waits for a timer or the network: it cannot be what crashes the process. */
   #park(owner: Owner): void {
     if (owner.parked || owner.number === LOAD_OWNER || this.#owners.get(owner.number) !== owner) return;
+    // What came from the network meanwhile runs next.
+    if (this.#batches.awaits(owner)) return;
     owner.parked = true;
     this.#events.parked(this, owner, true);
   }
