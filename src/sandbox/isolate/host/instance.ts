@@ -33,7 +33,7 @@ import { parseRecords } from './records.ts';
 
 /** What an instance tells its host; all but the first become frames. */
 export interface InstanceEvents {
-  /** A timer is about to have it run on its own: nobody asked for it just now. */
+  /** A timer, or the network, is about to have it run: nobody asked for it just now. */
   woke(): void;
   loaded(
     instance: HostInstance,
