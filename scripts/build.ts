@@ -17,6 +17,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { buildBrokerBundle } from '../src/egress/process.ts';
 import { buildGuestBundle } from '../src/guest/bundle.ts';
 import { readShims } from '../src/sandbox/container/images/shims.ts';
 import { IMAGES_FOLDER } from '../src/sandbox/container/images/sources.ts';
@@ -32,13 +33,14 @@ const LEFT_OUT = new Set(['scripts', 'devDependencies', 'exports', 'allowScripts
 const emit = (): void => {
   const compiler = join(ROOT, 'node_modules', '.bin', 'tsc');
   execFileSync(compiler, ['-p', join(ROOT, 'tsconfig.build.json'), '--outDir', CODE], { stdio: 'inherit' });
-  // Types of the host stay, because types of the server name them; its code is in the bundle.
-  for (const path of globSync(join(CODE, 'sandbox/isolate/host/*.js'))) rmSync(path);
+  // Types of hosts and broker stay, because types of the server name them; their code is in the bundles.
+  for (const path of globSync(join(CODE, '{sandbox/isolate/host,egress/broker}/*.js'))) rmSync(path);
 };
 
 const bundle = async (): Promise<void> => {
   await buildGuestBundle(join(CODE, 'guest', 'guest-bootstrap.js'));
   writeFileSync(join(CODE, 'sandbox', 'isolate', 'isolate-host.js'), await buildHostBundle());
+  writeFileSync(join(CODE, 'egress', 'egress-broker.cjs'), await buildBrokerBundle());
 };
 
 const copy = (): void => {

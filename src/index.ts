@@ -7,7 +7,11 @@ import { availableParallelism } from 'node:os';
 import { type Logger, pino } from 'pino';
 import { type Config, type ConfigOverrides, loadConfig } from './config/config.ts';
 import { StrataError } from './core/errors.ts';
-import type { Runtime } from './core/spec.ts';
+import { type FunctionRecord, type Runtime, tierOf } from './core/spec.ts';
+import { Egress } from './egress/egress.ts';
+import { brokerProcess } from './egress/process.ts';
+import type { Grant } from './egress/session.ts';
+import { dnsServersOf, privateRangesOf } from './egress/settings.ts';
 import type { Executor } from './invocation/api.ts';
 import { LocalExecutor } from './invocation/executor.ts';
 import { type Lane, Lanes } from './invocation/lanes.ts';
@@ -76,7 +80,12 @@ export const createExecutor = async (options: ExecutorOptions = {}): Promise<Exe
   const budget = new Budget({
     ...{ clock, memoryMb: budgetMb(config, machine), reservePercent: config.admission.reservePercent },
   });
-  const registry = await openRegistry({ dataDir: config.dataDir, clock, random, limits: config.limits });
+  const privateRanges = privateRangesOf(config.egress.privateRanges);
+  const egress = openEgress(config, onFault);
+  const registry = await openRegistry({
+    ...{ dataDir: config.dataDir, clock, random, limits: config.limits },
+    network: { offered: config.egress.mode === 'on', privateRanges },
+  });
   const cpuShares = await openCpuShares(onFault);
   const tiers = await openTiers(config, cpuShares, onFault).catch(async (thrown: unknown) => {
     registry.close();
@@ -113,6 +122,7 @@ export const createExecutor = async (options: ExecutorOptions = {}): Promise<Exe
     release: async () => {
       watermarks.close();
       fairness.close();
+      await egress.close();
       await tiers.close();
       await cpuShares.close();
     },
@@ -128,6 +138,7 @@ export const createExecutor = async (options: ExecutorOptions = {}): Promise<Exe
     provisions: new Provisions({
       ...{ budgetMb: budget.limitMb, percentPerTenant: config.admission.maxProvisionedPercent },
     }),
+    openNetwork: (record) => (tierOf(record.runtime) === 'isolate' ? egress.open(grantOf(record)) : null),
     drainTimeoutMs: config.server.drainTimeoutMs,
   });
   return executor;
@@ -174,8 +185,23 @@ const openTiers = async (config: Config, cpuShares: CpuShares, onFault: OnFault)
   }
 };
 
+/** The broker's process is started when the first function asks for the network. */
+const openEgress = ({ egress }: Config, onFault: OnFault): Egress => {
+  const { maxHeaderBytes, connectTimeoutMs, requestTimeoutMs } = egress;
+  const { spawn, release } = brokerProcess(systemProcesses, {
+    ...{ maxHeaderBytes, connectTimeoutMs, requestTimeoutMs },
+    privateRanges: privateRangesOf(egress.privateRanges).map(({ text }) => text),
+    dnsServers: dnsServersOf(egress.dnsServers),
+  });
+  return new Egress({ clock: systemClock, settings: egress, spawn, release, onFault });
+};
+
+const grantOf = ({ tenant, id, network }: FunctionRecord): Grant => ({
+  ...{ tenant, functionId: id, allow: network.allow },
+});
+
 const openIsolateTier = (
-  { isolate, limits }: Config,
+  { isolate, limits, egress }: Config,
   cpuShares: CpuShares,
   onFault: OnFault,
 ): Promise<SandboxTier> =>
@@ -189,6 +215,7 @@ const openIsolateTier = (
       slackMb: isolate.memorySlackMb,
       maxMb: isolate.hostMemoryMb,
     },
+    redirectsMax: egress.maxRedirects,
     ...limits,
   });
 

@@ -16,7 +16,12 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   ports: ['core/heap.ts'],
   // The names to choose from are those that there are.
   config: [CORE, 'pool/policy/api.ts'],
-  registry: [CORE, 'ports/'],
+  registry: [CORE, 'ports/', 'egress/addresses.ts', 'egress/allow-list.ts'],
+  // What functions send and receive passes through in the frames and the words of sandboxes.
+  egress: [
+    ...[CORE, CLOCK, 'ports/processes.ts', 'guest/contract.ts'],
+    ...['sandbox/network.ts', 'sandbox/protocol/', 'sandbox/isolate/assets.ts'],
+  ],
   // Only what makes the bundle runs in the server and may fail with an error of the catalogue.
   guest: ['core/errors.ts'],
   sandbox: [CORE, 'ports/', 'guest/bundle.ts', 'guest/contract.ts', 'guest/resolve.ts'],
@@ -37,6 +42,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
       'registry/api.ts',
       'registry/entry.ts',
       'sandbox/api.ts',
+      'sandbox/network.ts',
       'scheduler/admission.ts',
       'scheduler/scheduler.ts',
       'scheduler/turnstile.ts',
@@ -58,7 +64,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   'index.ts': [
     'pool-shapes.ts',
     ...[CORE, 'ports/', 'config/config.ts', 'registry/registry.ts', 'sandbox/api.ts'],
-    ...['sandbox/isolate/tier.ts', 'sandbox/container/tiers.ts', 'sandbox/cpu-shares.ts'],
+    ...['sandbox/isolate/tier.ts', 'sandbox/container/tiers.ts', 'sandbox/cpu-shares.ts', 'egress/'],
     ...['pool/budget.ts', 'pool/costs.ts', 'pool/layered-pool.ts', 'pool/options.ts'],
     ...['pool/policy/api.ts', 'pool/policy/policies.ts'],
     ...[
@@ -76,6 +82,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
 const ALLOWED_IN_TESTS: Readonly<Record<string, readonly string[]>> = {
   api: ['ports/manual-clock.ts'],
   cli: ['registry/code.ts'],
+  egress: ['ports/manual-clock.ts'],
   // One suite for every backend; the ones that start processes run it from test/.
   sandbox: ['../test/contract/sandbox.suite.ts'],
   pool: ['ports/', 'sandbox/fake/backend.ts', 'sandbox/guard.ts', 'scheduler/scheduler.ts'],

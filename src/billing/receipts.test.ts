@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { failure } from '../core/errors.ts';
+import { NO_NETWORK } from '../core/receipt.ts';
 import type { FunctionRecord } from '../core/spec.ts';
 import { cuSecondsOf, type Finished, toReceipt } from './receipts.ts';
 
@@ -32,7 +33,7 @@ const FINISHED: Finished = {
     phases: [0.02, 0, 0, 0.3, 0.1, 0.2],
   },
   ...{ initCpuNs: 200_000, handlerCpuNs: 500_000, maxMemoryBytes: 3_250_586, failure: null },
-  ...{ startedAtMs: Date.UTC(2026, 0, 2), logs: [], logTruncated: false },
+  ...{ startedAtMs: Date.UTC(2026, 0, 2), logs: [], logTruncated: false, network: NO_NETWORK },
 };
 
 describe('a receipt', () => {
@@ -46,6 +47,7 @@ describe('a receipt', () => {
         ...{ wallMs: 0.6, cpuMs: 0.7, initCpuMs: 0.2, memoryMb: 128, maxMemoryMb: 3.1, gbSeconds: 0.000075 },
       },
       cost: { tariff: 'cpu', formula: expect.stringContaining('× 1 CU'), cuSeconds: 0.0007 },
+      network: { requests: 0, refused: 0, sentBytes: 0, receivedBytes: 0, refusals: [] },
       ...{ limit: null, error: null, startedAt: '2026-01-02T00:00:00.000Z', logTruncated: false },
     });
   });

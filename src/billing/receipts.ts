@@ -5,7 +5,7 @@
  * killed invocation is as complete as that of a good one.
  */
 import type { Failure } from '../core/errors.ts';
-import type { LogLine, Meter, Receipt, Start } from '../core/receipt.ts';
+import type { LogLine, Meter, Receipt, ReceiptNetwork, Start } from '../core/receipt.ts';
 import { type FunctionRecord, tierOf } from '../core/spec.ts';
 import { gbSeconds, price } from './tariffs.ts';
 
@@ -23,6 +23,7 @@ export interface Finished {
   /** CPU time of the handler, nanoseconds. */
   readonly handlerCpuNs: number;
   readonly maxMemoryBytes: number | null;
+  readonly network: ReceiptNetwork;
   readonly failure: Failure | null;
   /** Milliseconds since the epoch. */
   readonly startedAtMs: number;
@@ -67,6 +68,7 @@ export const toReceipt = (finished: Finished): Receipt => {
       gbSeconds: round(gbSeconds(usage), 9),
     },
     cost: { tariff, formula, cuSeconds: round(amount, 9) },
+    network: finished.network,
     limit: failure?.limit ?? null,
     error:
       failure === null

@@ -6,6 +6,7 @@
  */
 import type { Static, TSchema } from 'typebox';
 import { CONTAINER } from './schema/container.ts';
+import { EGRESS } from './schema/egress.ts';
 import { ISOLATE } from './schema/isolate.ts';
 import { group, type KeyOptions, text } from './schema/nodes.ts';
 import { ADMISSION, MACHINE, POLICY, QUEUE } from './schema/scheduling.ts';
@@ -25,6 +26,7 @@ export const CONFIG_SCHEMA = group('The configuration of Strata.', {
   machine: MACHINE,
   isolate: ISOLATE,
   container: CONTAINER,
+  egress: EGRESS,
   records: RECORDS,
 });
 

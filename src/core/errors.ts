@@ -177,6 +177,27 @@ export const ERROR_CATALOGUE = {
     'The invocation used more CPU time than cpuMs, or loading and initialising more than limits.initCpuMs.',
     'Compute less, or raise the limit that the detail names.',
   ),
+  network_denied: row(
+    'function',
+    502,
+    false,
+    'The function asked for a host that its network.allow does not list, or for an address that is refused to all.',
+    'List host and port in network.allow; for a private address the operator has to list its range as well.',
+  ),
+  network_limit: row(
+    'function',
+    502,
+    false,
+    'A request of the function reached a limit of the network: bytes, time, headers, redirects or requests.',
+    'Ask for less, or raise the setting of `egress` that the detail names.',
+  ),
+  network_unavailable: row(
+    'platform',
+    503,
+    true,
+    'The egress broker ended during the request, or could not be started.',
+    'Send the request again; if it stays, read the log of the server.',
+  ),
   sandbox_lost: row(
     'platform',
     503,
@@ -245,7 +266,17 @@ export type LimitKind =
   | 'queueTimeoutMs'
   | 'maxWaitMs'
   | 'maxInstances'
-  | 'maxInFlightPerTenant';
+  | 'maxInFlightPerTenant'
+  | NetworkLimitKind;
+
+export type NetworkLimitKind =
+  | 'networkRequests'
+  | 'networkRequestsAtOnce'
+  | 'networkSentBytes'
+  | 'networkReceivedBytes'
+  | 'networkHeaderBytes'
+  | 'networkTimeMs'
+  | 'networkRedirects';
 
 /** An error as guest code threw it, already reduced to strings inside the sandbox. */
 export interface GuestError {

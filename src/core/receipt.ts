@@ -3,7 +3,7 @@
  *
  * Owns the shape. Durations are milliseconds from the monotonic clock; `startedAt` alone is wall clock.
  */
-import type { Failure, LimitReport } from './errors.ts';
+import type { ErrorCode, Failure, LimitReport } from './errors.ts';
 import type { ProcessModel, Tier } from './spec.ts';
 
 /** The layers of a sandbox, coldest first. */
@@ -55,6 +55,30 @@ export interface ReceiptCost {
   readonly cuSeconds: number;
 }
 
+/** What an invocation did with the network, as the egress broker saw it. */
+export interface ReceiptNetwork {
+  /** Requests that were asked for, the refused ones included; each redirect is one. */
+  readonly requests: number;
+  readonly refused: number;
+  /** Bytes of HTTP, heads included, before encryption. */
+  readonly sentBytes: number;
+  readonly receivedBytes: number;
+  /** The first of the refused requests. */
+  readonly refusals: readonly NetworkRefusal[];
+}
+
+export interface NetworkRefusal {
+  readonly code: ErrorCode;
+  /** Host and port, as far as they could be read. */
+  readonly target: string;
+  readonly detail: string;
+}
+
+export const NO_NETWORK: ReceiptNetwork = Object.freeze({
+  ...{ requests: 0, refused: 0, sentBytes: 0, receivedBytes: 0 },
+  refusals: Object.freeze([]),
+});
+
 export type InvocationStatus = 'succeeded' | 'failed';
 
 export interface Receipt {
@@ -69,6 +93,7 @@ export interface Receipt {
   readonly phasesMs: PhasesMs;
   readonly usage: ReceiptUsage;
   readonly cost: ReceiptCost;
+  readonly network: ReceiptNetwork;
   readonly limit: LimitReport | null;
   readonly error: ReceiptError | null;
   readonly startedAt: string;

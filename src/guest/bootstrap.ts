@@ -14,6 +14,7 @@ import { installGlobals } from './globals/install.ts';
 import { HANDLER_OUTCOME, INITIALIZER_OUTCOME, parseEvent } from './handler.ts';
 import { lockDown } from './lockdown.ts';
 import { defineBroken, defineJson, defineScript, exportsOf } from './modules.ts';
+import { takeEvents } from './network.ts';
 import { defineValue, JSONParse, ObjectKeys, quote } from './primordials.ts';
 import {
   collect,
@@ -50,6 +51,8 @@ export const boot = (seedHex: string, optionsJson: string): Entry => {
   limits.logMaxChars = options.logMaxChars;
   limits.resultMaxChars = options.resultMaxChars;
   limits.timersMax = options.timersMax;
+  limits.requestsMax = options.requestsMax;
+  limits.redirectsMax = options.redirectsMax;
   lockDown(globalThis);
   installTimers(globalThis);
   installGlobals(globalThis, seedHex);
@@ -71,6 +74,9 @@ const dispatch: Entry = (op, a, b, c, d, e) => {
   else if (op === OP.TICK) {
     enterAt(b as number);
     runDueTimers(a as number);
+  } else if (op === OP.NETWORK) {
+    enterAt(b as number);
+    takeEvents(a as number, c as string);
   } else if (op === OP.CANCEL) dropOwner(a as number);
   else return dispatchLoading(op, a, b, c);
   return undefined;

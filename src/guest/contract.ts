@@ -40,6 +40,8 @@ export const OP = {
   EXPORT_TO: 12,
   /** (LoadOptionsJson, nowMs): sets environment and limits, owner 0, before an ES module is evaluated. No record. */
   PREPARE: 13,
+  /** (owner, nowMs, events): what the network brought for the owner's requests; see NetworkEvent. */
+  NETWORK: 14,
 } as const;
 
 /** What `boot` is told; sizes in bytes of UTF-16 code units are compared as characters. */
@@ -49,6 +51,10 @@ export interface BootOptions {
   /** A result with more characters than this fails with `result_too_large`. */
   readonly resultMaxChars: number;
   readonly timersMax: number;
+  /** Requests to the network that one instance may have open at a time. */
+  readonly requestsMax: number;
+  /** Redirects that one `fetch` follows. */
+  readonly redirectsMax: number;
 }
 
 export interface LoadOptions {
@@ -77,8 +83,56 @@ export interface LoadOptions {
  * - `L` loaded, `I` initialised: empty payload, owner 0.
  * - `G` log: JSON of GuestLog; zero or more before the final record.
  * - `T` timer: milliseconds until the owner's next timer is due, or `-1` when it has none; only when it changed.
+ * - `F` request: its number, a space, 1 when a body follows and 0 otherwise, a space, the target (host and port), a
+ *   newline, JSON of RequestHead. The bootstrap numbers the requests of an instance upwards.
+ * - `B` part of a request's body: its number, a space, 1 when it is the last and 0 otherwise, a newline, a character for
+ *   each byte.
+ * - `C` credit: the request's number, a space, how many bytes of the answer have been used up.
+ * - `Q` the request's number: nobody waits for it any more.
  */
-export type RecordKind = 'R' | 'X' | 'L' | 'I' | 'G' | 'T';
+export type RecordKind = 'R' | 'X' | 'L' | 'I' | 'G' | 'T' | 'F' | 'B' | 'C' | 'Q';
+
+/**
+ * What the network brought, in the text that NETWORK carries: one after the other kind, request, a space, the payload's
+ * length, a newline, the payload.
+ *
+ * - `H` the answer's head: JSON of AnswerHead.
+ * - `D` part of the answer's body, a character for each byte. `E` the last part.
+ * - `C` how many bytes of the request's body have been used up.
+ * - `X` it failed: JSON of NetworkFailure.
+ */
+export type NetworkEventKind = 'H' | 'D' | 'E' | 'C' | 'X';
+
+/** Bytes of a body that may be under way before the other side has used some up, and those of one part. */
+export const NETWORK_WINDOW_BYTES = 128 * 1024;
+export const NETWORK_CHUNK_BYTES = 64 * 1024;
+
+export interface RequestHead {
+  readonly method: string;
+  readonly url: string;
+  readonly headers: readonly (readonly [name: string, value: string])[];
+  /** Bytes of the body; null when there is none, or when that is not known beforehand. */
+  readonly length: number | null;
+}
+
+export interface AnswerHead {
+  readonly status: number;
+  readonly statusText: string;
+  readonly headers: readonly (readonly [name: string, value: string])[];
+}
+
+export interface NetworkFailure {
+  /** Of the catalogue of errors when it was refused; otherwise as the system or the HTTP client has it. */
+  readonly code: string;
+  readonly message: string;
+  /** The request was refused or stopped here; otherwise the other side or the way to it failed. */
+  readonly refused: boolean;
+  readonly limit: {
+    readonly kind: string;
+    readonly configured: number;
+    readonly observed: number | null;
+  } | null;
+}
 
 export interface GuestFailure {
   /** `event_invalid` means that the event is not JSON: the caller's fault. */

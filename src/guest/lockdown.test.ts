@@ -5,7 +5,7 @@ import { evaluate } from './testing.ts';
 const OPTIONS = '8, { maxByteLength: 1 << 20 }';
 
 describe('lockdown', () => {
-  it.each(['WebAssembly', 'SharedArrayBuffer', 'Atomics', 'fetch', 'Buffer', 'require2'])(
+  it.each(['WebAssembly', 'SharedArrayBuffer', 'Atomics', 'WebSocket', 'Buffer', 'require2'])(
     'has no %s',
     async (name) => {
       expect(await evaluate(`return typeof ${name};`)).toBe('undefined');

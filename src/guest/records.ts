@@ -6,6 +6,7 @@
  * overflow cannot leave half a record; what belongs to no living owner is dropped.
  */
 import type { GuestFailure, GuestLog, RecordKind } from './contract.ts';
+import type { OpenRequest } from './network.ts';
 import { DateNow, MapDelete, MapForEach, MapGet, MapSet, quote, SafeMap } from './primordials.ts';
 import type { TimerState } from './timers.ts';
 
@@ -20,6 +21,8 @@ export interface Owner {
   /** Something is to be said in the next log record. */
   logChanged: boolean;
   timers: Map<number, TimerState> | null;
+  /** Its requests to the network that are under way. */
+  requests: Map<number, OpenRequest> | null;
   /** The host has to be told anew when the next timer is due. */
   timersChanged: boolean;
   announced: boolean;
@@ -29,11 +32,13 @@ export interface Owner {
 }
 
 /** Limits that the host sets at boot and with the code. */
-export const limits = { logMaxChars: 0, resultMaxChars: 0, timersMax: 0 };
+export const limits = { logMaxChars: 0, resultMaxChars: 0, timersMax: 0, requestsMax: 0, redirectsMax: 0 };
 
 const living = new SafeMap<number, Owner>();
 /** The timers of all owners by number. */
 export const timersById = new SafeMap<number, TimerState>();
+/** The requests of all owners by number. */
+export const requestsByNumber = new SafeMap<number, OpenRequest>();
 let current: Owner | null = null;
 let buffer = '';
 let nextDelayOf: (owner: Owner) => number = () => -1;
@@ -72,6 +77,9 @@ const forget = (owner: Owner): void => {
   MapDelete(living, owner.number);
   if (owner.timers !== null) MapForEach(owner.timers, (timer) => MapDelete(timersById, timer.id));
   owner.timers = null;
+  if (owner.requests !== null)
+    MapForEach(owner.requests, (request) => MapDelete(requestsByNumber, request.number));
+  owner.requests = null;
   owner.ended = true;
 };
 
@@ -81,6 +89,11 @@ export const settle = (owner: Owner, kind: 'R' | 'X' | 'L' | 'I', payload: strin
   const text = logRecord(owner) + record(kind, owner, payload);
   forget(owner);
   buffer += text;
+};
+
+/** Says something about a request; lost when its owner is done. */
+export const tellNetwork = (owner: Owner, kind: 'F' | 'B' | 'C' | 'Q', payload: string): void => {
+  if (!owner.ended) buffer += record(kind, owner, payload);
 };
 
 /** Says that the code is loaded while its owner lives on, because an initializer follows. */
@@ -162,6 +175,7 @@ const newOwner = (number: number): Owner => ({
   truncated: false,
   logChanged: false,
   timers: null,
+  requests: null,
   timersChanged: false,
   announced: false,
   indent: '',

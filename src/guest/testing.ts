@@ -17,7 +17,13 @@ export interface TestRecord {
 const ENTRY_TIMEOUT_MS = 5_000;
 const MEMORY_MB = 64;
 const SEED_HEX = '000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f';
-const BOOT_OPTIONS: BootOptions = { logMaxChars: 65_536, resultMaxChars: 1_048_576, timersMax: 100 };
+const BOOT_OPTIONS: BootOptions = {
+  logMaxChars: 65_536,
+  resultMaxChars: 1_048_576,
+  timersMax: 100,
+  requestsMax: 20,
+  redirectsMax: 3,
+};
 const LOAD_OPTIONS: LoadOptions = {
   functionName: 'test',
   functionVersion: '$LATEST',
@@ -192,7 +198,7 @@ const parseRecords = (text: string): TestRecord[] => {
   const records: TestRecord[] = [];
   let rest = text;
   while (rest !== '') {
-    const header = /^([RXLIGT])(\d+) (\d+)\n/.exec(rest);
+    const header = /^([RXLIGTFBCQ])(\d+) (\d+)\n/.exec(rest);
     if (header === null) throw new Error(`not a record: ${rest.slice(0, 100)}`);
     const start = header[0].length;
     const end = start + Number(header[3]);

@@ -121,6 +121,7 @@ const open = async (
     turnstile: new Turnstile(clock, { maxLengthPerFunction: 10, timeoutMs: 1_000 }),
     provisions: new Provisions({ budgetMb: 4_096, percentPerTenant: 25 }),
     limits: { initCpuMs: 5_000, eventMaxBytes: 1_000, resultMaxBytes: 1_000, logMaxBytes: 1_000 },
+    openNetwork: () => null,
     drainTimeoutMs: 1_000,
   });
   return { clock, executor };

@@ -57,6 +57,7 @@ export interface ExecutorParts {
     readonly resultMaxBytes: number;
     readonly logMaxBytes: number;
   };
+  readonly openNetwork: WalkContext['openNetwork'];
   readonly drainTimeoutMs: number;
 }
 
@@ -81,6 +82,7 @@ export class LocalExecutor implements Executor {
     this.#parts = parts;
     this.#context = {
       clock: parts.clock,
+      openNetwork: parts.openNetwork,
       codeFiles: (record) => parts.registry.codeFiles(record),
       initCpuMs: parts.limits.initCpuMs,
       resultMaxBytes: parts.limits.resultMaxBytes,

@@ -5,7 +5,7 @@
  */
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { Finished } from '../billing/receipts.ts';
-import { PHASES, type Start } from '../core/receipt.ts';
+import { PHASES, type ReceiptNetwork, type Start } from '../core/receipt.ts';
 import type { Runtime } from '../core/spec.ts';
 import { tierOf } from '../core/spec.ts';
 import type { Census } from '../pool/api.ts';
@@ -45,6 +45,8 @@ export class Metrics {
   readonly #refusals: Counter<'code'>;
   readonly #deaths: Counter<'tier' | 'runtime' | 'cause'>;
   readonly #repairs: Counter<'tier' | 'runtime'>;
+  readonly #requests: Counter<'outcome'>;
+  readonly #networkBytes: Counter<'direction'>;
   readonly #sources: MetricSources;
   readonly #slots: Gauge<'tier' | 'runtime' | 'layer' | 'state'>;
   readonly #sandboxes: Gauge<'tier' | 'runtime' | 'layer' | 'state' | 'taint'>;
@@ -95,6 +97,18 @@ export class Metrics {
       labelNames: ['tier', 'runtime'],
       registers,
     });
+    this.#requests = new Counter({
+      name: 'strata_network_requests_total',
+      help: 'Requests of functions to the network; outcome is passed or refused.',
+      labelNames: ['outcome'],
+      registers,
+    });
+    this.#networkBytes = new Counter({
+      name: 'strata_network_bytes_total',
+      help: 'Bytes of HTTP of those requests, before encryption; direction is sent or received.',
+      labelNames: ['direction'],
+      registers,
+    });
     this.#slots = new Gauge({
       name: 'strata_pool_slots',
       help: 'Instances by layer and state.',
@@ -120,6 +134,14 @@ export class Metrics {
       const ms = finished.phases[index] ?? 0;
       if (ms > 0) this.#phase(runtime, index, finished.start).observe(ms / 1000);
     }
+    if (finished.network.requests > 0) this.#networked(finished.network);
+  }
+
+  #networked({ requests, refused, sentBytes, receivedBytes }: ReceiptNetwork): void {
+    this.#requests.inc({ outcome: 'passed' }, requests - refused);
+    this.#requests.inc({ outcome: 'refused' }, refused);
+    this.#networkBytes.inc({ direction: 'sent' }, sentBytes);
+    this.#networkBytes.inc({ direction: 'received' }, receivedBytes);
   }
 
   refused(code: string): void {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Finished } from '../billing/receipts.ts';
-import type { LogLine } from '../core/receipt.ts';
+import { type LogLine, NO_NETWORK } from '../core/receipt.ts';
 import type { FunctionRecord } from '../core/spec.ts';
 import { Records } from './records.ts';
 
@@ -24,7 +24,7 @@ const finished = (id: number, logs: readonly LogLine[] = [], tenant = 'acme', na
     phases: [],
   },
   ...{ initCpuNs: 0, handlerCpuNs: 0, maxMemoryBytes: null, failure: null, startedAtMs: 0 },
-  ...{ logs, logTruncated: false },
+  ...{ logs, logTruncated: false, network: NO_NETWORK },
 });
 
 const known = (records: Records, count: number): Finished[] =>

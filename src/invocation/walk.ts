@@ -6,11 +6,12 @@
  */
 import type { Finished } from '../billing/receipts.ts';
 import { type Failure, failure } from '../core/errors.ts';
-import type { LogLine } from '../core/receipt.ts';
+import { type LogLine, NO_NETWORK, type ReceiptNetwork } from '../core/receipt.ts';
 import { type FunctionRecord, tierOf } from '../core/spec.ts';
 import type { Lease } from '../pool/lease.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { InvokeOutcome, LoadOutcome } from '../sandbox/api.ts';
+import type { NetworkSession } from '../sandbox/network.ts';
 import type { Scheduler } from '../scheduler/scheduler.ts';
 import { isJson } from './json-check.ts';
 import { type LoadContext, loadRequest } from './load-request.ts';
@@ -19,6 +20,14 @@ import type { WaitTerms } from './waiting.ts';
 
 export interface WalkContext extends LoadContext {
   readonly clock: Clock;
+  /** What an invocation of this function reaches the network by; null where it has none. */
+  readonly openNetwork: (record: FunctionRecord) => InvocationNetwork | null;
+}
+
+/** The network of one invocation, and its account. */
+export interface InvocationNetwork extends NetworkSession {
+  /** Ends what is under way, and tells what all of it came to. */
+  close(): ReceiptNetwork;
 }
 
 export interface Walk extends WaitTerms {
@@ -52,8 +61,9 @@ export const walk = async (context: WalkContext, request: Walk): Promise<Walked>
   }
   let reusable = false;
   let memoryMb: number | null = null;
+  const network = context.openNetwork(request.record);
   try {
-    const ran = await run(context, request, lease);
+    const ran = await run(context, request, lease, network);
     reusable = request.record.processModel === 'resident' && !lease.instance.ended && ran.reusable;
     if (ran.maxMemoryBytes !== null) memoryMb = ran.maxMemoryBytes / MIB;
     return {
@@ -67,6 +77,7 @@ export const walk = async (context: WalkContext, request: Walk): Promise<Walked>
         initCpuNs: ran.initCpuNs + lease.aheadCpuNs,
         handlerCpuNs: ran.handlerCpuNs,
         maxMemoryBytes: ran.maxMemoryBytes,
+        network: network?.close() ?? NO_NETWORK,
         failure: ran.failure,
         startedAtMs,
         logs: ran.logs,
@@ -74,6 +85,7 @@ export const walk = async (context: WalkContext, request: Walk): Promise<Walked>
       },
     };
   } finally {
+    network?.close();
     lease.release(reusable, memoryMb);
   }
 };
@@ -94,23 +106,28 @@ interface Ran {
   readonly reusable: boolean;
 }
 
-const run = async (context: WalkContext, request: Walk, lease: Lease): Promise<Ran> => {
-  if (!lease.loads) return invoked(await invoke(request, lease), null);
+const run = async (
+  context: WalkContext,
+  request: Walk,
+  lease: Lease,
+  network: NetworkSession | null,
+): Promise<Ran> => {
+  if (!lease.loads) return invoked(await invoke(request, lease, network), null);
   const files = await context.codeFiles(request.record);
   const loading = lease.instance.load(loadRequest(context, request.record, files));
   // The invocation goes out right behind the code: one round trip instead of two.
-  const invoking = request.dryRun ? null : invoke(request, lease);
+  const invoking = request.dryRun ? null : invoke(request, lease, network);
   const load = await loading;
   if (load.failure !== null) return loadOnly(load);
   lease.loaded(load.loadMs + load.initMs);
   return invoking === null ? loadOnly(load) : invoked(await invoking, load);
 };
 
-const invoke = (request: Walk, lease: Lease): Promise<InvokeOutcome> => {
+const invoke = (request: Walk, lease: Lease, network: NetworkSession | null): Promise<InvokeOutcome> => {
   if (request.dryRun) return Promise.resolve(NOT_CALLED);
   const { invocationId, eventJson, record } = request;
   const { timeoutMs, cpuMs } = record;
-  const outcome = lease.instance.invoke({ invocationId, eventJson, timeoutMs, cpuMs });
+  const outcome = lease.instance.invoke({ invocationId, eventJson, timeoutMs, cpuMs, network });
   return tierOf(record.runtime) === 'isolate' ? outcome : outcome.then(withCheckedResult);
 };
 

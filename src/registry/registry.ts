@@ -16,6 +16,7 @@ import { encodeArtifact } from './artifact-format.ts';
 import { type ArtifactStore, openArtifactStore, openMemoryArtifactStore } from './artifact-store.ts';
 import { type CodeLimits, readCode } from './code.ts';
 import { FunctionTable } from './function-table.ts';
+import type { NetworkRules } from './network.ts';
 import { References } from './references.ts';
 import { checkFunctionName, checkTenantName, completeSpec } from './spec.ts';
 import { shown } from './spec-errors.ts';
@@ -29,6 +30,8 @@ export interface RegistryOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly limits: CodeLimits;
+  /** What functions may list; public hosts unless told. */
+  readonly network?: NetworkRules;
   /** How long code that no function uses any more can still be loaded; 60,000 unless told. */
   readonly codeGraceMs?: number;
   /** How long to wait for another process that still has the data folder; 5,000 unless told. */
@@ -110,7 +113,7 @@ class StoredRegistry implements Registry {
     accept: Accept = () => () => {},
   ): Promise<Deployment> {
     checkTenantName(tenant);
-    const spec = completeSpec(name, input);
+    const spec = completeSpec(name, input, this.#options.network);
     return this.#inTurn(tenant, name, async () => {
       const code = await readCode(input.code, spec, this.#options.limits);
       const artifact = await encodeArtifact(code.files);

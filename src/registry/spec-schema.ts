@@ -141,7 +141,11 @@ export const FUNCTION_SPEC_SCHEMA = Type.Object(
         {
           allow: Type.Array(Type.String(), {
             maxItems: NETWORK_ALLOW_MAX_ENTRIES,
-            description: 'Hosts that the function may reach. Not offered yet: only the empty list is taken.',
+            description:
+              'Hosts that the function may reach, each with a port: `api.example.com:443`, `*.example.com:443`, `host:*`, ' +
+              '`*:443` for any public host, `192.0.2.1:80`, `[2001:db8::1]:443`, and ranges such as `10.0.0.0/8:5432`. ' +
+              'Empty for none; only with the runtime `isolate`. Addresses that are not public need the leave of the ' +
+              'operator (`egress.privateRanges`).',
           }),
         },
         closed,

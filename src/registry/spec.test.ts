@@ -8,6 +8,7 @@ import {
   SPEC_BOUNDS,
 } from '../core/limits.ts';
 import type { FunctionSpec } from '../core/spec.ts';
+import { parseRange, type Range } from '../egress/addresses.ts';
 import { completeSpec } from './spec.ts';
 
 const complete = (extra: object = {}, name: unknown = 'hello'): FunctionSpec =>
@@ -166,7 +167,9 @@ describe('completeSpec', () => {
     [{ runtime: 'provided', initializer: 'index.init' }, 'initializer: "index.init" cannot be called'],
     [{ runtime: 'provided', handler: 'a\0' }, 'handler: holds a NUL'],
     [{ runtime: 'python3', handler: 'index' }, 'handler: must be the path'],
-    [{ network: { allow: ['example.com'] } }, 'not offered yet: the egress broker'],
+    [{ network: { allow: ['127.0.0.1:80'] } }, 'the operator may list them in egress.privateRanges'],
+    [{ runtime: 'python3', network: { allow: ['a.com:443'] } }, 'not offered with the runtime python3'],
+    [{ network: { allow: ['example.com'] } }, 'has no port'],
     [{ code: undefined }, 'code: is missing'],
     [{ code: {} }, 'code: must have exactly one of source, files and zip; seen none'],
     [{ code: { source: '', zip: '' } }, 'exactly one'],
@@ -209,5 +212,19 @@ describe('completeSpec', () => {
 
   it.each([null, undefined, 7, 'x', []])('refuses %j as a spec', (spec) => {
     refusal(() => completeSpec('hello', spec as never));
+  });
+
+  it('keeps what the network lists in one form, each entry once', () => {
+    const { network } = complete({ network: { allow: ['A.com.:443', 'a.com:443', '*.B.com:*'] } });
+    expect(network.allow).toEqual(['a.com:443', '*.b.com:*']);
+  });
+
+  it('takes addresses that are not public, and lists at all, as the operator says', () => {
+    const input = { runtime: 'isolate', code: { source: '' }, network: { allow: ['10.1.2.3:80'] } } as const;
+    const privateRanges = [parseRange('10.0.0.0/8') as Range];
+    expect(completeSpec('f', input, { offered: true, privateRanges }).network.allow).toEqual(['10.1.2.3:80']);
+    expect(refusal(() => completeSpec('f', input, { offered: false, privateRanges }))).toContain(
+      'egress.mode is off',
+    );
   });
 });

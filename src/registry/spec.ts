@@ -19,6 +19,7 @@ import {
   TENANT_NAME_PATTERN,
 } from '../core/limits.ts';
 import { BOOTSTRAP, type FunctionSpec, type FunctionSpecInput } from '../core/spec.ts';
+import { completeAllow, type NetworkRules, PUBLIC_NETWORK } from './network.ts';
 import { explain, FORBIDDEN_KEYS, isObject, shown } from './spec-errors.ts';
 import { DEFAULT_HANDLER, FUNCTION_SPEC_SCHEMA } from './spec-schema.ts';
 
@@ -26,7 +27,11 @@ import { DEFAULT_HANDLER, FUNCTION_SPEC_SCHEMA } from './spec-schema.ts';
  * The complete spec of a function.
  * @throws StrataError `invalid_request` naming the field, the value and what is allowed.
  */
-export const completeSpec = (name: string, input: FunctionSpecInput): FunctionSpec => {
+export const completeSpec = (
+  name: string,
+  input: FunctionSpecInput,
+  network: NetworkRules = PUBLIC_NETWORK,
+): FunctionSpec => {
   checkFunctionName(name);
   refuseForbiddenKeys(input);
   refuseLongText(input);
@@ -49,7 +54,7 @@ export const completeSpec = (name: string, input: FunctionSpecInput): FunctionSp
     env,
     labels: copy(input.labels),
     description: input.description ?? '',
-    network: Object.freeze({ allow: Object.freeze([...(input.network?.allow ?? [])]) }),
+    network: Object.freeze({ allow: completeAllow(input.network?.allow ?? [], input.runtime, network) }),
   };
   refuseBadEnv(env);
   refuseBadHandlers(spec);
@@ -173,11 +178,6 @@ const refuseContradictions = (spec: FunctionSpec): void => {
     refuse(
       `concurrency: ${spec.concurrency} is not offered with the runtime provided, whose bootstrap takes one event at ` +
         'a time; use 1, and maxInstances for more.',
-    );
-  if (spec.network.allow.length > 0)
-    refuse(
-      `network.allow: ${shown(spec.network.allow)} is not offered yet: the egress broker does not exist, and ` +
-        'functions have no network. Leave the list empty.',
     );
 };
 

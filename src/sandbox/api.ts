@@ -15,6 +15,7 @@
 import type { Failure } from '../core/errors.ts';
 import type { LogLine, Meter } from '../core/receipt.ts';
 import type { CodeEntry, CodeFiles, Runtime, Tier } from '../core/spec.ts';
+import type { NetworkSession } from './network.ts';
 
 /** How a tier confines what runs in it, as this machine allows; shown at start, by doctor and by the API. */
 export interface Confinement {
@@ -149,6 +150,8 @@ export interface InvokeRequest {
   readonly timeoutMs: number;
   /** CPU time for the handler. */
   readonly cpuMs: number;
+  /** What the invocation reaches the network by, where its tier passes that on. */
+  readonly network?: NetworkSession | null;
 }
 
 export type InvokeOutcome = Measured & {

@@ -65,6 +65,8 @@ export interface BackendEvents {
   instanceEnded(instance: number): void;
   /** The engine ran out of memory in this instance and has lost control of its thread. */
   catastrophe(instance: number): void;
+  /** A frame that answers no call: how many may come in a second is bounded. */
+  unasked(): void;
   /** The sandbox broke the protocol; the reason is for the log. */
   violated(reason: string): void;
 }

@@ -214,7 +214,7 @@ export class GuardedCarrier implements Carrier, BackendEvents {
   }
 
   booted(number: number): void {
-    this.#unasked();
+    this.unasked();
     this.#instances.get(number)?.booted();
   }
 
@@ -232,13 +232,13 @@ export class GuardedCarrier implements Carrier, BackendEvents {
   }
 
   parked(number: number, nonce: number, parked: boolean): void {
-    this.#unasked();
+    this.unasked();
     const call = this.#calls.get(nonce);
     if (call !== undefined && call.home.number === number) call.parked = parked;
   }
 
   disposed(number: number): void {
-    this.#unasked();
+    this.unasked();
     this.#instances.get(number)?.cleared();
   }
 
@@ -258,7 +258,7 @@ export class GuardedCarrier implements Carrier, BackendEvents {
   }
 
   /** Frames that answer no call are bounded by the second, or a host could keep the server busy with them. */
-  #unasked(): void {
+  unasked(): void {
     const second = Math.floor(this.options.clock.nowMs() / 1_000);
     if (second !== this.#unaskedSecond) {
       this.#unaskedSecond = second;

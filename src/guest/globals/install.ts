@@ -10,6 +10,7 @@ import { sinceOrigin, timeOrigin } from '../clock.ts';
 import { createConsole } from '../console.ts';
 import { uncaught } from '../errors.ts';
 import { brief } from '../inspect.ts';
+import { network } from '../network.ts';
 import { defineValue, MathFloor, ReflectDefineProperty, TypeErrorOf } from '../primordials.ts';
 import { liveOwner } from '../records.ts';
 import { startTimer } from '../timers.ts';
@@ -21,7 +22,7 @@ export const installGlobals = (scope: object, seedHex: string): void => {
   defineValue(scope, 'self', scope);
   defineValue(scope, 'queueMicrotask', queueMicrotask);
   const define = (name: string, load: Load): void => defineLazy(scope, name, load);
-  const { urls, texts, events, values } = groups;
+  const { urls, texts, events, values, fetches } = groups;
   define('URL', () => urls().URL);
   define('URLSearchParams', () => urls().URLSearchParams);
   define('TextEncoder', () => texts().TextEncoder);
@@ -33,6 +34,11 @@ export const installGlobals = (scope: object, seedHex: string): void => {
   define('EventTarget', () => events().EventTarget);
   define('AbortController', () => events().AbortController);
   define('AbortSignal', () => events().AbortSignal);
+  define('fetch', () => fetches().fetch);
+  define('Headers', () => fetches().Headers);
+  define('Request', () => fetches().Request);
+  define('Response', () => fetches().Response);
+  define('ReadableStream', () => fetches().ReadableStream);
   define('DOMException', () => values().DOMException);
   define('structuredClone', () => values().structuredClone);
   define('crypto', () => values().createCrypto(seedHex));
@@ -54,8 +60,14 @@ const groups = {
       startTimer: (callback, delayMs) => {
         startTimer(callback, delayMs, false, []);
       },
+      network,
     });
     return eventGlobals;
+  },
+  fetches: () => {
+    // What they are told about, such as signals, has to be provided for first.
+    groups.events();
+    return (require('./fetch-globals.ts') as typeof import('./fetch-globals.ts')).fetchGlobals;
   },
 };
 

@@ -25,7 +25,7 @@ export interface Assets {
 /** @throws StrataError `runtime_unavailable` when there is no engine for this machine. */
 export const prepareAssets = async (): Promise<Assets> => {
   const addon = findAddon();
-  const directory = await mkdtemp(join(tmpdir(), `${PREFIX}${processName()}-`));
+  const directory = await makeRunFolder(PREFIX);
   const inside = (name: string): string => join(directory, name);
   const [hostScript, guestScript] = await bundles();
   await writeFile(inside('host.mjs'), hostScript, { mode: 0o444 });
@@ -43,15 +43,19 @@ export const prepareAssets = async (): Promise<Assets> => {
 };
 
 const PREFIX = 'strata-host-';
-const OWNER = new RegExp(`^${PREFIX}(${PROCESS_NAME.source})-`);
+
+/** A folder below the system's temporary one, named after this process. */
+export const makeRunFolder = (prefix: string): Promise<string> =>
+  mkdtemp(join(tmpdir(), `${prefix}${processName()}-`));
 
 /**
  * A server that was killed leaves its folder behind; the name tells whose it was. Whether one of another PID namespace
  * still runs cannot be told: its folder stays.
  */
-export const sweepAssets = async (parent: string = tmpdir()): Promise<void> => {
+export const sweepAssets = async (parent: string = tmpdir(), prefix = PREFIX): Promise<void> => {
+  const named = new RegExp(`^${prefix}(${PROCESS_NAME.source})-`);
   for (const name of await readdir(parent).catch(() => [])) {
-    const owner = OWNER.exec(name)?.[1];
+    const owner = named.exec(name)?.[1];
     if (owner === undefined || !hasEnded(owner)) continue;
     // Another user's folder stays, and so does one that another server is removing.
     await rm(join(parent, name), { recursive: true, force: true }).catch(() => undefined);

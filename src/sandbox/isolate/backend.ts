@@ -10,8 +10,10 @@ import type { ProcessExit, Processes, ProcessHandle, ProcessUsage } from '../../
 import type { InvokeRequest, LoadRequest } from '../api.ts';
 import type { Backend, BackendCarrier, BackendEvents, RawOutcome } from '../backend.ts';
 import type { CpuShares } from '../cpu-shares.ts';
+import type { NetworkSession } from '../network.ts';
 import { FRAME, type Frame, FrameError, FrameReader, FrameWriter, OUTCOME } from '../protocol/frames.ts';
 import { type LoadMeta, parseTail } from '../protocol/messages.ts';
+import { NETWORK_FRAME, sendNetworkFrame } from '../protocol/network-frames.ts';
 import type { HostOptions } from './host/main.ts';
 import type { Jail } from './jail.ts';
 
@@ -52,6 +54,8 @@ class HostProcess implements BackendCarrier {
   readonly #writer: FrameWriter;
   readonly #limits: AnswerLimits;
   readonly #cpuShares: CpuShares | null;
+  /** Of the invocations that are open, by nonce. */
+  readonly #networks = new Map<number, { readonly instance: number; readonly session: NetworkSession }>();
   #violated = false;
   #onReady: (() => void) | null;
 
@@ -127,6 +131,11 @@ class HostProcess implements BackendCarrier {
   }
 
   invoke(instance: number, nonce: number, request: InvokeRequest): void {
+    const session = request.network ?? null;
+    if (session !== null) {
+      this.#networks.set(nonce, { instance, session });
+      session.attach((type, fields) => sendNetworkFrame(this.#writer, type, instance, nonce, fields));
+    }
     this.#writer.send(FRAME.invoke, instance, nonce, {
       a: request.timeoutMs,
       b: request.cpuMs,
@@ -159,6 +168,7 @@ class HostProcess implements BackendCarrier {
     const events = this.#events;
     switch (frame.type) {
       case FRAME.outcome:
+        this.#networks.delete(frame.nonce);
         events.settled(frame.instance, frame.nonce, outcomeOf(frame, this.#limits));
         break;
       case FRAME.loaded:
@@ -174,6 +184,7 @@ class HostProcess implements BackendCarrier {
         events.bootFailed(frame.instance, frame.meta.slice(0, 500));
         break;
       case FRAME.disposed:
+        this.#forget(frame.instance);
         events.disposed(frame.instance);
         break;
       case FRAME.catastrophe:
@@ -183,9 +194,29 @@ class HostProcess implements BackendCarrier {
         this.#onReady?.();
         this.#onReady = null;
         break;
+      case NETWORK_FRAME.fetch:
+      case NETWORK_FRAME.data:
+      case NETWORK_FRAME.credit:
+      case NETWORK_FRAME.end:
+        this.#network(frame);
+        break;
       default:
         throw new FrameError(`a frame of type ${frame.type}, which no host sends`);
     }
+  }
+
+  /** A call that has ended meanwhile has no network any more; what comes for it is counted and dropped. */
+  #network(frame: Frame): void {
+    this.#events.unasked();
+    const open = this.#networks.get(frame.nonce);
+    if (open === undefined) return;
+    if (open.instance !== frame.instance)
+      throw new FrameError(`instance ${frame.instance} used the network of instance ${open.instance}`);
+    open.session.accept(frame);
+  }
+
+  #forget(instance: number): void {
+    for (const [nonce, open] of this.#networks) if (open.instance === instance) this.#networks.delete(nonce);
   }
 }
 

@@ -12,6 +12,7 @@ import type { SandboxTier } from '../api.ts';
 import type { BackendEvents } from '../backend.ts';
 import type { CpuShares } from '../cpu-shares.ts';
 import { type GuardOptions, guardTier, type WatchdogOptions } from '../guard.ts';
+import { NETWORK_FRAME_MAX_BYTES } from '../protocol/network-frames.ts';
 import { type Assets, prepareAssets, sweepAssets } from './assets.ts';
 import { type IsolateBackendOptions, isolateBackend } from './backend.ts';
 import { type Jail, possibleJails } from './jail.ts';
@@ -32,10 +33,14 @@ export interface IsolateTierOptions {
   readonly resultMaxBytes: number;
   readonly codeMaxBytes: number;
   readonly logMaxBytes: number;
+  /** Redirects that one `fetch` follows. */
+  readonly redirectsMax: number;
   readonly onFault?: GuardOptions['onFault'];
 }
 
 const TIMERS_MAX = 1_000;
+/** More is refused inside already; what may really be at once is for the egress broker's settings to say. */
+const REQUESTS_MAX = 1_000;
 const METER_INTERVAL_MS = 5;
 /** JSON may escape each character of a log line or of code to six. */
 const ESCAPED = 6;
@@ -49,12 +54,15 @@ export const createIsolateTier = async (options: IsolateTierOptions): Promise<Sa
   const assets = await prepareAssets();
   const hostOptions: IsolateBackendOptions['hostOptions'] = {
     maxFrameBytes:
-      Math.max(options.eventMaxBytes, options.resultMaxBytes, options.codeMaxBytes * ESCAPED) +
+      Math.max(
+        ...[options.eventMaxBytes, options.resultMaxBytes, options.codeMaxBytes * ESCAPED],
+        NETWORK_FRAME_MAX_BYTES,
+      ) +
       options.logMaxBytes * (ESCAPED + LOG_LINE_BYTES) +
       FRAME_SLACK_BYTES,
     logMaxBytes: options.logMaxBytes,
     resultMaxBytes: options.resultMaxBytes,
-    timersMax: TIMERS_MAX,
+    ...{ timersMax: TIMERS_MAX, requestsMax: REQUESTS_MAX, redirectsMax: options.redirectsMax },
     meterIntervalMs: METER_INTERVAL_MS,
   };
   const backendFor = (jail: Jail, cpuShares: CpuShares | null = null) =>
@@ -108,7 +116,7 @@ const tryOut = async (backend: ReturnType<typeof isolateBackend>): Promise<strin
 const nothing = (): void => undefined;
 const NO_EVENTS: BackendEvents = {
   ...{ booted: nothing, bootFailed: nothing, loaded: nothing, settled: nothing, parked: nothing },
-  ...{ disposed: nothing, instanceEnded: nothing, catastrophe: nothing, violated: nothing },
+  ...{ disposed: nothing, instanceEnded: nothing, catastrophe: nothing, unasked: nothing, violated: nothing },
 };
 
 /** What each kind of confinement comes to on this machine, the tightest first: for `strata doctor`. */
@@ -118,7 +126,12 @@ export const surveyConfinement = async (
   const assets = await prepareAssets();
   const hostOptions = {
     ...{ maxFrameBytes: FRAME_SLACK_BYTES, logMaxBytes: 1024, resultMaxBytes: 1024 },
-    ...{ timersMax: TIMERS_MAX, meterIntervalMs: METER_INTERVAL_MS },
+    ...{
+      timersMax: TIMERS_MAX,
+      requestsMax: REQUESTS_MAX,
+      redirectsMax: 0,
+      meterIntervalMs: METER_INTERVAL_MS,
+    },
   };
   try {
     const survey: { jail: Jail; reason: string | null }[] = [];

@@ -91,6 +91,11 @@ export class Batches {
     return this.#inFlight && this.#batch.includes(owner);
   }
 
+  /** Whether an entry of this owner waits for the next batch. */
+  awaits(owner: Owner): boolean {
+    return this.#queue.some((entry) => entry.owner === owner);
+  }
+
   /** What is used outside of batches counts for this owner: compiling, linking and evaluating modules. */
   track(owner: Owner): void {
     this.#tracked = owner;

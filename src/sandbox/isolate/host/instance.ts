@@ -10,7 +10,9 @@ import ivm from 'isolated-vm';
 import type { GuestLog } from '../../../guest/contract.ts';
 import { OP } from '../../../guest/contract.ts';
 import type { Clock, Timer } from '../../../ports/clock.ts';
+import type { Frame } from '../../protocol/frames.ts';
 import type { HostFailure, LoadFiles, LoadMeta } from '../../protocol/messages.ts';
+import type { NetworkFields, NetworkFrameType } from '../../protocol/network-frames.ts';
 import { Batches } from './batches.ts';
 import { CodeLoad } from './code-load.ts';
 import {
@@ -22,15 +24,16 @@ import {
   memoryFailure,
   tooLarge,
 } from './failures.ts';
-import type { EntryReference } from './loader.ts';
+import type { EntryArguments, EntryReference } from './loader.ts';
 import { Loader } from './loader.ts';
+import { GuestNetwork, isNetworkRecord } from './network.ts';
 import { LOAD_OWNER, newOwner, type Owner } from './owner.ts';
 import type { ProcessorShare } from './processor-share.ts';
 import { parseRecords } from './records.ts';
 
 /** What an instance tells its host; all but the first become frames. */
 export interface InstanceEvents {
-  /** A timer is about to have it run on its own: nobody asked for it just now. */
+  /** A timer, or the network, is about to have it run: nobody asked for it just now. */
   woke(): void;
   loaded(
     instance: HostInstance,
@@ -41,6 +44,7 @@ export interface InstanceEvents {
   ): void;
   settled(instance: HostInstance, owner: Owner, failure: HostFailure | null, resultJson: string | null): void;
   parked(instance: HostInstance, owner: Owner, parked: boolean): void;
+  network(instance: HostInstance, owner: Owner, type: NetworkFrameType, fields: NetworkFields): void;
   ended(instance: HostInstance): void;
   catastrophe(instance: HostInstance): void;
 }
@@ -63,6 +67,7 @@ export class HostInstance {
   readonly #batches: Batches;
   readonly #clock: Clock;
   readonly #events: InstanceEvents;
+  readonly #network: GuestNetwork;
   readonly #owners = new Map<number, Owner>();
   readonly #timers = new Map<number, Timer>();
   readonly #waiting: (() => void)[] = [];
@@ -128,6 +133,11 @@ export class HostInstance {
       broken: (thrown, owner) => this.#broken(thrown, owner),
       idle: () => this.#idle(),
     });
+    this.#network = new GuestNetwork({
+      send: (owner, type, fields) => events.network(this, owner, type, fields),
+      enter: (owner, args) => this.#resume(owner, args),
+      nowMs: () => clock.nowMs(),
+    });
     this.#code = new CodeLoad(new Loader(isolate, context, entry), this.#batches, clock);
   }
 
@@ -183,6 +193,12 @@ export class HostInstance {
     else this.#batches.post(null, [OP.CANCEL, owner.number]);
   }
 
+  /** A frame about a request to the network; nothing when its invocation is over. */
+  network(frame: Frame): void {
+    const owner = this.#byNonce(frame.nonce);
+    if (owner !== undefined) this.#network.came(owner, frame);
+  }
+
   /** Stops the isolate. Whoever still runs in it is answered as lost; `ended` follows when the engine let go. */
   end(): void {
     if (this.#state === 'ending' || this.#state === 'ended') return;
@@ -222,12 +238,14 @@ export class HostInstance {
       else if (record.kind === 'X')
         this.#settle(owner, guestFailure(record.payload, this.#resultMaxBytes), null);
       else if (record.kind === 'L') this.#evaluated(owner);
+      else if (isNetworkRecord(record)) this.#network.told(owner, record);
       else this.#loadDone(owner, null);
     }
     const loading = this.#owners.get(LOAD_OWNER);
     if (loading !== undefined)
       this.#code.proceed(loading).catch((thrown: unknown) => this.#broken(thrown, loading));
     for (const owner of this.#batches.entered) {
+      this.#network.entered(owner);
       if (owner.cpuLimitNs !== null && owner.cpuNs > owner.cpuLimitNs) this.#overCpu(owner);
       else this.#park(owner);
     }
@@ -267,6 +285,7 @@ export class HostInstance {
       return;
     }
     if (!this.#owners.delete(owner.number)) return;
+    this.#network.forget(owner);
     this.#timers.get(owner.number)?.cancel();
     this.#timers.delete(owner.number);
     this.#batches.flush();
@@ -287,19 +306,26 @@ export class HostInstance {
     if (!(delayMs >= 0)) return;
     const timer = this.#clock.setTimer(delayMs, () => {
       this.#timers.delete(owner.number);
-      this.#events.woke();
-      if (owner.parked) {
-        owner.parked = false;
-        this.#events.parked(this, owner, false);
-      }
-      this.#batches.post(owner, [OP.TICK, owner.number, this.#clock.nowMs()]);
+      this.#resume(owner, [OP.TICK, owner.number, this.#clock.nowMs()]);
     });
     this.#timers.set(owner.number, timer);
   }
 
-  /** An owner that is still unanswered after its entry waits for a timer: it cannot be what crashes the process. */
+  /** An entry for an owner that may have waited. */
+  #resume(owner: Owner, args: EntryArguments): void {
+    this.#events.woke();
+    if (owner.parked) {
+      owner.parked = false;
+      this.#events.parked(this, owner, false);
+    }
+    this.#batches.post(owner, args);
+  }
+
+  /** An owner that is still unanswered after its entry waits for a timer or the network: it cannot be what crashes the process. */
   #park(owner: Owner): void {
     if (owner.parked || owner.number === LOAD_OWNER || this.#owners.get(owner.number) !== owner) return;
+    // What came from the network meanwhile runs next.
+    if (this.#batches.awaits(owner)) return;
     owner.parked = true;
     this.#events.parked(this, owner, true);
   }

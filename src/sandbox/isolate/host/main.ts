@@ -13,6 +13,12 @@ import type { BootOptions } from '../../../guest/contract.ts';
 import { systemClock } from '../../../ports/clock.ts';
 import { FRAME, type Frame, FrameReader, FrameWriter, OUTCOME } from '../../protocol/frames.ts';
 import type { HostFailure, LoadFiles, LoadMeta, OutcomeTail } from '../../protocol/messages.ts';
+import {
+  NETWORK_FRAME,
+  type NetworkFields,
+  type NetworkFrameType,
+  sendNetworkFrame,
+} from '../../protocol/network-frames.ts';
 import { type BootMaterial, HostInstance, type InstanceEvents } from './instance.ts';
 import type { Owner } from './owner.ts';
 import { isolateThreadsNs, ProcessorShare } from './processor-share.ts';
@@ -24,6 +30,8 @@ export interface HostOptions {
   readonly logMaxBytes: number;
   readonly resultMaxBytes: number;
   readonly timersMax: number;
+  readonly requestsMax: number;
+  readonly redirectsMax: number;
   /** How often running entries are held against their CPU budget. */
   readonly meterIntervalMs: number;
 }
@@ -37,6 +45,8 @@ const main = async (options: HostOptions): Promise<void> => {
     logMaxChars: options.logMaxBytes,
     resultMaxChars: options.resultMaxBytes,
     timersMax: options.timersMax,
+    requestsMax: options.requestsMax,
+    redirectsMax: options.redirectsMax,
   };
   const cachedData = await compileCache(source);
   const socket = new Socket({ fd: SERVER_FD, readable: true, writable: true });
@@ -95,6 +105,12 @@ class Host implements InstanceEvents {
     if (instance === undefined) return;
     this.#meter();
     switch (frame.type) {
+      case NETWORK_FRAME.head:
+      case NETWORK_FRAME.data:
+      case NETWORK_FRAME.credit:
+      case NETWORK_FRAME.end:
+        instance.network(frame);
+        break;
       case FRAME.load:
         instance.load(
           frame.nonce,
@@ -146,6 +162,10 @@ class Host implements InstanceEvents {
 
   parked(instance: HostInstance, owner: Owner, parked: boolean): void {
     this.#writer.send(FRAME.parked, instance.number, owner.nonce, { flags: parked ? 1 : 0 });
+  }
+
+  network(instance: HostInstance, owner: Owner, type: NetworkFrameType, fields: NetworkFields): void {
+    sendNetworkFrame(this.#writer, type, instance.number, owner.nonce, fields);
   }
 
   ended(instance: HostInstance): void {

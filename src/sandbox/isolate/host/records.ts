@@ -12,7 +12,7 @@ export interface GuestRecord {
   readonly payload: string;
 }
 
-const KINDS: ReadonlySet<string> = new Set<RecordKind>(['R', 'X', 'L', 'I', 'G', 'T']);
+const KINDS: ReadonlySet<string> = new Set<RecordKind>(['R', 'X', 'L', 'I', 'G', 'T', 'F', 'B', 'C', 'Q']);
 
 export const parseRecords = (text: string): GuestRecord[] => {
   const records: GuestRecord[] = [];

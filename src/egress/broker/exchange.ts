@@ -1,0 +1,263 @@
+/**
+ * One request of a function, from its head to the end of the answer.
+ *
+ * Owns its connection, its time and its bytes. Redirects are not followed here: the sandbox asks anew, and is checked
+ * anew. A connection serves one request, so nothing of one function is left for another, and what it cost is exact.
+ * Invariants: exactly one of `ended` and `failed` is told, once; after that nothing of it is left open.
+ */
+import type { Socket } from 'node:net';
+import { Readable } from 'node:stream';
+import { Client, type Dispatcher, errors } from 'undici';
+import type { NetworkFailure } from '../../guest/contract.ts';
+import type { Clock, Timer } from '../../ports/clock.ts';
+import { WINDOW_BYTES } from '../../sandbox/protocol/network-frames.ts';
+import { type AllowEntry, parseAllowList } from '../allow-list.ts';
+import { beyond, failed, NetworkError } from '../failures.ts';
+import { AnswerBody } from './answer.ts';
+import { headJson } from './answer-head.ts';
+import { connectTo } from './connect.ts';
+import { type Gate, pass } from './gate.ts';
+import type { BrokerOptions, RequestPolicy } from './options.ts';
+import { type CheckedHead, checkHead } from './request-head.ts';
+
+export interface ExchangeEvents {
+  head(json: string): void;
+  data(bytes: Buffer): void;
+  /** Bytes of the request's body that went on. */
+  used(bytes: number): void;
+  ended(spent: Spent): void;
+  failed(failure: NetworkFailure, spent: Spent): void;
+}
+
+/** Bytes of HTTP on the connection, heads included, before encryption. */
+export interface Spent {
+  readonly sent: number;
+  readonly received: number;
+}
+
+export interface ExchangeParts {
+  readonly gate: Gate;
+  readonly clock: Clock;
+  readonly options: Pick<BrokerOptions, 'maxHeaderBytes' | 'connectTimeoutMs' | 'requestTimeoutMs'>;
+  readonly ca?: string;
+}
+
+/** Answers before the answer, such as 103: a server that sends no end of them is cut off. */
+const INFORMATIONAL_MAX = 16;
+
+export class Exchange {
+  readonly #parts: ExchangeParts;
+  readonly #policy: RequestPolicy;
+  readonly #events: ExchangeEvents;
+  readonly #body: Readable | null;
+  readonly #answer: AnswerBody;
+  readonly #timer: Timer;
+  #client: Client | null = null;
+  #socket: Socket | null = null;
+  #giveUp: (() => void) | null = null;
+  #controller: Dispatcher.DispatchController | null = null;
+  #uploaded = 0;
+  #unused = 0;
+  #downloaded = 0;
+  #informational = 0;
+  #closed = false;
+
+  constructor(parts: ExchangeParts, policy: RequestPolicy, hasBody: boolean, events: ExchangeEvents) {
+    this.#parts = parts;
+    this.#policy = policy;
+    this.#events = events;
+    this.#body = hasBody ? this.#openBody() : null;
+    this.#answer = new AnswerBody({
+      send: (bytes) => events.data(bytes),
+      flow: (going) => (going ? this.#controller?.resume() : this.#controller?.pause()),
+      done: () => this.#finish(null),
+    });
+    const { requestTimeoutMs } = parts.options;
+    this.#timer = parts.clock.setTimer(requestTimeoutMs, () =>
+      this.#finish(beyond('networkTimeMs', requestTimeoutMs)),
+    );
+  }
+
+  start(headJsonText: string): void {
+    this.#begin(headJsonText).catch((thrown: unknown) => this.#finish(failureOf(thrown)));
+  }
+
+  /** A part of the request's body. */
+  data(bytes: Buffer, last: boolean): void {
+    if (this.#closed || this.#body === null) return;
+    this.#uploaded += bytes.length;
+    if (this.#uploaded > this.#policy.maxSentBytes) {
+      this.#finish(beyond('networkSentBytes', this.#policy.sentLimit));
+      return;
+    }
+    this.#unused += bytes.length;
+    if (bytes.length > 0) this.#body.push(bytes);
+    if (last) this.#body.push(null);
+  }
+
+  credit(bytes: number): void {
+    if (!this.#closed) this.#answer.credit(bytes);
+  }
+
+  /** Nobody waits for it any more; nothing is told. */
+  abort(): void {
+    this.#close();
+  }
+
+  async #begin(text: string): Promise<void> {
+    const head = checkHead(text, this.#parts.options.maxHeaderBytes);
+    const entries = entriesOf(this.#policy.allow);
+    if ((head.length ?? 0) > this.#policy.maxSentBytes)
+      throw new NetworkError(beyond('networkSentBytes', this.#policy.sentLimit));
+    const addresses = await this.#inTime(head.host, pass(this.#parts.gate, entries, head.host, head.port));
+    if (this.#closed) return;
+    const origin = `${head.secure ? 'https' : 'http'}://${head.host.includes(':') ? `[${head.host}]` : head.host}:${head.port}`;
+    const { clock, options, ca } = this.#parts;
+    const how = { clock, timeoutMs: options.connectTimeoutMs, ...(ca === undefined ? {} : { ca }) };
+    this.#client = new Client(origin, {
+      ...{ pipelining: 1, allowH2: false, maxHeaderSize: options.maxHeaderBytes },
+      // Time is kept here, for the whole of it.
+      ...{ headersTimeout: 0, bodyTimeout: 0, strictContentLength: true },
+      connect: (_options, callback) => {
+        if (this.#socket !== null) {
+          callback(
+            new NetworkError(failed('UND_ERR_SOCKET', 'the connection ended before the answer')),
+            null,
+          );
+          return;
+        }
+        this.#giveUp = connectTo({ ...head, addresses }, how, (error, socket) => {
+          this.#giveUp = null;
+          this.#socket = socket;
+          if (socket === null) callback(error ?? new Error('no connection'), null);
+          else if (this.#closed) socket.destroy();
+          else callback(null, socket);
+        });
+      },
+    });
+    this.#client.dispatch(this.#requestOf(head), this.#handler());
+  }
+
+  /** A name server that stays silent is given up; what it says later is not waited for. */
+  #inTime<T>(host: string, resolving: Promise<T>): Promise<T> {
+    const { clock, options } = this.#parts;
+    return new Promise((resolve, reject) => {
+      const timer = clock.setTimer(options.connectTimeoutMs, () =>
+        reject(
+          new NetworkError(
+            failed('ETIMEOUT', `${host} was not resolved within ${options.connectTimeoutMs} ms`),
+          ),
+        ),
+      );
+      resolving.then(resolve, reject).finally(() => timer.cancel());
+    });
+  }
+
+  #requestOf(head: CheckedHead): Dispatcher.DispatchOptions {
+    const length = head.length === null || this.#body === null ? [] : ['content-length', String(head.length)];
+    return {
+      method: head.method as Dispatcher.HttpMethod,
+      path: head.path,
+      headers: [...head.headers.flat(), ...length],
+      body: this.#body,
+      // Undici keeps the connection otherwise, and nobody comes after.
+      reset: true,
+    };
+  }
+
+  #handler(): Dispatcher.DispatchHandler {
+    return {
+      onRequestStart: (controller) => {
+        this.#controller = controller;
+      },
+      onResponseStart: (controller, status, _headers, statusText) => {
+        this.#controller = controller;
+        if (status < 200) {
+          this.#informational += 1;
+          if (this.#informational > INFORMATIONAL_MAX)
+            this.#finish(
+              failed('UND_ERR_SOCKET', `more than ${INFORMATIONAL_MAX} answers before the answer`),
+            );
+          return;
+        }
+        this.#events.head(headJson(status, statusText ?? '', controller.rawHeaders));
+      },
+      onResponseData: (_controller, bytes) => this.#received(bytes),
+      onResponseEnd: () => this.#answer.end(),
+      onResponseError: (_controller, error) => this.#finish(this.#failureOf(error)),
+    };
+  }
+
+  #received(bytes: Buffer): void {
+    if (this.#closed) return;
+    this.#downloaded += bytes.length;
+    const { maxReceivedBytes, receivedLimit } = this.#policy;
+    if (this.#downloaded > maxReceivedBytes) this.#finish(beyond('networkReceivedBytes', receivedLimit));
+    else this.#answer.push(bytes);
+  }
+
+  /** Credit goes back as the connection takes the bytes. */
+  #openBody(): Readable {
+    const body: Readable = new Readable({
+      highWaterMark: WINDOW_BYTES / 2,
+      read: () => {
+        const used = this.#unused - body.readableLength;
+        if (used <= 0 || this.#closed) return;
+        this.#unused -= used;
+        this.#events.used(used);
+      },
+    });
+    body.on('error', () => undefined);
+    return body;
+  }
+
+  #failureOf(error: unknown): NetworkFailure {
+    if (error instanceof errors.HeadersOverflowError)
+      return beyond('networkHeaderBytes', this.#parts.options.maxHeaderBytes);
+    return failureOf(error);
+  }
+
+  #finish(failure: NetworkFailure | null): void {
+    if (this.#closed) return;
+    this.#close();
+    const spent = { sent: this.#socket?.bytesWritten ?? 0, received: this.#socket?.bytesRead ?? 0 };
+    if (failure === null) this.#events.ended(spent);
+    else this.#events.failed(failure, spent);
+  }
+
+  #close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#timer.cancel();
+    this.#answer.close();
+    this.#giveUp?.();
+    this.#body?.destroy();
+    this.#client?.destroy().catch(() => undefined);
+    this.#socket?.destroy();
+  }
+}
+
+const DETAIL_MAX_CHARS = 300;
+
+const failureOf = (thrown: unknown): NetworkFailure => {
+  if (thrown instanceof NetworkError) return thrown.failure;
+  const { code, message } = thrown as { code?: unknown; message?: unknown };
+  return failed(
+    typeof code === 'string' ? code : 'UND_ERR',
+    typeof message === 'string' ? message.slice(0, DETAIL_MAX_CHARS) : 'the request failed',
+  );
+};
+
+const PARSED_MAX = 1_000;
+const PARSED = new Map<string, readonly AllowEntry[]>();
+
+/** Lists repeat from request to request. */
+const entriesOf = (allow: readonly string[]): readonly AllowEntry[] => {
+  const key = allow.join(' ');
+  const known = PARSED.get(key);
+  if (known !== undefined) return known;
+  if (PARSED.size >= PARSED_MAX) PARSED.clear();
+  const entries = parseAllowList(allow);
+  PARSED.set(key, entries);
+  return entries;
+};
