@@ -18,4 +18,24 @@ describe('the keeper', () => {
     }
     expect([...seen]).toEqual([]);
   });
+
+  it('gives up nothing that is loaded because another instance still starts', async () => {
+    const { pool, scheduler, clock } = await createBench({ capacity: 1, settings: { pristine: 2 } });
+    for (const name of ['f', 'g', 'h']) {
+      const running = (async () => runOn(await scheduler.acquire(place(name)), 'echo'))();
+      // At each step one more instance may have come for it, or for nobody.
+      for (let step = 0; step < 60; step += 1) {
+        await clock.advance(10);
+        if (pool.view().ready.code > 0) break;
+      }
+      expect(await running).toBe('ok');
+      await clock.advance(5);
+      expect(
+        pool
+          .view()
+          .sandboxes.flatMap(({ instances }) => instances)
+          .map((one) => one.function),
+      ).toContain(name);
+    }
+  });
 });
