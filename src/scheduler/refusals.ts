@@ -5,18 +5,6 @@ import { StrataError } from '../core/errors.ts';
 import type { Start } from '../core/receipt.ts';
 import type { Placement } from '../pool/slot.ts';
 
-/**
- * Without a stack: where a refusal was made says nothing that its code does not, and under overload, when the server
- * has the least to spare, the stack was the dearest part of it.
- */
-const refusal = (...args: ConstructorParameters<typeof StrataError>): StrataError => {
-  const { stackTraceLimit } = Error;
-  Error.stackTraceLimit = 0;
-  const error = new StrataError(...args);
-  Error.stackTraceLimit = stackTraceLimit;
-  return error;
-};
-
 export const lineFull = (
   { maxInstances }: Placement,
   waiting: number,
@@ -24,29 +12,33 @@ export const lineFull = (
   retryAfterMs: number,
 ): StrataError =>
   atMost
-    ? refusal(
+    ? new StrataError(
         'concurrency_limit',
         `The function runs on all ${maxInstances} instances that maxInstances allows, and ${waiting} invocations wait for it already. Retry later, or raise maxInstances or concurrency.`,
         { limit: { kind: 'maxInstances', configured: maxInstances, observed: maxInstances }, retryAfterMs },
       )
-    : refusal(
+    : new StrataError(
         'overloaded',
         `${waiting} invocations of this function wait already; queue.maxLengthPerFunction allows no more. Retry later.`,
         { limit: { kind: 'queueLength', configured: allowed, observed: waiting }, retryAfterMs },
       );
 
 export const queueFull = (waiting: number, allowed: number, retryAfterMs: number): StrataError =>
-  refusal('overloaded', `${waiting} invocations wait already; queue.maxLength allows no more. Retry later.`, {
-    limit: { kind: 'queueLength', configured: allowed, observed: waiting },
-    retryAfterMs,
-  });
+  new StrataError(
+    'overloaded',
+    `${waiting} invocations wait already; queue.maxLength allows no more. Retry later.`,
+    {
+      limit: { kind: 'queueLength', configured: allowed, observed: waiting },
+      retryAfterMs,
+    },
+  );
 
 export const waitedTooLong = (limitMs: number, source: WaitLimit, retryAfterMs: number): StrataError =>
   timedOut(`No instance became free within ${boundOf(limitMs, source)}.`, limitMs, source, retryAfterMs);
 
 /** The caller would wait in vain: said at once, so that it can go elsewhere. */
 export const wouldWaitTooLong = (limitMs: number, expectedMs: number): StrataError =>
-  refusal(
+  new StrataError(
     'queue_timeout',
     `The wait for an instance is expected to take ${expectedMs} ms, and the caller was willing to wait ${limitMs} ms. Retry later.`,
     {
@@ -56,23 +48,23 @@ export const wouldWaitTooLong = (limitMs: number, expectedMs: number): StrataErr
   );
 
 export const unavailable = (start: Start): StrataError =>
-  refusal(
+  new StrataError(
     'start_unavailable',
     `The invocation requires a start from layer ${start}, and nothing of that layer is ready for this function. Retry when GET /v1/pools shows one, or drop the requirement.`,
   );
 
 export const cancelled = (): StrataError =>
-  refusal('cancelled', 'The caller went away before the invocation began; nothing has run.');
+  new StrataError('cancelled', 'The caller went away before the invocation began; nothing has run.');
 
 export const tenantFull = (count: number, allowed: number, retryAfterMs: number): StrataError =>
-  refusal(
+  new StrataError(
     'concurrency_limit',
     `${count} invocations of this tenant run or wait already, and its functions may have reserved what is left; admission.maxInFlightPerTenant allows ${allowed}. Retry later.`,
     { limit: { kind: 'maxInFlightPerTenant', configured: allowed, observed: count }, retryAfterMs },
   );
 
 export const admissionFull = (waiting: number, allowed: number, retryAfterMs: number): StrataError =>
-  refusal(
+  new StrataError(
     'overloaded',
     `The server has as many invocations as it admits, and ${waiting} wait in line before it; admission.maxLength allows no more. Retry later.`,
     { limit: { kind: 'queueLength', configured: allowed, observed: waiting }, retryAfterMs },
@@ -87,7 +79,7 @@ export const notAdmitted = (limitMs: number, source: WaitLimit, retryAfterMs: nu
   );
 
 export const tooManyHeldBack = (waiting: number, allowed: number, retryAfterMs: number): StrataError =>
-  refusal(
+  new StrataError(
     'overloaded',
     `The processors are busy with this tenant's invocations, and ${waiting} of this function wait for their turn already; queue.maxLengthPerFunction allows no more. Retry later.`,
     { limit: { kind: 'queueLength', configured: allowed, observed: waiting }, retryAfterMs },
@@ -115,5 +107,5 @@ const timedOut = (
 ): StrataError => {
   const kind = source === 'maxWaitMs' ? 'maxWaitMs' : 'queueTimeoutMs';
   const limit = { kind, configured: limitMs, observed: limitMs } as const;
-  return refusal('queue_timeout', `${happened} Retry later.`, { limit, retryAfterMs });
+  return new StrataError('queue_timeout', `${happened} Retry later.`, { limit, retryAfterMs });
 };
