@@ -148,3 +148,9 @@ export interface GuestLog {
   readonly lines: readonly [level: 'debug' | 'info' | 'warn' | 'error', timeMs: number, message: string][];
   readonly truncated: boolean;
 }
+
+/** Headers of a request that the transport itself sets: to ask for them is in vain, as in the standard of fetch. */
+export const CONNECTION_HEADERS = [
+  ...['host', 'connection', 'content-length', 'transfer-encoding', 'keep-alive', 'te', 'trailer', 'upgrade'],
+  ...['expect', 'proxy-connection', 'proxy-authorization'],
+] as const;

@@ -4,7 +4,9 @@
  * Owns what may stand in one. Invariants: what comes out has an http or https URL without credentials, a method that is a
  * token, and headers that are no framing: the other side sees exactly one request, for the host that was checked.
  */
+
 import type { RequestHead } from '../../guest/contract.ts';
+import { CONNECTION_HEADERS } from '../../guest/contract.ts';
 import { parseAddress } from '../addresses.ts';
 import { canonicalName } from '../allow-list.ts';
 import { beyond, denied, failed, NetworkError } from '../failures.ts';
@@ -33,18 +35,8 @@ const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
 const REFUSED_METHODS: ReadonlySet<string> = new Set(['CONNECT', 'TRACE', 'TRACK']);
 /** The broker writes these itself, or nobody does. */
 const REFUSED_HEADERS: ReadonlySet<string> = new Set([
-  ...[
-    'host',
-    'connection',
-    'content-length',
-    'transfer-encoding',
-    'keep-alive',
-    'te',
-    'trailer',
-    'upgrade',
-    'expect',
-  ],
-  ...['proxy-connection', 'proxy-authorization', 'proxy-authenticate', 'http2-settings'],
+  ...CONNECTION_HEADERS,
+  ...['proxy-authenticate', 'http2-settings'],
 ]);
 
 /** @throws NetworkError when nothing may be sent for it. */

@@ -1,6 +1,7 @@
 /**
  * Request: what is to be asked for. Modes, caches, credentials and integrity of browsers have no meaning here.
  */
+import { CONNECTION_HEADERS } from '../contract.ts';
 import { AbortController, AbortSignal } from './abort.ts';
 import { Body, type Content, extract } from './body.ts';
 import { Headers, type HeadersInit } from './headers.ts';
@@ -14,21 +15,6 @@ export interface RequestInit {
   readonly signal?: AbortSignal | null;
 }
 
-/** Set by the transport itself; asking for them is in vain, as in the standard. */
-const DROPPED = [
-  ...[
-    'host',
-    'connection',
-    'content-length',
-    'transfer-encoding',
-    'keep-alive',
-    'te',
-    'trailer',
-    'upgrade',
-    'expect',
-  ],
-  ...['proxy-connection', 'proxy-authorization'],
-] as const;
 const NORMALISED = new Set(['DELETE', 'GET', 'HEAD', 'OPTIONS', 'POST', 'PUT', 'PATCH']);
 const REDIRECTS = new Set(['follow', 'error', 'manual']);
 const METHOD = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
@@ -60,7 +46,7 @@ export class Request extends Body {
     this.#method = method;
     this.#url = from?.url ?? urlOf(String(input));
     this.#headers = new Headers(given.headers ?? from?.headers);
-    for (const name of DROPPED) this.#headers.delete(name);
+    for (const name of CONNECTION_HEADERS) this.#headers.delete(name);
     if (own !== null && own.type !== null && !this.#headers.has('content-type'))
       this.#headers.set('content-type', own.type);
     const redirect = given.redirect ?? from?.redirect ?? 'follow';
