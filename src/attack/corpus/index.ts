@@ -1,0 +1,9 @@
+/**
+ * All attacks, group by group.
+ *
+ * Owns the order only; the numbers 1 to 114 are each there once, which a test holds.
+ */
+import type { AttackCase } from '../case.ts';
+import { CPU_CASES } from './cpu.ts';
+
+export const CORPUS: readonly AttackCase[] = [...CPU_CASES];

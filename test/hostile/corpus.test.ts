@@ -1,0 +1,96 @@
+/**
+ * The hostile corpus against a real server: each attack on every runtime to which it applies, in both process models,
+ * with a neighbour beside it; afterwards the machine has what it had before.
+ */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { GROUPS } from '../../src/attack/case.ts';
+import { CORPUS } from '../../src/attack/corpus/index.ts';
+import { Attacker, type Variant, type Verdict, variantsOf } from '../../src/attack/run.ts';
+import { Target } from '../../src/attack/target.ts';
+import { CONTAINER_RUNTIMES, type Runtime } from '../../src/core/spec.ts';
+import { systemClock } from '../../src/ports/clock.ts';
+import { ENGINE_HOST, leftOut, missingFor } from '../container/availability.ts';
+import { type ServerProcess, startServer } from '../e2e/server-process.ts';
+import { leftSince, type Remains, remainsOf, type Watched } from './remains.ts';
+
+const KNOWN_ATTACKS = 114;
+const OWN_ATTACKS_MIN = 60;
+
+const missing = await missingFor(CONTAINER_RUNTIMES);
+const withContainers = !leftOut(missing);
+if (!withContainers) console.warn(`attacks in containers are left out: ${missing}`);
+const RUNTIMES: readonly Runtime[] = withContainers ? ['isolate', ...CONTAINER_RUNTIMES] : ['isolate'];
+
+/** Pools that are small, so that cases are short and what is left over shows. */
+const SETTINGS = {
+  ...{ STRATA_ISOLATE_PRISTINE_HOSTS: '1', STRATA_ISOLATE_RUNTIMES_PER_HOST: '2' },
+  ...{ STRATA_ISOLATE_SPARE_RUNTIMES: '1', STRATA_ISOLATE_RUNTIME_MEMORY_MB: '32' },
+  ...{ STRATA_ISOLATE_KILL_GRACE_MS: '200', STRATA_LIMITS_LOG_MAX_BYTES: '8192' },
+  ...(withContainers ? { STRATA_CONTAINER_MODE: 'required', STRATA_CONTAINER_ENGINE_HOST: ENGINE_HOST } : {}),
+};
+/** What is no leak after one attack: a host or a container that the attacker's tenant keeps, and the heap's breath. */
+const ALLOWANCE = { memoryMb: 96, containers: 4, processes: { broker: 1 }, descriptors: 4 } as const;
+/** What is no leak after all of them. */
+const FINAL_ALLOWANCE = { ...ALLOWANCE, memoryMb: 160 } as const;
+
+let server: ServerProcess;
+let attacker: Attacker;
+let watched: Watched;
+let first: Remains;
+const verdicts: Verdict[] = [];
+
+beforeAll(async () => {
+  server = await startServer([], SETTINGS);
+  const target = new Target({ url: server.url, fetch });
+  const metrics = async (): Promise<string> => (await target.request('GET', '/metrics')).text;
+  watched = { pid: server.pid, metrics, engineHost: withContainers ? ENGINE_HOST : null };
+  attacker = await Attacker.open({ target, clock: systemClock, runtimes: RUNTIMES });
+  first = await remainsOf(watched);
+});
+
+afterAll(async () => {
+  await attacker.close();
+  await server.stop();
+  const folder = process.env.STRATA_REPORT_DIR;
+  if (folder === undefined) return;
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, 'corpus.json'), JSON.stringify(verdicts, null, 1));
+});
+
+const titled = ({ attackCase, runtime, model }: Variant): string =>
+  [`${attackCase.id} ${attackCase.name}`, runtime, ...(model === null ? [] : [model])].join(', ');
+
+describe.each(GROUPS)('%s', (group) => {
+  const variants = variantsOf(
+    CORPUS.filter((attackCase) => attackCase.group === group),
+    RUNTIMES,
+  );
+  it.each(variants.map((variant) => [titled(variant), variant] as const))('%s', async (_title, variant) => {
+    const before = await remainsOf(watched);
+    const verdict = await attacker.run(variant);
+    const left = await leftSince(watched, before, ALLOWANCE);
+    const problems = [...verdict.problems, ...left.map((line) => `left over: ${line}`)];
+    verdicts.push({ ...verdict, problems, held: problems.length === 0 });
+    expect(problems, verdict.outcomes.join(', ')).toEqual([]);
+  });
+});
+
+it('has left nothing after all of them', async () => {
+  expect(await leftSince(watched, first, FINAL_ALLOWANCE)).toEqual([]);
+});
+
+describe('the corpus', () => {
+  const ids = CORPUS.map(({ id }) => id);
+
+  it('has each known attack once', () => {
+    const known = ids.filter((id) => id <= KNOWN_ATTACKS).sort((a, b) => a - b);
+    expect(known).toEqual(Array.from({ length: KNOWN_ATTACKS }, (_, at) => at + 1));
+  });
+
+  it('has many of our own, each with a number of its own', () => {
+    expect(new Set(ids).size).toBe(ids.length);
+    expect(ids.filter((id) => id > KNOWN_ATTACKS).length).toBeGreaterThanOrEqual(OWN_ATTACKS_MIN);
+  });
+});
