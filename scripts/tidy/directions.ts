@@ -55,6 +55,8 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   cli: [
     ...[CORE, CLOCK, 'config/config.ts', 'invocation/api.ts', 'pool/api.ts'],
     ...['api/lifecycle.ts', 'api/loopback.ts', 'api/server.ts'],
+    // `doctor --attack` runs the hostile corpus, loaded only when asked for.
+    'attack/',
     // `serve` starts the library and `doctor` surveys the machine, each loaded only when asked for.
     ...['index.ts', 'sandbox/isolate/machine.ts', 'sandbox/container/machine.ts'],
     // `images` builds what containers are made from.

@@ -22,12 +22,12 @@ export const DEFAULT_URL = 'http://127.0.0.1:7070';
 
 /** The client that the global options ask for. */
 export const clientOf = (command: Command, context: CliContext): Client => {
-  const options = command.optsWithGlobals<{ url?: string; tenant?: string }>();
-  return createClient({
-    url: options.url ?? (context.env.STRATA_URL || DEFAULT_URL),
-    tenant: options.tenant,
-    fetch: context.fetch,
-  });
+  const { tenant } = command.optsWithGlobals<{ tenant?: string }>();
+  return createClient({ url: urlOf(command, context), tenant, fetch: context.fetch });
 };
+
+/** The server that the global options name. */
+export const urlOf = (command: Command, context: CliContext): string =>
+  command.optsWithGlobals<{ url?: string }>().url ?? (context.env.STRATA_URL || DEFAULT_URL);
 
 export const printLine = (stream: Writable, line: string): void => void stream.write(`${line}\n`);

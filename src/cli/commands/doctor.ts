@@ -1,8 +1,11 @@
-/** `strata doctor`: what this machine can do, what is missing, and the command that mends it. */
+/**
+ * `strata doctor`: what this machine can do, what is missing, and the command that mends it; with `--attack`, what a
+ * running server holds against.
+ */
 import type { Command } from 'commander';
 import { loadConfig } from '../../config/config.ts';
 import type { Finding } from '../../sandbox/isolate/machine.ts';
-import { type CliContext, printLine } from '../context.ts';
+import { type CliContext, printLine, urlOf } from '../context.ts';
 import { engineHost } from '../options.ts';
 import { table } from '../text.ts';
 
@@ -11,8 +14,14 @@ export const addDoctor = (program: Command, context: CliContext): void => {
     .command('doctor')
     .description('say what this machine can do, and what is missing')
     .addOption(engineHost())
+    .option('--attack', 'instead, run the harmless attacks of the hostile corpus against the server at --url')
     .option('--json', 'as JSON')
-    .action(async (options: { engineHost?: string; json?: true }) => {
+    .action(async (options: { engineHost?: string; attack?: true; json?: true }, command: Command) => {
+      if (options.attack) {
+        const { attackServer } = await import('./attack.ts');
+        await attackServer(urlOf(command, context), options.json === true, context);
+        return;
+      }
       // Loaded here only: the other commands need nothing of the sandboxes.
       const { inspectMachine } = await import('../../sandbox/isolate/machine.ts');
       const { inspectContainers } = await import('../../sandbox/container/machine.ts');
