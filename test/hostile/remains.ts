@@ -73,8 +73,11 @@ export interface Allowance {
 const SETTLE_LIMIT_MS = 10_000;
 const LOOK_INTERVAL_MS = 50;
 const PAGE_MB = 4 / 1024;
-/** Of a container its control groups' files and its connection; of a host its pipe and its streams. */
-const DESCRIPTORS_PER_SANDBOX = 16;
+/** Of a container its connection; of a host its pipe and its streams. */
+const DESCRIPTORS_PER_SANDBOX = 6;
+
+/** Clients come and go; files of control groups are opened when first read, up to a dozen for each container. */
+const UNCOUNTED = new Set(['connection', 'group']);
 
 /** One look at everything. */
 export const remainsOf = async (watched: Watched): Promise<Remains> => {
@@ -184,7 +187,7 @@ const moreProcesses = (before: Remains, after: Remains, { processes = {} }: Allo
 const moreDescriptors = (before: Remains, after: Remains, allowance: Allowance): readonly string[] => {
   const { descriptorsPerSandbox = DESCRIPTORS_PER_SANDBOX, descriptors = 0 } = allowance;
   const total = ({ descriptors: kinds }: Remains): number =>
-    Object.entries(kinds).reduce((sum, [kind, count]) => sum + (kind === 'connection' ? 0 : count), 0);
+    Object.entries(kinds).reduce((sum, [kind, count]) => sum + (UNCOUNTED.has(kind) ? 0 : count), 0);
   const grown = Math.max(0, sandboxesIn(after) - sandboxesIn(before));
   const found = more('descriptors', total(before), total(after), grown * descriptorsPerSandbox + descriptors);
   return found.map(
@@ -251,6 +254,8 @@ const descriptorsOf = (pid: number): Readonly<Record<string, number>> => {
 
 const kindOf = (link: string | null, connections: ReadonlySet<string>): string | null => {
   if (link === null) return null;
+  // Those of a control group that has gone say so.
+  if (link.startsWith('/sys/fs/cgroup')) return link.endsWith(' (deleted)') ? 'deleted group' : 'group';
   const [, kind = 'file', inode = ''] = /^(socket|pipe|anon_inode):\[?(.*?)\]?$/.exec(link) ?? [];
   return kind === 'socket' && connections.has(inode) ? 'connection' : kind;
 };
