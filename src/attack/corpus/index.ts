@@ -5,5 +5,6 @@
  */
 import type { AttackCase } from '../case.ts';
 import { CPU_CASES } from './cpu.ts';
+import { PROCESS_CASES } from './processes.ts';
 
-export const CORPUS: readonly AttackCase[] = [...CPU_CASES];
+export const CORPUS: readonly AttackCase[] = [...CPU_CASES, ...PROCESS_CASES];
