@@ -1,8 +1,8 @@
 /**
  * Attacks on the walls of a container by what its own user may ask the kernel for. Each is refused, and says so.
  */
-import { type AttackCase, js, once } from '../case.ts';
-import { ATTEMPT, NODE_ATTEMPT, onBothPythons, SYSTEM, systemCallCase } from '../programs.ts';
+import { type AttackCase, type FunctionCase, js, once, python } from '../case.ts';
+import { ATTEMPT, bootstrap, NODE_ATTEMPT, onBothPythons, SYSTEM, systemCallCase } from '../programs.ts';
 import { WALLS } from './walls.ts';
 
 const IDENTITIES: readonly AttackCase[] = [
@@ -91,6 +91,19 @@ return {
     ),
   },
 ];
+
+/** The filter kills the thread: the whole process where that is its only one, and what waits for it otherwise. */
+const killedByFilter = (body: string): FunctionCase['attacks'] => ({
+  python3: {
+    code: python(`def end(): time.sleep(600)\n${body}\nreturn "made"`),
+    spec: { timeoutMs: 300 },
+    calls: once({ code: 'function_timeout', limit: 'timeoutMs' }),
+  },
+  provided: {
+    code: bootstrap(`def end(): os.kill(os.getpid(), 31)\n${body}\nreturn "made"`),
+    calls: once({ code: 'sandbox_exited', detail: /signal 31/ }),
+  },
+});
 
 const CALLS: readonly AttackCase[] = [
   systemCallCase(
@@ -261,13 +274,13 @@ const CALLS: readonly AttackCase[] = [
   {
     id: 357,
     group: 'privilege',
-    name: "system calls by the numbers of another architecture, which the filter's list does not mean",
+    name: "system calls by numbers of another architecture, which the filter's list does not mean",
     harmless: true,
-    attacks: onBothPythons(
+    attacks: killedByFilter(
       `${SYSTEM}
-# x32: getpid, by a number that is none on x86-64. There is no such thing elsewhere.
-return "ENOSYS" if platform.machine() != "x86_64" else system(0x40000000 | 165, 0, b"none", b"/tmp", b"tmpfs", 0, 0)`,
-      { calls: once({ code: 'succeeded', result: 'ENOSYS' }) },
+# x32 has numbers of its own on x86-64; elsewhere there is nothing of the kind to try.
+if platform.machine() == "x86_64": system(0x40000000 | 165, 0, b"none", b"/tmp", b"tmpfs", 0, 0)
+else: end()`,
     ),
   },
   {
@@ -275,14 +288,14 @@ return "ENOSYS" if platform.machine() != "x86_64" else system(0x40000000 | 165, 
     group: 'privilege',
     name: 'a system call of the 32-bit kind, from machine code of its own',
     harmless: true,
-    attacks: onBothPythons(
+    attacks: killedByFilter(
       `import ctypes, mmap, platform
-if platform.machine() != "x86_64": os.kill(os.getpid(), 31)
 # mov eax, 20 (getpid); int 0x80; ret
 page = mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
 page.write(b"\\xb8\\x14\\x00\\x00\\x00\\xcd\\x80\\xc3")
-return ctypes.CFUNCTYPE(ctypes.c_int)(ctypes.addressof(ctypes.c_char.from_buffer(page)))()`,
-      { calls: once({ code: 'sandbox_exited', detail: /signal 31/ }) },
+code = ctypes.CFUNCTYPE(ctypes.c_int)(ctypes.addressof(ctypes.c_char.from_buffer(page)))
+if platform.machine() == "x86_64": code()
+else: end()`,
     ),
   },
 ];

@@ -114,8 +114,8 @@ return sorted({attempt(lambda: os.kill(pid, number)) for pid in (1, os.getppid()
     harmless: true,
     attacks: onBothPythons(
       `${ATTEMPT}
-reached = {attempt(lambda: os.kill(pid, 0)) for pid in [*range(2, 40000)] if pid != os.getpid() and pid != os.getppid()}
-return sorted(reached - {"EPERM"})`,
+own = {os.getpid(), *map(int, os.listdir("/proc/self/task"))}
+return sorted({attempt(lambda: os.kill(pid, 0)) for pid in range(2, 40000) if pid not in own} - {"EPERM"})`,
       { calls: once({ code: 'succeeded', result: ['ESRCH'] }) },
     ),
   },

@@ -16,7 +16,7 @@ const noModule = (name: string): Attack => ({
 });
 
 const BY_WALL = {
-  spec: { timeoutMs: 300, cpuMs: 20_000, memoryMb: 128 },
+  spec: { timeoutMs: 300, cpuMs: 20_000, memoryMb: 512 },
   calls: once({ code: 'function_timeout', limit: 'timeoutMs' }),
 } as const satisfies Partial<Attack>;
 
@@ -58,7 +58,7 @@ const BOMBS: readonly AttackCase[] = [
     attacks: {
       isolate: noModule('child_process'),
       ...onBothPythons('while True:\n  try: os.fork()\n  except OSError: pass', {
-        spec: { timeoutMs: 8_000, cpuMs: 150, memoryMb: 128 },
+        spec: { timeoutMs: 8_000, cpuMs: 150, memoryMb: 512 },
         calls: once({ code: 'cpu_limit', limit: 'cpuMs', minCpuMs: 150 }),
       }),
     },
@@ -204,8 +204,8 @@ return answer`,
       {
         spec: { memoryMb: 160 },
         calls: [
-          { expect: { code: 'succeeded', result: [[], 'ENOSPC', 63] } },
-          { expect: { code: 'succeeded', result: [[], 'ENOSPC', 63] } },
+          { expect: { code: 'succeeded', result: [[], 'ENOSPC', 64] } },
+          { expect: { code: 'succeeded', result: [[], 'ENOSPC', 64] } },
         ],
       },
     ),
