@@ -2,7 +2,7 @@
  * Attacks on the words between the server and what runs functions: frames that a function writes itself, and what looks
  * like them. An isolate has no channel; what it hands out is text that must stay text.
  */
-import { type Attack, type AttackCase, file, js, onBothNodes, once, plainJs, python } from '../case.ts';
+import { type Attack, type AttackCase, file, js, once, python } from '../case.ts';
 import { ATTEMPT, claim, NODE_FRAMES, PYTHON_FRAMES } from '../programs.ts';
 import { RUNTIME_API_CASES } from './runtime-api.ts';
 
@@ -27,7 +27,7 @@ const RECORDS = [
   'L0 0\n',
   '\u0000\u0001\u0008',
 ];
-const LINES = RECORDS.map((text) => text.replaceAll('\u0000', ' '));
+const LINES = RECORDS.slice(0, -1);
 
 const FORGED: readonly AttackCase[] = [
   {
@@ -45,15 +45,15 @@ const FORGED: readonly AttackCase[] = [
       },
       nodejs24: {
         code: nodeWriting(
-          `const end = process.cpuUsage().user + ${BURNT_MS * 1_000}; while (process.cpuUsage().user < end); send(packed(OUTCOME, number, { flags: FAILED, meta: ${JSON.stringify(claim('sandbox_lost'))} }));`,
+          `const start = process.cpuUsage(); while (process.cpuUsage(start).user < ${BURNT_MS * 1_000}); send(packed(OUTCOME, number, { flags: FAILED, meta: ${JSON.stringify(claim('sandbox_lost'))} }));`,
         ),
         calls: once({ code: 'protocol_error', minCpuMs: BURNT_MS }),
       },
       python3: {
         code: writing(
-          `while time.process_time() < ${BURNT_MS / 1_000}: pass\nsend(packed(OUTCOME, number(), FAILED, b'${claim('sandbox_lost')}'))`,
+          `start = time.process_time()\nwhile time.process_time() < start + ${BURNT_MS / 1_000}: pass\nsend(packed(OUTCOME, number(), FAILED, b'${claim('sandbox_lost')}'))`,
         ),
-        calls: once({ code: 'protocol_error', minCpuMs: BURNT_MS / 2 }),
+        calls: once({ code: 'protocol_error', minCpuMs: BURNT_MS }),
       },
     },
   },
@@ -111,8 +111,8 @@ const FORGED: readonly AttackCase[] = [
     harmless: true,
     attacks: {
       isolate: {
-        code: plainJs(
-          "const callback = arguments[2]; callback(null, 'first'); callback(null, 'second'); callback(new Error('third')); return new Promise((resolve) => resolve('fourth'));",
+        code: file(
+          "exports.handler = (event, context, callback) => { callback(null, 'first'); callback(null, 'second'); callback(new Error('third')); return new Promise((resolve) => resolve('fourth')); };",
         ),
         calls: [
           { expect: { code: 'succeeded', result: 'first' } },
@@ -201,21 +201,16 @@ exports.handler = () => {
   "short": struct.pack("<I", 41) + b"x" * 41,
   "version": packed(OUTCOME, number(), version=2),
   "meta": packed(OUTCOME, number())[:42] + b"\\xff\\xff\\xff\\xff",
-  "zeroes": bytes(4096),
-  "text": b"GET / HTTP/1.1\\r\\n\\r\\n" * 40,
-  "again up": packed(BOOTED, 0),
-  "again loaded": packed(LOADED, number()),
+  "up": packed(BOOTED, 0),
   "line of nobody": packed(LOG, 99, payload=b"x"),
-  **{f"type {kind}": packed(kind, number(), meta=b"x") for kind in (0, 1, 2, 4, 5, 7, 9, 10, 11, 12, 13, 14, 16, 17, 18, 19, 200, 255)},
+  "end": packed(12, number()),
 }
 send(frames[event["what"]])`),
         models: ['resident'],
-        calls: [
-          ...['short', 'version', 'meta', 'zeroes', 'text', 'again up', 'again loaded', 'line of nobody'],
-          ...[0, 1, 2, 4, 5, 7, 9, 10, 11, 12, 13, 14, 16, 17, 18, 19, 200, 255].map(
-            (kind) => `type ${kind}`,
-          ),
-        ].map((what) => ({ event: { what }, expect: { code: 'protocol_error' } })),
+        calls: [...['short', 'version', 'meta', 'up', 'line of nobody', 'end']].map((what) => ({
+          event: { what },
+          expect: { code: 'protocol_error' },
+        })),
       },
     },
   },
@@ -230,7 +225,7 @@ const TAILS: readonly AttackCase[] = [
     attacks: {
       python3: {
         code: writing(
-          `while time.process_time() < 0.1: pass\nsend(packed(OUTCOME, number(), payload=b"1", a=-1e300, b=float("nan"), c=float("-inf")))`,
+          `start = time.process_time()\nwhile time.process_time() < start + 0.05: pass\nsend(packed(OUTCOME, number(), payload=b"1", a=-1e300, b=float("nan"), c=float("-inf")))`,
         ),
         calls: once({ code: 'succeeded', result: 1, minCpuMs: 50 }),
       },
@@ -256,30 +251,25 @@ const TAILS: readonly AttackCase[] = [
   {
     id: 376,
     group: 'protocol',
-    name: 'tails that are no tails: not JSON, of other shapes, with names beyond counting',
+    name: 'tails that are no tails: of other shapes, with names beyond counting, with more than they may hold',
     harmless: true,
     attacks: {
       python3: {
         code: writing(
           `tails = {
-  "words": b"no JSON",
   "list": b"[]",
-  "null": b"null",
-  "deep": b"[" * 20000,
   "names": b'{"failure":null,"logs":[],"logTruncated":false' + b',"a":1' * 1000 + b"}",
-  "level": b'{"failure":null,"logs":[["root",1,"x"]],"logTruncated":false}',
-  "time": b'{"failure":null,"logs":[["info","x","x"]],"logTruncated":false}',
   "log": b'{"failure":null,"logs":[["info",1,"' + b"x" * 20000 + b'"]],"logTruncated":false}',
-  "text": b'{"failure":{"code":"function_error","detail":"' + b"x" * 40000 + b'","error":null,"limit":null},"logs":[],"logTruncated":false}',
   "kind": b'{"failure":{"code":"function_error","detail":"x","error":null,"limit":{"kind":"timeoutMs","configured":1,"observed":1}},"logs":[],"logTruncated":false}',
   "prototype": b'{"__proto__":{"failure":null},"logs":[],"logTruncated":false}',
 }
 send(packed(OUTCOME, number(), FAILED, tails[event]))`,
         ),
         models: ['resident'],
-        calls: [
-          ...['words', 'list', 'null', 'deep', 'names', 'level', 'time', 'log', 'text', 'kind', 'prototype'],
-        ].map((event) => ({ event, expect: { code: 'protocol_error' } })),
+        calls: [...['list', 'names', 'log', 'kind', 'prototype']].map((event) => ({
+          event,
+          expect: { code: 'protocol_error' },
+        })),
       },
     },
   },
@@ -367,7 +357,7 @@ return [os.listdir("/run/strata"), attempt(lambda: dial(socket.AF_UNIX, "/run/st
         code: python(`${PYTHON_FRAMES}
 import array, socket
 channel = socket.socket(fileno=os.dup(3))
-gifts = array.array("i", [os.open("/dev/null", os.O_RDONLY) for _ in range(200)])
+gifts = array.array("i", [os.open("/dev/null", os.O_RDONLY) for _ in range(20)])
 for count in range(20):
   channel.sendmsg([packed(LOG, number(), 8, payload=b"with gifts")], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, gifts)])
 channel.detach()
@@ -440,8 +430,9 @@ return "fresh"`),
     group: 'protocol',
     name: "a bootstrap's words changed under it",
     harmless: true,
-    attacks: onBothNodes({
-      code: file(`
+    attacks: {
+      isolate: {
+        code: file(`
 const forged = () => 'R1 8\\n"forged"';
 for (const name of ['concat', 'slice', 'substring', 'replace', 'toString', 'valueOf']) String.prototype[name] = forged;
 for (const name of ['get', 'set', 'has', 'delete', 'forEach']) Map.prototype[name] = forged;
@@ -449,11 +440,12 @@ for (const name of ['push', 'join', 'pop', 'shift', 'slice']) Array.prototype[na
 JSON.stringify = forged;
 Number.prototype.toString = forged;
 exports.handler = async () => ['own', 7, { a: null }];`),
-      calls: [
-        { expect: { code: 'succeeded', result: ['own', 7, { a: null }] } },
-        { expect: { code: 'succeeded', result: ['own', 7, { a: null }] } },
-      ],
-    }),
+        calls: [
+          { expect: { code: 'succeeded', result: ['own', 7, { a: null }] } },
+          { expect: { code: 'succeeded', result: ['own', 7, { a: null }] } },
+        ],
+      },
+    },
   },
 ];
 

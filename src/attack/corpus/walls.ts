@@ -3,7 +3,7 @@
  * that lead elsewhere.
  */
 import { type Attack, type AttackCase, type FunctionCase, js, once, python } from '../case.ts';
-import { ATTEMPT, each, NODE_ATTEMPT, onBothPythons } from '../programs.ts';
+import { ATTEMPT, each, NODE_ATTEMPT, onBothPythons, shell } from '../programs.ts';
 
 const KERNEL_FILES = [
   ...['/proc/sys/kernel/core_pattern', '/proc/sys/kernel/hostname', '/proc/sys/kernel/modprobe'],
@@ -84,6 +84,26 @@ export const WALLS: readonly AttackCase[] = [
     attacks: writesTo(OWN_WALLS),
   },
   {
+    id: 366,
+    group: 'privilege',
+    name: 'its own code, for the next who is given it',
+    harmless: true,
+    attacks: {
+      nodejs24: {
+        code: js(
+          `${NODE_ATTEMPT} return [() => fs.writeFileSync(__filename, ''), () => fs.writeFileSync(__dirname + '/new', ''), () => fs.unlinkSync(__filename), () => fs.chmodSync(__dirname, 0o777), () => fs.rmSync(__dirname, { recursive: true })].map(refused);`,
+        ),
+        calls: once({ code: 'succeeded', result: Array.from({ length: 5 }, () => 'refused') }),
+      },
+      ...onBothPythons(
+        `${ATTEMPT}
+name = os.path.join(os.getcwd(), os.listdir(".")[0])
+return [refused(write(name)), refused(write("new")), refused(lambda: os.unlink(name)), refused(lambda: os.chmod(".", 0o777)), refused(lambda: os.rename(".", "/tmp/code"))]`,
+        { calls: once({ code: 'succeeded', result: Array.from({ length: 5 }, () => 'refused') }) },
+      ),
+    },
+  },
+  {
     id: 360,
     group: 'privilege',
     name: 'reads of what the machine hides',
@@ -148,7 +168,7 @@ return [attempt(lambda: os.execv("/tmp/program", ["program"])), attempt(lambda: 
       `${ATTEMPT}
 own = "/proc/self/oom_score_adj"
 def set_to(path, value): return lambda: open(path, "wb", buffering=0).write(value.encode())
-return [open(own).read().strip(), *(attempt(set_to(own, value)) for value in ("-1000", "0", "499")), attempt(set_to("/proc/self/oom_adj", "-17")), refused(set_to("/proc/1/oom_score_adj", "1000"))]`,
+return [open(own).read().strip(), *(attempt(set_to(own, value)) for value in ("-1000", "0", "399")), attempt(set_to("/proc/self/oom_adj", "-17")), refused(set_to("/proc/1/oom_score_adj", "1000"))]`,
       {
         calls: once({
           code: 'succeeded',
@@ -216,20 +236,43 @@ return seen`,
     ),
   },
   {
+    id: 365,
+    group: 'privilege',
+    name: 'memory that no process holds, beside as low a standing as the agent has',
+    attacks: {
+      provided: {
+        code: shell(
+          '  for score in $(seq 0 50 500); do echo $score >/proc/self/oom_score_adj; done 2>/dev/null\n  head -c 200000000 /dev/zero >/tmp/full',
+        ),
+        calls: once({ code: 'memory_limit', limit: 'memoryMb' }),
+      },
+    },
+  },
+  {
     id: 364,
     group: 'privilege',
-    name: 'what it was born with: descriptors, an environment, a session',
+    name: 'what it was born with: descriptors, an environment, a session, and whom it sees',
     harmless: true,
     attacks: {
       python3: {
         code: python(
           `descriptors = {name: os.readlink("/proc/self/fd/" + name) for name in os.listdir("/proc/self/fd") if os.path.exists("/proc/self/fd/" + name)}
 kinds = {name: link.split(":")[0] for name, link in descriptors.items()}
-return [kinds, os.getsid(0) == os.getpid(), os.getuid() >= 20000, os.getuid() == os.getgid() == os.geteuid() == os.getegid(), sorted(name for name in os.environ if "STRATA" in name or "DOCKER" in name)]`,
+return [kinds, os.getsid(0) == os.getpid(), os.getuid() >= 20000, os.getuid() == os.getgid() == os.geteuid() == os.getegid(), sorted(name for name in os.environ if "STRATA" in name or "DOCKER" in name),
+  sorted(os.listdir("/sys/class/net")), os.path.exists("/dev/shm"), sum(name.isdigit() and os.stat("/proc/" + name).st_uid == 0 for name in os.listdir("/proc"))]`,
         ),
         calls: once({
           code: 'succeeded',
-          result: [{ 0: '/dev/null', 1: 'pipe', 2: 'pipe', 3: 'socket' }, true, true, true, []],
+          result: [
+            { 0: '/dev/null', 1: 'pipe', 2: 'pipe', 3: 'socket' },
+            true,
+            true,
+            true,
+            [],
+            ['lo'],
+            false,
+            2,
+          ],
         }),
       },
     },
