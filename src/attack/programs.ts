@@ -57,7 +57,7 @@ def attempt(what):
     return errno.errorcode.get(failed.errno, str(failed.errno))
 def refused(what):
   answer = attempt(what)
-  return "refused" if answer in ("EPERM", "EACCES", "EROFS", "ENOENT", "ENOSYS", "ENOTDIR", "EBUSY") else answer
+  return "refused" if answer in ("EPERM", "EACCES", "EROFS", "ENOENT", "ENOSYS", "ENOTDIR") else answer
 def write(path):
   return lambda: open(path, "wb", buffering=0).write(b"0")
 def read(path):

@@ -98,7 +98,7 @@ export const WALLS: readonly AttackCase[] = [
       ...onBothPythons(
         `${ATTEMPT}
 name = os.path.join(os.getcwd(), os.listdir(".")[0])
-return [refused(write(name)), refused(write("new")), refused(lambda: os.unlink(name)), refused(lambda: os.chmod(".", 0o777)), refused(lambda: os.rename(".", "/tmp/code"))]`,
+return [refused(write(name)), refused(write("new")), refused(lambda: os.unlink(name)), refused(lambda: os.chmod(".", 0o777)), refused(lambda: os.rename(name, name + "x"))]`,
         { calls: once({ code: 'succeeded', result: Array.from({ length: 5 }, () => 'refused') }) },
       ),
     },
@@ -168,11 +168,11 @@ return [attempt(lambda: os.execv("/tmp/program", ["program"])), attempt(lambda: 
       `${ATTEMPT}
 own = "/proc/self/oom_score_adj"
 def set_to(path, value): return lambda: open(path, "wb", buffering=0).write(value.encode())
-return [open(own).read().strip(), *(attempt(set_to(own, value)) for value in ("-1000", "0", "399")), attempt(set_to("/proc/self/oom_adj", "-17")), refused(set_to("/proc/1/oom_score_adj", "1000"))]`,
+return [open(own).read().strip(), *(attempt(set_to(own, value)) for value in ("-1000", "-1")), attempt(set_to("/proc/self/oom_adj", "-17")), refused(set_to("/proc/1/oom_score_adj", "1000"))]`,
       {
         calls: once({
           code: 'succeeded',
-          result: ['500', 'EACCES', 'EACCES', 'EACCES', 'EACCES', 'refused'],
+          result: ['500', 'EACCES', 'EACCES', 'EACCES', 'refused'],
         }),
       },
     ),

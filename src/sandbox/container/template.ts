@@ -82,7 +82,8 @@ const FILE_MAX_BYTES = 512 * MB;
 const CORE_BYTES = 1;
 /**
  * The standing with the kernel's killer that no process in the container can get below, so that a function which
- * lowers its own goes before the server and its hosts all the same. The agent gives functions a higher one.
+ * lowers its own goes before the server and its hosts all the same. The agent gives functions a higher one. An engine
+ * without CAP_SYS_RESOURCE sets it as well, and then 0 is the least that a process can give itself.
  */
 const OOM_SCORE_FLOOR = 400;
 /** What the agent needs: to become the function's user, and to end that user's processes. */
