@@ -237,6 +237,23 @@ const CALLS: readonly AttackCase[] = [
     },
   ),
   systemCallCase(
+    { id: 367, name: "a flush of all the machine's disks, on nobody's account" },
+    {
+      sync: [162, 81, ''],
+      syncfs: [306, 267, 'os.open("/etc/hosts", 0)'],
+    },
+  ),
+  systemCallCase(
+    { id: 368, name: 'a look at what others have read of the files that all share' },
+    {
+      cachestat: [
+        451,
+        451,
+        'os.open("/etc/passwd", 0), ctypes.create_string_buffer(16), ctypes.create_string_buffer(40), 0',
+      ],
+    },
+  ),
+  systemCallCase(
     { id: 354, name: 'files by their numbers instead of their names' },
     {
       name_to_handle_at: [

@@ -4,7 +4,8 @@
  * Owns the filter. It lets through what language runtimes and ordinary programs use, and leaves out what reaches
  * other processes (ptrace, process_vm_*, pidfd_getfd), what outlives them (System V and POSIX message objects and
  * shared memory), what changes the machine, and the interfaces of the kernel through which most escapes went
- * (namespaces, mounts, io_uring, bpf, keyrings, userfaultfd, perf). Sockets are of the families UNIX, INET and INET6
+ * (namespaces, mounts, io_uring, bpf, keyrings, userfaultfd, perf), what works on the whole machine's account (flushing all
+ * disks), and what tells of files that others share (their place in memory). Sockets are of the families UNIX, INET and INET6
  * alone: what waits in a NETLINK socket is on nobody's account, so that a function could hold gigabytes of the machine.
  */
 
@@ -72,19 +73,8 @@ const FILES = [
     'readv',
   ],
   ...['rename', 'renameat', 'renameat2', 'rmdir', 'sendfile', 'splice', 'stat', 'statfs', 'statx', 'symlink'],
-  ...[
-    'symlinkat',
-    'sync',
-    'sync_file_range',
-    'syncfs',
-    'tee',
-    'truncate',
-    'umask',
-    'unlink',
-    'unlinkat',
-    'utime',
-  ],
-  ...['utimensat', 'utimes', 'vmsplice', 'write', 'writev', 'memfd_create', 'pipe', 'pipe2', 'cachestat'],
+  ...['symlinkat', 'sync_file_range', 'tee', 'truncate', 'umask', 'unlink', 'unlinkat', 'utime'],
+  ...['utimensat', 'utimes', 'vmsplice', 'write', 'writev', 'memfd_create', 'pipe', 'pipe2'],
 ] as const;
 
 const WAITING = [

@@ -129,6 +129,9 @@ describe('the template of a container', () => {
       ],
       ...[
         'userfaultfd',
+        'sync',
+        'syncfs',
+        'cachestat',
         'perf_event_open',
         'mknod',
         'mknodat',
