@@ -4,7 +4,7 @@
  *
  * Owns text only. Everything is interpreted where it runs, so that no compiler is needed where the attacks are started.
  */
-import { type Attack, type AttackCase, type FunctionCase, once, python } from './case.ts';
+import { type Attack, type AttackCase, type FunctionCase, file, js, once, python } from './case.ts';
 
 /** The same body as `python` takes, as a program that speaks the Runtime API itself. */
 export const bootstrap = (body: string): Attack['code'] => ({
@@ -157,3 +157,22 @@ const never = new Promise(() => {});
 /** What a process claims in the tail of an outcome. */
 export const claim = (code: string): string =>
   JSON.stringify({ failure: { code, detail: 'x', error: null, limit: null }, logs: [], logTruncated: false });
+
+/** There is nothing of the kind to ask for. */
+export const noModule = (name: string): Attack => ({
+  code: js(`return require('${name}');`),
+  calls: once({
+    code: 'function_error',
+    error: { type: 'Error', message: new RegExp(`^Cannot find module '${name}'`) },
+  }),
+});
+
+/** Python that writes to its channel and then never answers. */
+export const writing = (lines: string): Attack['code'] =>
+  python(`${PYTHON_FRAMES}\n${lines}\ntime.sleep(600)`);
+
+/** The same for Node; `send` writes one frame or more. */
+export const nodeWriting = (lines: string): Attack['code'] =>
+  file(`${NODE_FRAMES}
+const send = (...frames) => fs.writeSync(3, Buffer.concat(frames));
+exports.handler = (event) => { ${lines} return never; };`);

@@ -3,7 +3,7 @@
  * that lead elsewhere.
  */
 import { type Attack, type AttackCase, type FunctionCase, js, once, python } from '../case.ts';
-import { ATTEMPT, each, NODE_ATTEMPT, onBothPythons, shell } from '../programs.ts';
+import { ATTEMPT, each, NODE_ATTEMPT, noModule, onBothPythons, shell } from '../programs.ts';
 
 const KERNEL_FILES = [
   ...['/proc/sys/kernel/core_pattern', '/proc/sys/kernel/hostname', '/proc/sys/kernel/modprobe'],
@@ -48,10 +48,7 @@ const writesTo = (names: readonly string[]): FunctionCase['attacks'] => ({
 
 /** Connects to each of these sockets, and answers with the different ways in which that failed. */
 const connectionsTo = (paths: readonly string[]): FunctionCase['attacks'] => ({
-  isolate: {
-    code: js("return require('net');"),
-    calls: once({ code: 'function_error', error: { type: 'Error', message: /^Cannot find module 'net'/ } }),
-  },
+  isolate: noModule('net'),
   nodejs24: {
     code: js(
       `const dial = (path) => new Promise((done) => { require('node:net').connect({ path }).on('connect', () => done('connected')).on('error', (error) => done(error.code)); }); return [...new Set(await Promise.all(${JSON.stringify(paths)}.map(dial)))];`,
