@@ -5,5 +5,13 @@
  */
 import type { AttackCase } from '../case.ts';
 import { CPU_CASES } from './cpu.ts';
+import { PRIVILEGE_CASES } from './privilege.ts';
+import { PROCESS_CASES } from './processes.ts';
+import { PROTOCOL_CASES } from './protocol.ts';
 
-export const CORPUS: readonly AttackCase[] = [...CPU_CASES];
+export const CORPUS: readonly AttackCase[] = [
+  ...CPU_CASES,
+  ...PROCESS_CASES,
+  ...PRIVILEGE_CASES,
+  ...PROTOCOL_CASES,
+];
