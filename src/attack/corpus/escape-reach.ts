@@ -118,16 +118,12 @@ export const REACH_CASES: readonly AttackCase[] = [
     harmless: true,
     attacks: onBothNodes({
       code: file(`let asked = 0;
-exports.handler = async (event) => {
-  if (!event.plant) return asked;
-  Object.prototype.then = function (resolve) { asked += 1; delete Object.prototype.then; resolve({ of: Object.keys(this) }); };
+exports.handler = async () => {
+  Object.prototype.then = function (resolve) { asked += 1; resolve(Object.keys(this).join() + asked); };
   return { own: 1 };
 };`),
-      calls: [
-        { event: { plant: true }, expect: ok({ of: ['own'] }) },
-        // Nothing but the function's own result was asked for its then.
-        { event: {}, expect: { code: 'succeeded' } },
-      ],
+      // Nothing but the function's own result was asked for its then.
+      calls: once(ok('own1')),
     }),
   },
   {
@@ -143,7 +139,7 @@ exports.handler = async (event) => {
            class Mine extends ArrayBuffer { constructor() { super(8, { maxByteLength: 2 ** 30 }); } } const mine = new Mine(); seen.push(mine.resizable === true || mine.maxByteLength > 8, mine instanceof Mine);
            return seen;`,
         ),
-        calls: once({ code: 'succeeded' }),
+        calls: once(ok([false, false, false, false, false, false, false, false, true])),
       },
     },
   },

@@ -80,7 +80,8 @@ const SHAPES: readonly AttackCase[] = [
         list: 'new Proxy([], { get(target, key) { if (key === "length") throw new Error("no length"); return target[key]; } })',
         lies: 'new Proxy({}, { ownKeys: () => ["a", "b"], getOwnPropertyDescriptor: () => ({ value: 1, enumerable: true, configurable: true }), get: (_, key) => (key === "a" ? 1 : undefined) })',
         plain: 'new Proxy({ a: [1] }, {})',
-        revoked: '{ inside: (() => { const { proxy, revoke } = Proxy.revocable({}, {}); revoke(); return proxy; })() }',
+        revoked: '(() => { const { proxy, revoke } = Proxy.revocable({}, {}); revoke(); return proxy; })()',
+        hidden: '{ inside: (() => { const { proxy, revoke } = Proxy.revocable({}, {}); revoke(); return proxy; })() }',
       }),
       calls: each({
         trap: invalid(/^The handler returned an object that is not JSON: trap$/),
@@ -88,7 +89,8 @@ const SHAPES: readonly AttackCase[] = [
         list: invalid(/^The handler returned an array that is not JSON: no length$/),
         lies: ok({ a: 1 }),
         plain: ok({ a: [1] }),
-        revoked: invalid(/^The handler returned an object that is not JSON: .*revoked/),
+        revoked: { code: 'function_error', error: { type: 'TypeError', message: /revoked/ } },
+        hidden: invalid(/^The handler returned an object that is not JSON: .*revoked/),
       }),
     }),
   },
@@ -365,4 +367,34 @@ const LOOPS: readonly AttackCase[] = [
   },
 ];
 
-export const RESULT_CASES: readonly AttackCase[] = [...SHAPES, ...LOOPS, ...RESULT_LIMIT_CASES];
+const ALIVE: AttackCase = {
+  id: 286,
+  group: 'result',
+  name: 'an instance given up for an answer that was no answer',
+  harmless: true,
+  attacks: {
+    ...onBothNodes({
+      code: returns(
+        {
+          function: '(calls += 1, () => 1)',
+          cycle: '(calls += 1, cycle)',
+          throws: '(calls += 1, null.x)',
+          rejects: '(calls += 1, Promise.reject(1))',
+          // What is no error costs nobody a start: the same instance serves on.
+          calls: 'calls',
+        },
+        'let calls = 0; const cycle = {}; cycle.self = cycle;',
+      ),
+      calls: each({
+        function: invalid(NEVER_JSON),
+        cycle: invalid(/circular/),
+        throws: { code: 'function_error', error: { type: 'TypeError' } },
+        rejects: { code: 'function_error', error: { type: 'number', message: '1' } },
+        calls: ok(4),
+      }),
+      models: ['resident'],
+    }),
+  },
+};
+
+export const RESULT_CASES: readonly AttackCase[] = [...SHAPES, ...LOOPS, ALIVE, ...RESULT_LIMIT_CASES];
