@@ -122,7 +122,10 @@ const STATE: readonly AttackCase[] = [
         await target.deploy(name, { runtime: 'isolate', code: { source: source('third') } });
         answered(await target.invoke(name), ['third', 'nothing'], 'the third');
         const receipt = await target.receipt(invocationId);
-        holds(receipt?.function === name && receipt.tenant === ATTACKER, 'a receipt was lost with its function');
+        holds(
+          receipt?.function === name && receipt.tenant === ATTACKER,
+          'a receipt was lost with its function',
+        );
       });
     },
   },
@@ -144,7 +147,10 @@ const NAMES: readonly AttackCase[] = [
         const paths = [
           ...['', '?qualifier=$LATEST', '/logs'].map((rest) => ['GET', rest] as const),
           ...[['DELETE', ''] as const, ['POST', '/invocations'] as const],
-          ...[['POST', '/invocations?mode=dry-run'] as const, ['POST', '/invocations?qualifier=$LATEST'] as const],
+          ...[
+            ['POST', '/invocations?mode=dry-run'] as const,
+            ['POST', '/invocations?qualifier=$LATEST'] as const,
+          ],
         ];
         for (const [method, rest] of paths) {
           const theirs = await target.request(method, `/v1/functions/${name}${rest}`);
@@ -162,7 +168,9 @@ const NAMES: readonly AttackCase[] = [
         const listed = await target.request('GET', '/v1/functions?label=owner:neighbour');
         answered(listed, { functions: [], nextCursor: null }, 'the list');
         const demanding = { 'Strata-Require-Start': 'code' };
-        const asked = await target.request('POST', `/v1/functions/${name}/invocations`, { headers: demanding });
+        const asked = await target.request('POST', `/v1/functions/${name}/invocations`, {
+          headers: demanding,
+        });
         refused(asked, 'not_found', 'a call that asks what is ready');
         await having(target, [{ tenant: ATTACKER, name, source: ECHO }], async () => {
           answered(await target.invoke(name), [{}, name], 'the attacker’s function of that name');
@@ -186,11 +194,19 @@ const NAMES: readonly AttackCase[] = [
         ['A', 'b-c'],
         ['a', 'B-c'],
       ] as const;
-      const functions = pairs.map(([tenant, name]) => ({ tenant, name, source: counts(`${tenant}/${name}`) }));
+      const functions = pairs.map(([tenant, name]) => ({
+        tenant,
+        name,
+        source: counts(`${tenant}/${name}`),
+      }));
       await having(target, functions, async () => {
         for (const round of [1, 2])
           for (const { tenant, name } of functions)
-            answered(await target.invoke(name, {}, { tenant }), [`${tenant}/${name}`, round], `${tenant}/${name}`);
+            answered(
+              await target.invoke(name, {}, { tenant }),
+              [`${tenant}/${name}`, round],
+              `${tenant}/${name}`,
+            );
       });
     },
   },
@@ -210,7 +226,11 @@ const NAMES: readonly AttackCase[] = [
           const reply = await target.request('POST', `/v1/functions/${name}/invocations`, { body: '{}' });
           holds(reply.status === 400 || reply.status === 404, `${name} was answered with ${shown(reply)}`);
         }
-        for (const query of ['tenant=strata-neighbour', 'Strata-Tenant=strata-neighbour', 'qualifier=a&qualifier=b']) {
+        for (const query of [
+          'tenant=strata-neighbour',
+          'Strata-Tenant=strata-neighbour',
+          'qualifier=a&qualifier=b',
+        ]) {
           const reply = await target.request('POST', `/v1/functions/cross-path/invocations?${query}`);
           refused(reply, 'invalid_request', `the query ${query}`);
         }
@@ -243,7 +263,10 @@ const NAMES: readonly AttackCase[] = [
         ] as const;
         for (const [headers, wanted] of tenants) {
           const answer = await post(headers);
-          holds(status(answer) === wanted, `${JSON.stringify(headers)} was answered with ${answer.slice(0, 300)}`);
+          holds(
+            status(answer) === wanted,
+            `${JSON.stringify(headers)} was answered with ${answer.slice(0, 300)}`,
+          );
         }
       });
     },
@@ -255,7 +278,11 @@ const NAMES: readonly AttackCase[] = [
     harmless: true,
     wire: async (target) => {
       const name = 'canary-isolate';
-      const forged = { tenant: NEIGHBOUR, 'Strata-Tenant': NEIGHBOUR, headers: { 'Strata-Tenant': NEIGHBOUR } };
+      const forged = {
+        tenant: NEIGHBOUR,
+        'Strata-Tenant': NEIGHBOUR,
+        headers: { 'Strata-Tenant': NEIGHBOUR },
+      };
       const source =
         'exports.handler = (event, context) => { context.tenant = event.tenant; context.invocationId = "forged"; console.log(JSON.stringify({ tenant: event.tenant })); return { ...event, receipt: { tenant: event.tenant } }; };';
       const spec = { env: { STRATA_TENANT: NEIGHBOUR }, labels: { tenant: NEIGHBOUR } };
@@ -263,8 +290,14 @@ const NAMES: readonly AttackCase[] = [
         const reply = await target.invoke(name, forged);
         answered(reply, { ...forged, receipt: { tenant: NEIGHBOUR } }, 'the attacker');
         const receipt = await target.receipt(reply.invocationId);
-        holds(receipt?.tenant === ATTACKER && receipt.function === name, `billed: ${JSON.stringify(receipt)}`);
-        holds((await target.receipt(reply.invocationId, NEIGHBOUR)) === null, 'the neighbour has the receipt');
+        holds(
+          receipt?.tenant === ATTACKER && receipt.function === name,
+          `billed: ${JSON.stringify(receipt)}`,
+        );
+        holds(
+          (await target.receipt(reply.invocationId, NEIGHBOUR)) === null,
+          'the neighbour has the receipt',
+        );
         const body = { runtime: 'isolate', code: { source: ECHO }, tenant: NEIGHBOUR };
         refused(
           await target.request('PUT', '/v1/functions/cross-spoofed', { body }),
@@ -297,8 +330,17 @@ const IDS: readonly AttackCase[] = [
             `an id of another is told apart from one of nobody: ${shown(theirs)}`,
           );
         }
-        for (const odd of [invocationId.toUpperCase(), `${invocationId}%20`, `${invocationId}%2flogs`, '*', '%25'])
-          holds((await target.request('GET', `/v1/invocations/${odd}`)).status >= 400, `the id ${odd} was found`);
+        for (const odd of [
+          invocationId.toUpperCase(),
+          `${invocationId}%20`,
+          `${invocationId}%2flogs`,
+          '*',
+          '%25',
+        ])
+          holds(
+            (await target.request('GET', `/v1/invocations/${odd}`)).status >= 400,
+            `the id ${odd} was found`,
+          );
       });
     },
   },
@@ -376,7 +418,9 @@ const untilShown = async (target: Target, name: string): Promise<void> => {
 };
 
 const sandboxesIn = ({ json }: Reply): readonly { id: string; tenant: string | null }[] =>
-  Object.values((json as { tiers: Record<string, { sandboxes: { id: string; tenant: string | null }[] }> }).tiers)
+  Object.values(
+    (json as { tiers: Record<string, { sandboxes: { id: string; tenant: string | null }[] }> }).tiers,
+  )
     .flatMap(({ sandboxes }) => sandboxes)
     .map(({ id, tenant }) => ({ id, tenant }));
 

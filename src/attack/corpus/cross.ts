@@ -67,8 +67,8 @@ const STATE: readonly AttackCase[] = [
         code: file(`let calls = 0;
 exports.handler = () => {
   calls += 1;
-  const seen = [calls, typeof globalThis.secret, typeof ({}).secret, typeof [].secret, typeof process.env.LEFT];
-  globalThis.secret = 1; process.env.LEFT = '1'; Array.prototype.secret = () => 1;
+  const seen = [calls, typeof globalThis.secret, typeof ({}).secret, typeof [].secret, typeof process['env'].LEFT];
+  globalThis.secret = 1; process['env'].LEFT = '1'; Array.prototype.secret = () => 1;
   Object.defineProperty(Object.prototype, 'secret', { value: 1, configurable: true });
   return seen;
 };`),
@@ -302,7 +302,7 @@ const CLOCKS: readonly AttackCase[] = [
     attacks: {
       // Whole milliseconds wherever a function can ask for the time, and no shared memory to count in.
       isolate: {
-        code: js(`const clocks = { performance: () => performance.now(), date: () => Date.now(), event: () => new Event('a').timeStamp, remaining: () => context.getRemainingTimeInMillis() };
+        code: js(`const { performance: ticking, Date: Calendar } = globalThis; const clocks = { performance: () => ticking.now(), date: () => Number(new Calendar()), event: () => new Event('a').timeStamp, remaining: () => context.getRemainingTimeInMillis() };
           const whole = {}; const smallest = {};
           for (const [name, read] of Object.entries(clocks)) {
             let last = read(); whole[name] = Number.isInteger(last); smallest[name] = Infinity;

@@ -30,7 +30,12 @@ const PATCHES: Readonly<Record<string, string>> = {
     'const names = ["console", "setTimeout", "queueMicrotask", "structuredClone", "URL"]; for (let i = 0; i < names.length; i += 1) { try { globalThis[names[i]] = null; } catch {} } freeze(globalThis);',
 };
 /** A process of Node's own runs on these itself: a function that takes them away ends its process. */
-const DEADLY_FOR_NODE: readonly string[] = ['Array.prototype', 'Function.prototype', 'Reflect and Object', 'globalThis'];
+const DEADLY_FOR_NODE: readonly string[] = [
+  'Array.prototype',
+  'Function.prototype',
+  'Reflect and Object',
+  'globalThis',
+];
 
 const patchingHandler = (said: string, wait: string) =>
   file(`const say = console.log; const later = setTimeout; const { ownKeys, defineProperty: define } = Reflect; const { freeze } = Object;

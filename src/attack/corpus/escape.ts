@@ -20,14 +20,44 @@ const ok = (result: unknown): Expectation => ({ code: 'succeeded', result });
 /** What no engine has and no isolate gives. */
 const OUTWARD = [
   ...['ivm', '_ivm', 'isolate', '$0', 'Deno', 'Bun', 'WebAssembly', 'SharedArrayBuffer', 'Atomics', 'Buffer'],
-  ...['process.binding', 'process.mainModule', 'process.exit', 'process.pid', 'process.dlopen', 'process.kill'],
-  ...['module.parent', 'require.main', 'require.cache', 'require.extensions', 'internalBinding', 'primordials'],
+  ...[
+    'process.binding',
+    'process.mainModule',
+    'process.exit',
+    'process.pid',
+    'process.dlopen',
+    'process.kill',
+  ],
+  ...[
+    'module.parent',
+    'require.main',
+    'require.cache',
+    'require.extensions',
+    'internalBinding',
+    'primordials',
+  ],
   ...['gc', 'load', 'read', 'print', 'quit', 'version', 'd8', 'importScripts', 'ShadowRealm', 'Worker'],
   ...['std', 'os', 'scriptArgs', '__filename.constructor.prototype.host', 'XMLHttpRequest', 'WebSocket'],
 ] as const;
 
-const BUILT_IN = ['fs', 'node:fs', 'child_process', 'worker_threads', 'isolated-vm', 'vm', 'module', 'v8'] as const;
-const OUTSIDE = ['/etc/passwd', '../../../etc/passwd', './../index.js', 'file:///etc/passwd', '\\0', ''] as const;
+const BUILT_IN = [
+  'fs',
+  'node:fs',
+  'child_process',
+  'worker_threads',
+  'isolated-vm',
+  'vm',
+  'module',
+  'v8',
+] as const;
+const OUTSIDE = [
+  '/etc/passwd',
+  '../../../etc/passwd',
+  './../index.js',
+  'file:///etc/passwd',
+  '\\0',
+  '',
+] as const;
 
 const requires = (name: string): Call => ({
   event: { name },
@@ -149,7 +179,10 @@ const NAMES: readonly AttackCase[] = [
     harmless: true,
     attacks: onBothNodes({
       code: file('}); globalThis.outside = 1; (function () { exports.handler = () => 1;'),
-      calls: once({ code: 'init_error', error: { type: 'SyntaxError', message: /^Unexpected token '[})]'/ } }),
+      calls: once({
+        code: 'init_error',
+        error: { type: 'SyntaxError', message: /^Unexpected token '[})]'/ },
+      }),
     }),
   },
   {
@@ -257,10 +290,7 @@ exports.handler = function (event, context) {
     attacks: {
       ...onBothNodes({
         code: plainJs(
-          `const error = new Error('own'); error.cause = new Proxy({}, { get() { throw new Error('cause'); } }); Object.defineProperty(error, 'toString', { get() { throw new Error('toString'); } }); Object.setPrototypeOf(error, new Proxy(TypeError.prototype, { getPrototypeOf() { throw new Error('prototype'); } })); error.stack = 'Error: own\\n    at forged (/home/somebody/secret.js:1:1)'; error.name = '__proto__'; throw error;`.replace(
-            '/home/somebody',
-            '/nowhere',
-          ),
+          `const error = new Error('own'); error.cause = new Proxy({}, { get() { throw new Error('cause'); } }); Object.defineProperty(error, 'toString', { get() { throw new Error('toString'); } }); Object.setPrototypeOf(error, new Proxy(TypeError.prototype, { getPrototypeOf() { throw new Error('prototype'); } })); error.stack = 'Error: own\\n    at forged (/nowhere/secret.js:1:1)'; error.name = '__proto__'; throw error;`,
         ),
         calls: once({ code: 'function_error', error: { type: '__proto__', message: 'own' } }),
       }),

@@ -5,5 +5,15 @@
  */
 import type { AttackCase } from '../case.ts';
 import { CPU_CASES } from './cpu.ts';
+import { CROSS_CASES } from './cross.ts';
+import { ESCAPE_CASES } from './escape.ts';
+import { OUTPUT_CASES } from './output.ts';
+import { RESULT_CASES } from './result.ts';
 
-export const CORPUS: readonly AttackCase[] = [...CPU_CASES];
+export const CORPUS: readonly AttackCase[] = [
+  ...CPU_CASES,
+  ...OUTPUT_CASES,
+  ...RESULT_CASES,
+  ...ESCAPE_CASES,
+  ...CROSS_CASES,
+];

@@ -7,7 +7,11 @@ import { type AttackCase, type Expectation, file, js, onBothNodes, once, plainJs
 const RESULT_MAX_BYTES = 6 * 1024 * 1024;
 const HUGE_BYTES = 50 * 2 ** 20;
 
-const tooLarge = (detail: RegExp): Expectation => ({ code: 'result_too_large', limit: 'resultBytes', detail });
+const tooLarge = (detail: RegExp): Expectation => ({
+  code: 'result_too_large',
+  limit: 'resultBytes',
+  detail,
+});
 const OVER_IN_CHARACTERS = tooLarge(
   new RegExp(`^The result has ${HUGE_BYTES + 2} characters of JSON; the limit is ${RESULT_MAX_BYTES}\\.$`),
 );
@@ -106,7 +110,9 @@ export const RESULT_LIMIT_CASES: readonly AttackCase[] = [
         calls: [
           {
             event: { n: RESULT_MAX_BYTES / 2 },
-            expect: tooLarge(new RegExp(`^The result has ${RESULT_MAX_BYTES + 2} bytes; ${RESULT_MAX_BYTES} are`)),
+            expect: tooLarge(
+              new RegExp(`^The result has ${RESULT_MAX_BYTES + 2} bytes; ${RESULT_MAX_BYTES} are`),
+            ),
           },
         ],
       }),
@@ -116,7 +122,9 @@ export const RESULT_LIMIT_CASES: readonly AttackCase[] = [
         calls: [
           {
             event: { n: RESULT_MAX_BYTES / 2 },
-            expect: tooLarge(new RegExp(`^The result has ${RESULT_MAX_BYTES + 2} bytes; ${RESULT_MAX_BYTES} are`)),
+            expect: tooLarge(
+              new RegExp(`^The result has ${RESULT_MAX_BYTES + 2} bytes; ${RESULT_MAX_BYTES} are`),
+            ),
           },
         ],
       },
@@ -155,7 +163,14 @@ export const RESULT_LIMIT_CASES: readonly AttackCase[] = [
           return [raw('1e400'), raw('"\\\\ud800"'), raw('{"a":1}'), raw('1,2'), raw(' 1'), raw('NaN')];`),
         calls: once({
           code: 'succeeded',
-          result: [Number.POSITIVE_INFINITY, '\ud800', 'SyntaxError', 'SyntaxError', 'SyntaxError', 'SyntaxError'],
+          result: [
+            Number.POSITIVE_INFINITY,
+            '\ud800',
+            'SyntaxError',
+            'SyntaxError',
+            'SyntaxError',
+            'SyntaxError',
+          ],
         }),
       }),
       python3: {

@@ -41,7 +41,8 @@ def handler(event, context):
   return kinds[event["kind"]]()
 `);
 
-const NEVER_JSON = /^The handler returned a (?:function|symbol|BigInt), which is not JSON; return plain data\.$/;
+const NEVER_JSON =
+  /^The handler returned a (?:function|symbol|BigInt), which is not JSON; return plain data\.$/;
 
 const SHAPES: readonly AttackCase[] = [
   {
@@ -59,7 +60,9 @@ const SHAPES: readonly AttackCase[] = [
         ),
         calls: each({
           deep: invalid(/^The handler returned an array that is not JSON: Maximum call stack size exceeded/),
-          endless: invalid(/^The handler returned an object that is not JSON: Maximum call stack size exceeded/),
+          endless: invalid(
+            /^The handler returned an object that is not JSON: Maximum call stack size exceeded/,
+          ),
         }),
       }),
       python3: {
@@ -81,7 +84,8 @@ const SHAPES: readonly AttackCase[] = [
         lies: 'new Proxy({}, { ownKeys: () => ["a", "b"], getOwnPropertyDescriptor: () => ({ value: 1, enumerable: true, configurable: true }), get: (_, key) => (key === "a" ? 1 : undefined) })',
         plain: 'new Proxy({ a: [1] }, {})',
         revoked: '(() => { const { proxy, revoke } = Proxy.revocable({}, {}); revoke(); return proxy; })()',
-        hidden: '{ inside: (() => { const { proxy, revoke } = Proxy.revocable({}, {}); revoke(); return proxy; })() }',
+        hidden:
+          '{ inside: (() => { const { proxy, revoke } = Proxy.revocable({}, {}); revoke(); return proxy; })() }',
       }),
       calls: each({
         trap: invalid(/^The handler returned an object that is not JSON: trap$/),
@@ -112,7 +116,9 @@ const SHAPES: readonly AttackCase[] = [
       }),
       python3: {
         code: python('a = {}\na["self"] = [a]\nreturn a'),
-        calls: once(invalid(/^The handler returned a value of type dict that is not JSON: Circular reference/)),
+        calls: once(
+          invalid(/^The handler returned a value of type dict that is not JSON: Circular reference/),
+        ),
       },
     },
   },
@@ -134,7 +140,9 @@ const SHAPES: readonly AttackCase[] = [
           nothing: 'undefined',
         }),
         calls: each({
-          bigInt: invalid(/^The handler returned a BigInt that is not JSON: Do not know how to serialize a BigInt/),
+          bigInt: invalid(
+            /^The handler returned a BigInt that is not JSON: Do not know how to serialize a BigInt/,
+          ),
           inside: invalid(/^The handler returned an object that is not JSON: Do not know how to serialize/),
           symbol: invalid(NEVER_JSON),
           function: invalid(NEVER_JSON),
@@ -159,13 +167,17 @@ const SHAPES: readonly AttackCase[] = [
         }),
         calls: each({
           nan: invalid(/of type float that is not JSON: Out of range float values are not JSON compliant/),
-          infinity: invalid(/of type list that is not JSON: Out of range float values are not JSON compliant/),
+          infinity: invalid(
+            /of type list that is not JSON: Out of range float values are not JSON compliant/,
+          ),
           bytes: invalid(/of type bytes that is not JSON: Object of type bytes is not JSON serializable/),
           set: invalid(/of type set that is not JSON: Object of type set is not JSON serializable/),
           complex: invalid(/of type list that is not JSON: Object of type complex is not JSON serializable/),
           class: invalid(/of type type that is not JSON: Object of type type is not JSON serializable/),
           function: invalid(/of type builtin_function_or_method that is not JSON/),
-          key: invalid(/of type dict that is not JSON: keys must be str, int, float, bool or None, not tuple/),
+          key: invalid(
+            /of type dict that is not JSON: keys must be str, int, float, bool or None, not tuple/,
+          ),
           digits: invalid(/of type int that is not JSON: Exceeds the limit \(4300 digits\)/),
           nothing: ok(null),
         }),
@@ -192,9 +204,15 @@ const SHAPES: readonly AttackCase[] = [
             ),
           },
           {
-            event: { constructor: { prototype: { polluted: 2 } }, text: '{"constructor":{"prototype":{"a":1}}}' },
+            event: {
+              constructor: { prototype: { polluted: 2 } },
+              text: '{"constructor":{"prototype":{"a":1}}}',
+            },
             expect: ok({
-              event: { constructor: { prototype: { polluted: 2 } }, text: '{"constructor":{"prototype":{"a":1}}}' },
+              event: {
+                constructor: { prototype: { polluted: 2 } },
+                text: '{"constructor":{"prototype":{"a":1}}}',
+              },
               made: { constructor: { prototype: { a: 1 } } },
               same: true,
             }),
@@ -223,7 +241,8 @@ const SHAPES: readonly AttackCase[] = [
           plain: '{ then(resolve) { resolve([5]); } }',
           twice: '{ then(resolve, reject) { resolve(1); resolve(2); reject(new Error("late")); } }',
           throws: '{ then(resolve) { resolve(1); throw new Error("late"); } }',
-          chain: 'Array.from({ length: 1000 }).reduce((next) => ({ then(resolve) { resolve(next); } }), "end")',
+          chain:
+            'Array.from({ length: 1000 }).reduce((next) => ({ then(resolve) { resolve(next); } }), "end")',
           getter: '{ get then() { throw new TypeError("no"); } }',
           rejects: '{ then(_, reject) { reject("just text"); } }',
           function: 'Object.assign(() => 1, { then(resolve) { resolve("of a function"); } })',
@@ -330,9 +349,11 @@ const LOOPS: readonly AttackCase[] = [
     attacks: onBothNodes({
       code: returns({
         throws: '{ get a() { throw new Error("no"); } }',
-        changes: 'new (class { #n = 0; get a() { this.#n += 1; return this.#n; } toJSON() { return [this.a, this.a]; } })()',
+        changes:
+          'new (class { #n = 0; get a() { this.#n += 1; return this.#n; } toJSON() { return [this.a, this.a]; } })()',
         grows: '(() => { const list = [{ toJSON() { list.push(this); return 1; } }]; return list; })()',
-        shrinks: '(() => { const list = [{ toJSON() { list.length = 0; return 1; } }, 2, 3]; return list; })()',
+        shrinks:
+          '(() => { const list = [{ toJSON() { list.length = 0; return 1; } }, 2, 3]; return list; })()',
         snapshot:
           '(() => { const answer = { n: 1 }; Promise.resolve().then(() => Promise.resolve()).then(() => Promise.resolve()).then(() => { answer.n = 2; }); setTimeout(() => { answer.n = 3; }); return answer; })()',
       }),
