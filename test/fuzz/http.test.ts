@@ -3,13 +3,14 @@
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ERROR_CATALOGUE, type ErrorCode } from '../../src/core/errors.ts';
+import { FOUND_STREAMS } from './found.ts';
 import { type Message, readAnswers, readRequests } from './http-reference.ts';
 import { type Dice, fuzz, mutate, pieces } from './mutator.ts';
 import { exchange, type Invoked, type Served, serve } from './served.ts';
 
 let served: Served;
 beforeAll(async () => {
-  served = await serve();
+  served = await serve({ hasEveryFunction: true });
 });
 afterAll(() => served.close());
 
@@ -134,8 +135,8 @@ const expectOwnAnswers = (
     const name = asked[at]?.name;
     // A request that was copied is executed twice, and only one of its answers may come.
     if (asked.filter((one) => one?.name === name).length > 1) continue;
-    if (start.startsWith('HTTP/1.1 200') && body.startsWith('{"name"'))
-      expect(JSON.parse(body), shown).toEqual({ name });
+    if (start.startsWith('HTTP/1.1 200') && body.startsWith('{"invoked"'))
+      expect(JSON.parse(body), shown).toEqual({ invoked: name });
     else if (name !== undefined)
       expect(
         served.invoked.map((one) => one.name),
@@ -165,7 +166,21 @@ const ANSWER_HEADERS = [
   ],
 ];
 
+const expectExecutedAsItStands = async (stream: Buffer, sent: readonly Buffer[]): Promise<void> => {
+  const shown = JSON.stringify(stream.toString('latin1'));
+  served.invoked.length = 0;
+  const answers = await exchange(served, sent, { ends: true });
+  const reading = readRequests(stream);
+  expectAsked([...served.invoked], reading.messages.map(askedFor), shown);
+  expectOwnAnswers(expectAnswers(answers, false, shown), reading.messages.map(askedFor), shown);
+};
+
 describe('a stream of requests', () => {
+  it.each(Object.entries(FOUND_STREAMS))('is dealt with although once %s', async (_what, text) => {
+    const stream = Buffer.from(text, 'latin1');
+    await expectExecutedAsItStands(stream, [stream]);
+  });
+
   it('is executed as it stands there, and no body of it as a request', async () => {
     await fuzz('http-stream', 500, async (dice, run) => {
       const names = [`a${run}`, `b${run}`, `c${run}`];
@@ -178,12 +193,7 @@ describe('a stream of requests', () => {
         bytes,
         Buffer.from(`GET /healthz HTTP/1.1\r\n${HOST}Connection: close\r\n\r\n`),
       ]);
-      const shown = JSON.stringify(stream.toString('latin1'));
-      served.invoked.length = 0;
-      const answers = await exchange(served, dice.once(2) ? [stream] : pieces(dice, stream), { ends: true });
-      const reading = readRequests(stream);
-      expectAsked([...served.invoked], reading.messages.map(askedFor), shown);
-      expectOwnAnswers(expectAnswers(answers, false, shown), reading.messages.map(askedFor), shown);
+      await expectExecutedAsItStands(stream, dice.once(2) ? [stream] : pieces(dice, stream));
     });
   });
 
