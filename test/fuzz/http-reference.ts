@@ -48,6 +48,13 @@ class Reader {
     return line;
   }
 
+  /** Empty lines before a request are to be skipped, and a line may end in LF alone as far as that goes. */
+  skipLineEnds(): boolean {
+    const from = this.at;
+    while (this.#text[this.at] === '\r' || this.#text[this.at] === '\n') this.at += 1;
+    return this.at > from;
+  }
+
   take(count: number): string {
     if (this.#text.length - this.at < count) throw new Cut();
     this.at += count;
@@ -98,9 +105,8 @@ const read = (bytes: Buffer, startLine: RegExp, hasBody: (start: string) => bool
   const messages: Message[] = [];
   try {
     while (!reader.done) {
+      if (startLine === REQUEST_LINE && reader.skipLineEnds()) continue;
       const start = reader.line();
-      // Empty lines before a request are to be skipped.
-      if (start === '' && startLine === REQUEST_LINE) continue;
       if (!startLine.test(start)) throw new Bad();
       const headers = fieldsOf(reader);
       messages.push({ start, headers, body: hasBody(start) ? bodyOf(reader, headers) : '' });
