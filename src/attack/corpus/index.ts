@@ -8,6 +8,9 @@ import { CPU_CASES } from './cpu.ts';
 import { CROSS_CASES } from './cross.ts';
 import { ESCAPE_CASES } from './escape.ts';
 import { OUTPUT_CASES } from './output.ts';
+import { PRIVILEGE_CASES } from './privilege.ts';
+import { PROCESS_CASES } from './processes.ts';
+import { PROTOCOL_CASES } from './protocol.ts';
 import { RESULT_CASES } from './result.ts';
 
 export const CORPUS: readonly AttackCase[] = [
@@ -16,4 +19,7 @@ export const CORPUS: readonly AttackCase[] = [
   ...RESULT_CASES,
   ...ESCAPE_CASES,
   ...CROSS_CASES,
+  ...PROCESS_CASES,
+  ...PRIVILEGE_CASES,
+  ...PROTOCOL_CASES,
 ];
