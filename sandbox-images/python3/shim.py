@@ -239,7 +239,7 @@ class Shim:
                 data = text.encode()
         except BaseException as error:  # noqa: BLE001
             _leave_if_told(error)
-            kind = failures.plain(type(value).__name__)
+            kind = failures.type_name(value)
             detail = f"The handler returned a value of type {kind} that is not JSON:"
             return None, failures.failure("result_invalid", f"{detail} {failures.message_of(error)}")
         most = self._meta["resultMaxBytes"]
@@ -277,7 +277,8 @@ async def _awaited(value):
 
 def _leave_if_told(error):
     """`sys.exit` ends the process, as it does in plain Python, also in a thread."""
-    if not isinstance(error, SystemExit):
+    # By its class: `isinstance` would ask the exception for its `__class__`, which is code of the function's.
+    if not issubclass(type(error), SystemExit):
         return
     code = error.code
     console.end_lines()
