@@ -88,10 +88,18 @@ class Shim:
     def _send_line(self, call, level, time_ms, message):
         if not self._connection.may_send():
             return False
-        payload = message.encode()
+        payload, flags = (b"", frames.DROPPED) if message is None else (message.encode(), 0)
         number = _LEVELS[level]
         self._connection.send(
-            frames.LOG, call.instance, call.nonce, frames.OF_CALL, float(time_ms), float(number), 0.0, b"", payload
+            frames.LOG,
+            call.instance,
+            call.nonce,
+            frames.OF_CALL | flags,
+            float(time_ms),
+            float(number),
+            0.0,
+            b"",
+            payload,
         )
         return True
 

@@ -346,6 +346,9 @@ describe.each(LANGUAGES)('the shim of %s', (language) => {
     expect([empty.logs.length, empty.logTruncated]).toEqual([100, true]);
     const wide = await shim.invoke({ n: 1, text: 'ü'.repeat(60) });
     expect([wide.logs.length, wide.logTruncated]).toEqual([0, true]);
+    // Once for each call and before its answer, which a call that is stopped does not have.
+    expect(shim.toldOfDropped).toHaveLength(3);
+    expect(new Set(shim.toldOfDropped).size).toBe(3);
   });
 
   const EXIT = {
