@@ -4,9 +4,12 @@
  * Owns the order only; the numbers 1 to 114 are each there once, which a test holds.
  */
 import type { AttackCase } from '../case.ts';
+import { ASYNC_CASES } from './async.ts';
 import { CPU_CASES } from './cpu.ts';
 import { CROSS_CASES } from './cross.ts';
+import { ERROR_CASES } from './error.ts';
 import { ESCAPE_CASES } from './escape.ts';
+import { MEMORY_CASES } from './memory.ts';
 import { OUTPUT_CASES } from './output.ts';
 import { PRIVILEGE_CASES } from './privilege.ts';
 import { PROCESS_CASES } from './processes.ts';
@@ -15,6 +18,9 @@ import { RESULT_CASES } from './result.ts';
 
 export const CORPUS: readonly AttackCase[] = [
   ...CPU_CASES,
+  ...ASYNC_CASES,
+  ...ERROR_CASES,
+  ...MEMORY_CASES,
   ...OUTPUT_CASES,
   ...RESULT_CASES,
   ...ESCAPE_CASES,
