@@ -7,6 +7,7 @@
  */
 import type { Socket } from 'node:net';
 import { StrataError } from '../core/errors.ts';
+import { isAnsweredAhead } from './discard-body.ts';
 import { problemHeaders, problemOf } from './native/problem.ts';
 
 export const answerClientError = (
@@ -17,7 +18,7 @@ export const answerClientError = (
   // On a connection that was opened ahead and never used nobody has asked anything. An answer there would be taken for
   // that to the first request, which may be under way: it is closed as an idle connection is.
   const unused = error.code === 'ERR_HTTP_REQUEST_TIMEOUT' && socket.bytesRead === 0;
-  if (error.code === 'ECONNRESET' || !socket.writable || unused) {
+  if (error.code === 'ECONNRESET' || !socket.writable || unused || isAnsweredAhead(socket)) {
     socket.destroy();
     return;
   }
