@@ -56,10 +56,11 @@ export interface Remains {
 
 /** How much more than before is no leak. */
 export interface Allowance {
-  /** Processes of the server's memory that may have grown, and all hosts together. */
+  /** What the resident memory of the server, and of the broker, may have grown by. */
   readonly memoryMb: number;
   /** More of a kind than before: a pool that keeps one more host ready, for example. */
   readonly processes?: Partial<Readonly<Record<Role, number>>>;
+  /** Where the pools cannot be asked: else each is held against what they count. */
   readonly containers?: number;
   /** For each sandbox that there is more than before. */
   readonly descriptorsPerSandbox?: number;
@@ -72,8 +73,11 @@ export interface Allowance {
 const SETTLE_LIMIT_MS = 10_000;
 const LOOK_INTERVAL_MS = 50;
 const PAGE_MB = 4 / 1024;
-/** Its pipe, its three streams, and what is open while one starts. */
+/** Of a container its connection; of a host its pipe and its streams. */
 const DESCRIPTORS_PER_SANDBOX = 6;
+
+/** Clients come and go; files of control groups are opened when first read, up to a dozen for each container. */
+const UNCOUNTED = new Set(['connection', 'group']);
 
 /** One look at everything. */
 export const remainsOf = async (watched: Watched): Promise<Remains> => {
@@ -116,8 +120,8 @@ export const differences = (before: Remains, after: Remains, allowance: Allowanc
   ...moreProcesses(before, after, allowance),
   ...moreDescriptors(before, after, allowance),
   ...moreMemory(before, after, allowance),
-  ...more('containers', before.containers.length, after.containers.length, allowance.containers ?? 0),
-  ...more('run folders', before.folders.length, after.folders.length, 0),
+  ...moreContainers(before, after, allowance),
+  ...twice(after.folders),
   ...more('repairs of a pool', before.repairs, after.repairs, 0),
 ];
 
@@ -127,7 +131,9 @@ export const strays = ({ processes, containers, groups, counted }: Remains): rea
     .filter(({ state }) => state === 'Z')
     .map(({ name, pid }) => `zombie ${name} ${pid}`);
   if (counted === null) return zombies;
-  const hosts = processes.filter(({ role, state }) => role === 'host' && state !== 'Z').length;
+  const living = (role: Role): number =>
+    processes.filter((process) => process.role === role && process.state !== 'Z').length;
+  const hosts = living('host');
   const said = (runtime: string): number => counted[runtime] ?? 0;
   const runtimes = new Set([...Object.keys(counted), ...containers.map(({ runtime }) => runtime)]);
   runtimes.delete('isolate');
@@ -141,6 +147,8 @@ export const strays = ({ processes, containers, groups, counted }: Remains): rea
         containers.filter((container) => container.runtime === runtime).length,
       ),
     ),
+    // Two around each host, one around the broker, and one more where something is about to start.
+    ...more('wrappers', 2 * hosts + 2, living('wrapper'), 0),
     // A group for each tenant that has hosts, one for what is nobody's, one for the server.
     ...(groups.length > hosts + 2 ? [`${groups.length} control groups for ${hosts} hosts`] : []),
   ];
@@ -152,20 +160,34 @@ const unequal = (what: string, said: number, there: number): readonly string[] =
 const more = (what: string, before: number, after: number, allowed: number): readonly string[] =>
   after <= before + allowed ? [] : [`${what}: ${after}, ${before} before`];
 
+/** Those that the pool counts are its own; their number is the policy's. */
+const moreContainers = (before: Remains, after: Remains, { containers = 0 }: Allowance): readonly string[] =>
+  after.counted === null
+    ? more('containers', before.containers.length, after.containers.length, containers)
+    : [];
+
+/** A server has one folder of a kind. */
+const twice = (folders: readonly string[]): readonly string[] => {
+  const kinds = folders.map((name) => /^strata-[a-z]+-/.exec(name)?.[0] ?? name);
+  return kinds.length === new Set(kinds).size ? [] : [`run folders: ${folders.join(', ')}`];
+};
+
 const moreProcesses = (before: Remains, after: Remains, { processes = {} }: Allowance): readonly string[] => {
   const count = ({ processes: all }: Remains, role: Role): number =>
     all.filter((process) => process.role === role).length;
   return (['server', 'host', 'broker', 'wrapper', 'other'] as const).flatMap((role) => {
-    // Hosts are held against what the pool counts where that is known; each has a wrapper or two.
+    // These are held against what the pool counts where that is known.
     if (after.counted !== null && (role === 'host' || role === 'wrapper')) return [];
-    return more(`processes: ${role}`, count(before, role), count(after, role), processes[role] ?? 0);
+    // The broker is started at the first need.
+    const known = role === 'broker' ? Math.max(1, count(before, role)) : count(before, role);
+    return more(`processes: ${role}`, known, count(after, role), processes[role] ?? 0);
   });
 };
 
 const moreDescriptors = (before: Remains, after: Remains, allowance: Allowance): readonly string[] => {
   const { descriptorsPerSandbox = DESCRIPTORS_PER_SANDBOX, descriptors = 0 } = allowance;
   const total = ({ descriptors: kinds }: Remains): number =>
-    Object.entries(kinds).reduce((sum, [kind, count]) => sum + (kind === 'connection' ? 0 : count), 0);
+    Object.entries(kinds).reduce((sum, [kind, count]) => sum + (UNCOUNTED.has(kind) ? 0 : count), 0);
   const grown = Math.max(0, sandboxesIn(after) - sandboxesIn(before));
   const found = more('descriptors', total(before), total(after), grown * descriptorsPerSandbox + descriptors);
   return found.map(
@@ -194,7 +216,9 @@ const sandboxesIn = ({ processes, containers }: Remains): number =>
 const processesOf = (root: number): readonly SeenProcess[] =>
   [root, ...descendants(root).map(({ pid }) => pid)].flatMap((pid) => {
     const seen = look(pid);
-    return seen === null ? [] : [{ ...seen, role: pid === root ? 'server' : roleOf(seen.words) }];
+    if (seen === null) return [];
+    const { words, ...process } = seen;
+    return [{ ...process, role: pid === root ? 'server' : roleOf(words) }];
   });
 
 const roleOf = ([command = '', ...words]: readonly string[]): Role => {
@@ -230,6 +254,8 @@ const descriptorsOf = (pid: number): Readonly<Record<string, number>> => {
 
 const kindOf = (link: string | null, connections: ReadonlySet<string>): string | null => {
   if (link === null) return null;
+  // Those of a control group that has gone say so.
+  if (link.startsWith('/sys/fs/cgroup')) return link.endsWith(' (deleted)') ? 'deleted group' : 'group';
   const [, kind = 'file', inode = ''] = /^(socket|pipe|anon_inode):\[?(.*?)\]?$/.exec(link) ?? [];
   return kind === 'socket' && connections.has(inode) ? 'connection' : kind;
 };
