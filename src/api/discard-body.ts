@@ -13,6 +13,8 @@ const DISCARD_MAX_BYTES = 32 * 1024 * 1024;
 
 /** Connections whose answer is out while the body still comes. */
 const ANSWERED = new WeakSet<Socket>();
+/** Connections that end behind their answer. */
+const ENDING = new WeakSet<Socket>();
 
 /** Sends the whole answer; its length must be among its headers. */
 export const answerAhead = (
@@ -22,6 +24,7 @@ export const answerAhead = (
 ): void => {
   const { socket } = request;
   ANSWERED.add(socket);
+  if (answer.headers.includes('Connection')) ENDING.add(socket);
   response.writeHead(answer.status, [...answer.headers]);
   response.write(answer.body);
   void discardBody(request).then(() => {
@@ -34,6 +37,9 @@ export const answerAhead = (
 
 /** Whether the request under way on this connection has been answered: nothing more may be said about it. */
 export const isAnsweredAhead = (socket: Socket): boolean => ANSWERED.has(socket);
+
+/** Whether this connection ends behind an answer that was given: Node still reads what its client sent ahead. */
+export const isEnding = (socket: Socket): boolean => ENDING.has(socket);
 
 /** Resolves when the body has ended, broken off, or gone past what is read for politeness. */
 export const discardBody = (request: IncomingMessage, maxBytes = DISCARD_MAX_BYTES): Promise<void> =>

@@ -609,6 +609,37 @@ describe('on the wire', () => {
     expect(problemIn(response)).toMatchObject({ code: 'invalid_request', status: 400 });
   });
 
+  it('serves nothing that comes behind what it refused and closed for', async () => {
+    const deleted: unknown[] = [];
+    const app = serve({
+      delete: async (name) => {
+        deleted.push(name);
+        return FUNCTION_RECORD;
+      },
+    });
+    const behind = 'DELETE /v1/functions/hello HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n';
+    const gzip = 'Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n';
+    const first = `POST /v1/functions/hello/invocations HTTP/1.1\r\nHost: localhost\r\n${gzip}`;
+    const response = await exchange(app, first + behind);
+    expect(problemIn(response)).toMatchObject({ code: 'invalid_request' });
+    expect(deleted).toEqual([]);
+    await exchange(app, behind);
+    expect(deleted).toEqual(['hello']);
+  });
+
+  it('answers once where the body behind an early answer is broken', async () => {
+    const app = serve({
+      get: (name) => {
+        throw notFound(name);
+      },
+    });
+    const response = await exchange(
+      app,
+      'POST /v1/functions/nobody/invocations HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n',
+    );
+    expect(problemIn(response)).toMatchObject({ code: 'not_found' });
+  });
+
   it.each(['localhost', 'evil.example'])('refuses %s as a second host', async (host) => {
     const response = await exchange(serve(), get(`Host: localhost\r\nHost: ${host}\r\n`));
     expect(problemIn(response)).toMatchObject({ code: 'forbidden' });

@@ -15,7 +15,7 @@ import type { Logger } from 'pino';
 import { StrataError } from '../core/errors.ts';
 import type { Executor } from '../invocation/api.ts';
 import { BodyBudget, isLargeBody } from './body-budget.ts';
-import { answerAhead } from './discard-body.ts';
+import { answerAhead, isEnding } from './discard-body.ts';
 import { createHostGate } from './loopback.ts';
 import { documentationRoutes, registerOpenApi } from './native/documentation.ts';
 import { functionRoutes } from './native/functions.ts';
@@ -142,6 +142,8 @@ const gatedServer = (
       joinDuplicateHeaders: true,
     },
     (request, response) => {
+      // Nobody would see its answer, and where the first of them was refused it may be what another reader took for a body.
+      if (isEnding(request.socket)) return;
       const refusal = refusalOf(request.headers) ?? refusalOfForm(request);
       if (refusal === null) handler(request, response);
       else refuse(request, response, refusal, idOf(request));

@@ -18,8 +18,12 @@ export const answerClientError = (
   // On a connection that was opened ahead and never used nobody has asked anything. An answer there would be taken for
   // that to the first request, which may be under way: it is closed as an idle connection is.
   const unused = error.code === 'ERR_HTTP_REQUEST_TIMEOUT' && socket.bytesRead === 0;
-  if (error.code === 'ECONNRESET' || !socket.writable || unused || isAnsweredAhead(socket)) {
+  if (error.code === 'ECONNRESET' || !socket.writable || unused) {
     socket.destroy();
+    return;
+  }
+  if (isAnsweredAhead(socket)) {
+    socket.destroySoon();
     return;
   }
   socket.end(responseText(clientErrorOf(error, requestTimeoutMs)), () => socket.destroy());
