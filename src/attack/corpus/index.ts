@@ -7,5 +7,6 @@ import type { AttackCase } from '../case.ts';
 import { API_CASES } from './api.ts';
 import { CPU_CASES } from './cpu.ts';
 import { NETWORK_CASES } from './network.ts';
+import { UPLOAD_CASES } from './upload.ts';
 
-export const CORPUS: readonly AttackCase[] = [...CPU_CASES, ...NETWORK_CASES, ...API_CASES];
+export const CORPUS: readonly AttackCase[] = [...CPU_CASES, ...NETWORK_CASES, ...UPLOAD_CASES, ...API_CASES];

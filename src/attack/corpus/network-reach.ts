@@ -258,17 +258,17 @@ return sorted(map(str, found))`),
       isolate: {
         code: file(`${FETCHES}
 exports.handler = async (event) => { const found = []; for (const url of event) found.push(await outcome(url)); return found; };`),
-        spec: { network: { allow: ['192.0.2.1:80'] } },
+        spec: { network: { allow: ['api.example:80'] } },
         calls: [
           {
             event: [
-              'http://192.0.2.1@127.0.0.1/',
-              'http://192.0.2.1:80@127.0.0.1/',
-              'http://127.0.0.1#@192.0.2.1/',
-              'http://127.0.0.1\\@192.0.2.1/',
-              'http://127.0.0.1?@192.0.2.1/',
-              'http:127.0.0.1/@192.0.2.1',
-              'http:////127.0.0.1//192.0.2.1',
+              'http://api.example@127.0.0.1/',
+              'http://api.example:80@127.0.0.1/',
+              'http://127.0.0.1#@api.example/',
+              'http://127.0.0.1\\@api.example/',
+              'http://127.0.0.1?@api.example/',
+              'http:127.0.0.1/@api.example',
+              'http:////127.0.0.1//api.example',
               'ht\ntp://127.0.0.1/',
             ],
             expect: {
