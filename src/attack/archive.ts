@@ -66,14 +66,26 @@ export const archive = (entries: readonly ArchiveEntry[], end: ArchiveEnd = {}):
 };
 
 /** A directory of so many entries of one name without data, under an end that declares what it can. */
-export const directoryAlone = (count: number, declared: number): Buffer => {
-  const entry = Buffer.alloc(DIRECTORY_BYTES + 1);
-  entry.writeUInt32LE(0x02014b50, 0);
-  entry.writeUInt16LE(1, 28);
-  entry.write('f', DIRECTORY_BYTES);
-  const listed = Buffer.alloc(entry.length * count, entry);
-  return Buffer.concat([listed, endOf(declared, listed.length, 0, {})]);
+export const directoryAlone = (count: number, declared: number): Buffer =>
+  Buffer.concat([Buffer.alloc(NAMELESS.length * count, NAMELESS), endAlone(count, declared)]);
+
+/** The same in base64, in pieces that are one and the same text but for the last: it costs its sender no memory. */
+export const directoryPieces = (count: number, declared: number): readonly Buffer[] => {
+  // Three entries are a whole number of base64's groups.
+  const piece = Buffer.from(Buffer.alloc(NAMELESS.length * PIECE_ENTRIES, NAMELESS).toString('base64'));
+  const whole = Math.floor(count / PIECE_ENTRIES);
+  const rest = Buffer.alloc(NAMELESS.length * (count - whole * PIECE_ENTRIES), NAMELESS);
+  const last = Buffer.concat([rest, endAlone(count, declared)]).toString('base64');
+  return [...Array<Buffer>(whole).fill(piece), Buffer.from(last)];
 };
+
+const PIECE_ENTRIES = 6_000;
+const NAMELESS = Buffer.alloc(DIRECTORY_BYTES + 1);
+NAMELESS.writeUInt32LE(0x02014b50, 0);
+NAMELESS.writeUInt16LE(1, 28);
+NAMELESS.write('f', DIRECTORY_BYTES);
+
+const endAlone = (count: number, declared: number): Buffer => endOf(declared, NAMELESS.length * count, 0, {});
 
 interface Parts {
   readonly name: Buffer;

@@ -100,7 +100,7 @@ const firstThatWorks = async (processes: Processes): Promise<Wrapper> => {
 
 const wrappers = (): Wrapper[] => {
   const [prlimit, setpriv, unshare] = ['prlimit', 'setpriv', 'unshare'].map((name) => executable(name));
-  const limits = prlimit === null || prlimit === undefined ? [] : [prlimit, '--core=0', '--fsize=0'];
+  const limits = prlimit === null || prlimit === undefined ? [] : [prlimit, '--core=1', '--fsize=0'];
   if (process.getuid?.() !== 0) return [{ words: limits }];
   const readable = worldReadable(process.execPath, (path) => statSync(path).mode);
   const plain = readable ? { words: limits, uid: USER } : { words: limits };

@@ -1,16 +1,15 @@
 /**
- * What a function in a container can reach, tried from the inside, and what this machine's kernel says of its
- * processes from the outside.
+ * What a function in a container may do although it is confined, and what this machine's kernel says of its processes
+ * from the outside. What it may not is in the hostile corpus.
  */
 import { readdirSync, readFileSync } from 'node:fs';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import type { ContainerEngine } from '../../src/sandbox/container/engine.ts';
 import { dockerEngine } from '../../src/sandbox/container/engine.ts';
 import type { ContainerTemplate } from '../../src/sandbox/container/template.ts';
 import { describeContainers, ENGINE_HOST } from './availability.ts';
-import { NODE_REACH, PYTHON_REACH, PYTHON_SOCKETS, PYTHON_SYSTEM_CALLS } from './probes.ts';
 import { processesOf, statusOf } from './processes.ts';
-import { openSandboxes, type Sandboxes } from './sandboxes.ts';
+import { openSandboxes } from './sandboxes.ts';
 
 const ECHO = { nodejs24: 'exports.handler = (event) => event;', python3: 'def handler(e, c): return e\n' };
 const LOCALHOST = `exports.handler = async () => {
@@ -20,56 +19,15 @@ const LOCALHOST = `exports.handler = async () => {
   server.close();
   return { own, other: await require('dns/promises').lookup('example.com').catch(({ code }) => code) };
 };`;
-const REFUSED = /^(?:EPERM|EACCES|EROFS|ENOENT|ENOSYS|ESRCH|ENETUNREACH|EAFNOSUPPORT|ECONNREFUSED|ENXIO)$/;
 
 await describeContainers('a Python function in a container', ['python3'], () => {
-  let python: Sandboxes;
-  beforeAll(async () => {
-    python = await openSandboxes('python3');
-  });
-  afterAll(() => python.close());
-
-  it('is refused the system calls that would reach out of it or leave something behind', async () => {
-    const { result, carrier } = await python.serve(PYTHON_SYSTEM_CALLS);
-    const found = (await result()) as Record<string, string>;
-    expect(Object.keys(found).length).toBeGreaterThan(30);
-    expect(Object.entries(found).filter(([, answer]) => !REFUSED.test(answer))).toEqual([]);
-    carrier.kill('idle');
-  });
-
   it('may open its own outputs by their names', async () => {
-    const { result, carrier } = await python.serve(
+    const python = await openSandboxes('python3');
+    const { result } = await python.serve(
       'def handler(e, c):\n  with open("/dev/stdout", "w") as out: out.write("by name\\n")\n  return True\n',
     );
     expect(await result()).toBe(true);
-    carrier.kill('idle');
-  });
-
-  it('may make pipes with names, and no other node', async () => {
-    const { result, carrier } = await python.serve(
-      'import os, stat\ndef handler(e, c):\n  os.mkfifo("/tmp/pipe")\n  return stat.S_ISFIFO(os.stat("/tmp/pipe").st_mode)\n',
-    );
-    expect(await result()).toBe(true);
-    carrier.kill('idle');
-  });
-
-  it('holds little of the machine in its sockets, whoever’s account that is on', async () => {
-    const { invoke, carrier } = await python.serve(PYTHON_SOCKETS);
-    const { failure, resultJson } = await invoke();
-    const heldBytes = failure === null ? Number(Buffer.from(resultJson).toString()) : 0;
-    expect(failure?.code ?? 'held').toMatch(/^(?:held|memory_limit)$/);
-    expect(heldBytes).toBeLessThan(20 * 1024 * 1024);
-    carrier.kill('idle');
-  });
-
-  it('reaches no file, socket, process or group that is not its own', async () => {
-    const { result, carrier } = await python.serve(PYTHON_REACH);
-    const reached = (await result()) as { found: Record<string, string> } & Record<string, unknown>;
-    const { found, ...rest } = reached;
-    expect(Object.entries(found).filter(([, answer]) => !REFUSED.test(answer))).toEqual([]);
-    expect(rest).toMatchObject({ interfaces: ['lo'], shm: false, run: [], others: 2 });
-    expect(rest.descriptors).toMatchObject({ 0: '/dev/null', 3: expect.stringMatching(/^socket:/) });
-    carrier.kill('idle');
+    await python.close();
   });
 });
 
@@ -78,16 +36,6 @@ await describeContainers('a Node function in a container', ['nodejs24'], () => {
     const node = await openSandboxes('nodejs24');
     const { result } = await node.serve(LOCALHOST);
     expect(await result()).toMatchObject({ own: 'hello', other: expect.stringMatching(/^E/) });
-    await node.close();
-  });
-
-  it('reaches nothing that is not its own', async () => {
-    const node = await openSandboxes('nodejs24');
-    const { result } = await node.serve(NODE_REACH);
-    const { found, uid } = (await result()) as { found: Record<string, string>; uid: number };
-    const refused = /^(?:EPERM|EACCES|EROFS|ENOENT|ENETUNREACH|ERR_DLOPEN_FAILED|ENOSPC)$/;
-    expect(Object.entries(found).filter(([, answer]) => !refused.test(answer))).toEqual([]);
-    expect(uid).toBeGreaterThanOrEqual(20_000);
     await node.close();
   });
 });

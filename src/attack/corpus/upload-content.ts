@@ -2,7 +2,7 @@
  * Uploads that are taken, and try to be more than code once they are there.
  */
 import { archive } from '../archive.ts';
-import { type AttackCase, js, once } from '../case.ts';
+import { type AttackCase, js, onBothNodes, once } from '../case.ts';
 
 const zipOf = (...entries: Parameters<typeof archive>[0]): { readonly zip: string } => ({
   zip: archive(entries).toString('base64'),
@@ -101,17 +101,10 @@ export const UPLOAD_CONTENT_CASES: readonly AttackCase[] = [
   },
   {
     ...{ id: 423, group: 'upload', name: 'a handler that is part of every object', harmless: true },
-    attacks: {
-      isolate: {
-        code: js('return 1;'),
-        spec: { handler: 'index.constructor' },
-        calls: once({ code: 'init_error' }),
-      },
-      nodejs24: {
-        code: js('return 1;'),
-        spec: { handler: 'index.__proto__' },
-        calls: once({ code: 'init_error' }),
-      },
-    },
+    attacks: onBothNodes({
+      code: js('return 1;'),
+      spec: { handler: 'index.__proto__' },
+      calls: once({ code: 'init_error' }),
+    }),
   },
 ];

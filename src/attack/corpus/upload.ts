@@ -6,10 +6,10 @@
  * has to work unchanged afterwards: nothing of a refused upload is kept.
  */
 import type { Runtime } from '../../core/spec.ts';
-import { type ArchiveEntry, archive, directoryAlone } from '../archive.ts';
+import { type ArchiveEntry, archive, directoryAlone, directoryPieces } from '../archive.ts';
 import { type AttackCase, holds } from '../case.ts';
-import type { Target } from '../target.ts';
-import { isRefusal, PLAIN, type Refusal, succeeds, withOwn } from '../wire.ts';
+import type { Reply, Target } from '../target.ts';
+import { answersIn, isRefusal, PLAIN, type Refusal, replyOf, succeeds, withOwn } from '../wire.ts';
 import { UPLOAD_CONTENT_CASES } from './upload-content.ts';
 
 const NAME = 'uploaded';
@@ -51,6 +51,18 @@ const refusesArchives = async (
       const called = await target.invoke(NAME, [1]);
       holds(called.text === '[1]', `a refused upload changed the answer: ${called.text.slice(0, 200)}`);
     });
+};
+
+/** As many as a server takes to read: sent as they are made, so that sending keeps nobody waiting. */
+const MILLION = directoryPieces(1_000_000, 1_000_000);
+
+const uploaded = async (target: Target, runtime: Runtime, zip: readonly Buffer[]): Promise<Reply> => {
+  const start = `{"runtime":"${runtime}","code":{"zip":"`;
+  const length = zip.reduce((sum, piece) => sum + piece.length, start.length + 3);
+  const head = `PUT /v1/functions/${NAME} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: ${length}\r\n\r\n`;
+  const [answer] = answersIn(await target.raw([head, start, ...zip, '"}}']));
+  holds(answer !== undefined, 'an upload was not answered');
+  return replyOf(answer ?? { status: 0, head: '', body: '' });
 };
 
 /** Beside files that are good. */
@@ -155,15 +167,11 @@ export const UPLOAD_CASES: readonly AttackCase[] = [
   {
     ...{ id: 104, group: 'upload', name: 'a million entries' },
     async wire(target) {
-      const million = { million: directoryAlone(1_000_000, 1_000_000) };
-      const containers = (await runtimesOf(target)).filter((runtime) => runtime !== 'isolate');
-      await refusesArchives(target, million, TOO_LARGE, ['isolate']);
-      await refusesArchives(
-        target,
-        million,
-        { ...INVALID, detail: /has more in its directory than the 16960 entries/ },
-        containers.slice(0, 1),
-      );
+      const [container] = (await runtimesOf(target)).filter((runtime) => runtime !== 'isolate');
+      isRefusal('a million for an isolate', await uploaded(target, 'isolate', MILLION), TOO_LARGE);
+      if (container === undefined) return;
+      const refusal = { ...INVALID, detail: /has more in its directory than the 16960 entries/ };
+      isRefusal(`a million for ${container}`, await uploaded(target, container, MILLION), refusal);
     },
   },
   {

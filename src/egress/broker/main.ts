@@ -38,8 +38,23 @@ const main = (options: BrokerOptions): void => {
         .filter((range): range is Range => typeof range !== 'string'),
     },
   });
-  const reader = new FrameReader(NETWORK_FRAME_MAX_BYTES, (frame) => broker.accept(frame));
-  socket.on('data', (chunk: Buffer) => reader.push(chunk));
+  const reader = new FrameReader(NETWORK_FRAME_MAX_BYTES, (frame) => {
+    try {
+      broker.accept(frame);
+    } catch (thrown) {
+      // What goes wrong in one request is that one's; the stream goes on behind its frame.
+      console.error(thrown);
+    }
+  });
+  socket.on('data', (chunk: Buffer) => {
+    try {
+      reader.push(chunk);
+    } catch (thrown) {
+      // Where the next frame begins is not known any more, and what a function sends could be read as one.
+      console.error(thrown);
+      process.exit(1);
+    }
+  });
   socket.on('close', () => process.exit(0));
   socket.on('error', () => process.exit(1));
   // What an upstream of one tenant may find in the HTTP client must not end the requests of the others; its own request

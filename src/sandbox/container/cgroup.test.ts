@@ -98,6 +98,17 @@ describe('a control group', () => {
     group?.close();
   });
 
+  it('remembers of version 1 that the limit was reached when the peak is reset behind it', () => {
+    const peak = `cgroup/memory/${V1_FOLDER}/memory.max_usage_in_bytes`;
+    const group = openCgroup(PID, ID, recorded({ ...V1, [peak]: '134217728\n' }));
+    const before = group?.memoryEvents()?.limitHits ?? 0;
+    group?.resetPeak();
+    expect(group?.memoryEvents()).toMatchObject({ limitHits: before + 1, atLimit: false });
+    group?.resetPeak();
+    expect(group?.memoryEvents()?.limitHits).toBe(before + 1);
+    group?.close();
+  });
+
   it('writes bounds and freezer of version 2', () => {
     const roots = recorded(V2);
     const group = openCgroup(PID, ID, roots);

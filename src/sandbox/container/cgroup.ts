@@ -19,7 +19,7 @@ const KERNEL_ROOTS: CgroupRoots = { proc: '/proc', cgroup: '/sys/fs/cgroup' };
 export interface MemoryEvents {
   /** Processes of the group that were killed because memory ran out, its own or the machine's. */
   readonly killed: number;
-  /** How often the group's own limit was reached. */
+  /** How often the group's own limit was reached, as far as the kernel counts that or the peak showed it. */
   readonly limitHits: number;
   /**
    * The peak since `resetPeak` is the limit: some kernels (6.18) no longer count version 1's hits in groups below the
@@ -153,6 +153,8 @@ class Files {
 class CgroupV1 implements Cgroup {
   readonly version = 1;
   readonly #files = new Files();
+  /** Peaks at the limit that were reset: hits as good as counted ones. */
+  #forgottenPeaks = 0;
   readonly #memory: string;
   readonly #cpuacct: string;
   readonly #cpu: string;
@@ -190,6 +192,8 @@ class CgroupV1 implements Cgroup {
   }
 
   resetPeak(): void {
+    // A function that was sent behind its load may have run and died before its account is opened, which resets this.
+    if (this.#atLimit()) this.#forgottenPeaks += 1;
     this.#files.write(join(this.#memory, 'memory.max_usage_in_bytes'), '0');
   }
 
@@ -199,9 +203,12 @@ class CgroupV1 implements Cgroup {
     // Where swap is accounted for, its limit is the same and is reached first.
     const hitsWithSwap = this.#files.number(join(this.#memory, 'memory.memsw.failcnt')) ?? 0;
     if (killed === null) return null;
+    return { killed, limitHits: hits + hitsWithSwap + this.#forgottenPeaks, atLimit: this.#atLimit() };
+  }
+
+  #atLimit(): boolean {
     const limitBytes = this.#files.number(join(this.#memory, 'memory.limit_in_bytes'));
-    const atLimit = limitBytes !== null && (this.peakBytes() ?? 0) >= limitBytes - LIMIT_SLACK_BYTES;
-    return { killed, limitHits: hits + hitsWithSwap, atLimit };
+    return limitBytes !== null && (this.peakBytes() ?? 0) >= limitBytes - LIMIT_SLACK_BYTES;
   }
 
   resize(memoryBytes: number, cpuQuotaUs: number): boolean {

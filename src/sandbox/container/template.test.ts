@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { SECCOMP_PROFILE } from './seccomp.ts';
 import {
   type ContainerTemplate,
   containerTemplate,
@@ -55,6 +56,10 @@ const faithful = (): {
   };
 };
 
+const profile = JSON.parse(SECCOMP_PROFILE) as {
+  syscalls: { names: string[]; action: string; args: { index: number; value: number; op: string }[] }[];
+};
+
 describe('the template of a container', () => {
   it('is frozen to its leaves', () => {
     expect(Object.isFrozen(template.HostConfig.Tmpfs)).toBe(true);
@@ -73,10 +78,27 @@ describe('the template of a container', () => {
     expect(HostConfig.CpuQuota).toBe(150_000);
   });
 
+  it('has the one limit on core files that a pattern with a pipe heeds, and lets nobody lower it', () => {
+    expect(template.HostConfig.Ulimits).toContainEqual({ Name: 'core', Soft: 1, Hard: 1 });
+    const limiting = profile.syscalls.filter(({ names }) => /setrlimit|prlimit64/.test(names.join()));
+    expect(limiting).toHaveLength(3);
+    for (const { names, args } of limiting)
+      expect(args).toEqual([
+        names[0] === 'setrlimit'
+          ? { index: 0, value: 4, op: 'SCMP_CMP_NE' }
+          : expect.toSatisfy(
+              ({ index, value, op }) =>
+                (index === 1 && value === 4 && op === 'SCMP_CMP_NE') ||
+                (index === 2 && value === 0 && op === 'SCMP_CMP_EQ'),
+            ),
+      ]);
+  });
+
+  it('goes before the server when the machine runs out of memory, whatever its processes ask for', () => {
+    expect(template.HostConfig.OomScoreAdj).toBe(400);
+  });
+
   it('lets no system call through that reaches other processes or outlives them', () => {
-    const profile = JSON.parse(template.HostConfig.SecurityOpt[1]?.slice('seccomp='.length) ?? '') as {
-      syscalls: { names: string[]; action: string; args: unknown[] }[];
-    };
     const allowed = new Set(
       profile.syscalls
         .filter(({ action, args }) => action === 'SCMP_ACT_ALLOW' && args.length === 0)
@@ -107,6 +129,9 @@ describe('the template of a container', () => {
       ],
       ...[
         'userfaultfd',
+        'sync',
+        'syncfs',
+        'cachestat',
         'perf_event_open',
         'mknod',
         'mknodat',

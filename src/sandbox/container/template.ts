@@ -75,6 +75,17 @@ const TMP_INODES = 4_096;
 export const CODE_INODES = 65_536;
 const OPEN_FILES_MAX = 1_024;
 const FILE_MAX_BYTES = 512 * MB;
+/**
+ * A core pattern that is a pipe has the machine's kernel start a program of the machine's for each crash, whatever the
+ * limit, 0 included; 1 byte is the one limit that it heeds, and too small for a file.
+ */
+const CORE_BYTES = 1;
+/**
+ * The standing with the kernel's killer that no process in the container can get below, so that a function which
+ * lowers its own goes before the server and its hosts all the same. The agent gives functions a higher one. An engine
+ * without CAP_SYS_RESOURCE sets it as well, and then 0 is the least that a process can give itself.
+ */
+const OOM_SCORE_FLOOR = 400;
 /** What the agent needs: to become the function's user, and to end that user's processes. */
 const AGENT_CAPABILITIES = ['KILL', 'SETGID', 'SETUID'] as const;
 
@@ -113,7 +124,7 @@ export const containerTemplate = (parameters: TemplateParameters): ContainerTemp
       Ulimits: [
         { Name: 'nofile', Soft: OPEN_FILES_MAX, Hard: OPEN_FILES_MAX },
         { Name: 'fsize', Soft: FILE_MAX_BYTES, Hard: FILE_MAX_BYTES },
-        { Name: 'core', Soft: 0, Hard: 0 },
+        { Name: 'core', Soft: CORE_BYTES, Hard: CORE_BYTES },
       ],
       NetworkMode: 'none',
       IpcMode: 'none',
@@ -127,6 +138,7 @@ export const containerTemplate = (parameters: TemplateParameters): ContainerTemp
       Init: false,
       PublishAllPorts: false,
       OomKillDisable: false,
+      OomScoreAdj: OOM_SCORE_FLOOR,
       ...(parameters.ociRuntime === '' ? {} : { Runtime: parameters.ociRuntime }),
     },
   });

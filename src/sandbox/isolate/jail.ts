@@ -146,9 +146,12 @@ const permissionFlags = (assets: Assets): string[] => [
   ...[assets.hostPath, assets.guestPath, assets.addonPath].map((path) => `--allow-fs-read=${path}`),
 ];
 
-/** No core dumps, no files, few descriptors: kernel limits that hold in every jail. */
+/**
+ * No core dumps, no files, few descriptors: kernel limits that hold in every jail. A core pattern that is a pipe heeds no
+ * limit but that of 1 byte, which is too small for a file.
+ */
 const limited = (command: string, args: readonly string[]): SpawnRequest => {
   const prlimit = executable('prlimit');
   if (prlimit === null) return { command, args };
-  return { command: prlimit, args: ['--core=0', '--fsize=0', '--nofile=256', command, ...args] };
+  return { command: prlimit, args: ['--core=1', '--fsize=0', '--nofile=256', command, ...args] };
 };
