@@ -596,11 +596,82 @@ describe('on the wire', () => {
       'another expectation',
       'POST /healthz HTTP/1.1\r\nHost: localhost\r\nExpect: miracles\r\nConnection: close\r\nContent-Length: 0\r\n\r\n',
     ],
+    ['a target that names a host', 'GET http://localhost/healthz HTTP/1.1\r\nHost: localhost\r\n\r\n'],
+    ['no path', 'OPTIONS * HTTP/1.1\r\nHost: localhost\r\n\r\n'],
+    [
+      'a coding that it does not undo',
+      'POST /healthz HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n',
+    ],
   ])('answers %s with a problem and closes', async (_what, text) => {
     const response = await exchange(serve(), text);
     expect(response).toMatch(/^HTTP\/1\.1 400 /);
     expect(response).toMatch(/^content-type: application\/problem\+json\r$/im);
     expect(problemIn(response)).toMatchObject({ code: 'invalid_request', status: 400 });
+  });
+
+  it('serves nothing that comes behind what it refused and closed for', async () => {
+    const deleted: unknown[] = [];
+    const app = serve({
+      delete: async (name) => {
+        deleted.push(name);
+        return FUNCTION_RECORD;
+      },
+    });
+    const behind = 'DELETE /v1/functions/hello HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n';
+    const gzip = 'Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n';
+    const first = `POST /v1/functions/hello/invocations HTTP/1.1\r\nHost: localhost\r\n${gzip}`;
+    const response = await exchange(app, first + behind);
+    expect(problemIn(response)).toMatchObject({ code: 'invalid_request' });
+    expect(deleted).toEqual([]);
+    await exchange(app, behind);
+    expect(deleted).toEqual(['hello']);
+  });
+
+  it('answers once where the body behind an early answer is broken', async () => {
+    const app = serve({
+      get: (name) => {
+        throw notFound(name);
+      },
+    });
+    const response = await exchange(
+      app,
+      'POST /v1/functions/nobody/invocations HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n',
+    );
+    expect(problemIn(response)).toMatchObject({ code: 'not_found' });
+  });
+
+  it.each(['localhost', 'evil.example'])('refuses %s as a second host', async (host) => {
+    const response = await exchange(serve(), get(`Host: localhost\r\nHost: ${host}\r\n`));
+    expect(problemIn(response)).toMatchObject({ code: 'forbidden' });
+  });
+
+  it('answers before a body that is too large has come, and takes the rest of it', async () => {
+    const size = 30 * 1024 * 1024;
+    const app = serve();
+    await app.listen({ host: '127.0.0.1', port: 0 });
+    const socket = connect((app.server.address() as AddressInfo).port, '127.0.0.1');
+    socket.write(`POST /healthz HTTP/1.1\r\nHost: localhost\r\nContent-Length: ${size}\r\n\r\n`);
+    const [answer] = (await once(socket, 'data')) as [Buffer];
+    expect(problemIn(answer.toString())).toMatchObject({ code: 'payload_too_large' });
+    socket.write(Buffer.alloc(size));
+    const [hadError] = (await once(socket, 'close')) as [boolean];
+    expect(hadError).toBe(false);
+  });
+
+  it('stops reading a body that goes on without end behind its answer', async () => {
+    const app = serve();
+    await app.listen({ host: '127.0.0.1', port: 0 });
+    const socket = connect((app.server.address() as AddressInfo).port, '127.0.0.1');
+    socket.on('error', () => {});
+    socket.write('POST /healthz HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999999\r\n\r\n');
+    const closed = new Promise<void>((resolve) => {
+      socket.on('close', () => resolve());
+    });
+    const piece = Buffer.alloc(1024 * 1024);
+    const send = (): void => void (socket.writable && socket.write(piece, send));
+    send();
+    await closed;
+    expect(socket.bytesWritten).toBeLessThan(80 * 1024 * 1024);
   });
 
   it.each(['https://evil.example', 'null', 'http://localhost:1'])('refuses pages from %s', async (origin) => {

@@ -15,7 +15,7 @@ import type { Logger } from 'pino';
 import { StrataError } from '../core/errors.ts';
 import type { Executor } from '../invocation/api.ts';
 import { BodyBudget, isLargeBody } from './body-budget.ts';
-import { discardBody } from './discard-body.ts';
+import { answerAhead, isEnding } from './discard-body.ts';
 import { createHostGate } from './loopback.ts';
 import { documentationRoutes, registerOpenApi } from './native/documentation.ts';
 import { functionRoutes } from './native/functions.ts';
@@ -31,6 +31,7 @@ import {
   sendProblem,
 } from './native/problem.ts';
 import { PROBLEM_SCHEMA, queryValidator } from './native/schemas.ts';
+import { refusalOfForm } from './request-form.ts';
 import { createRouteIndex } from './route-index.ts';
 import type { ServerSettings } from './settings.ts';
 import { answerClientError } from './socket-errors.ts';
@@ -137,11 +138,15 @@ const gatedServer = (
       noDelay: true,
       // The gate answers a missing Host with a problem; Node would answer without one.
       requireHostHeader: false,
+      // Of two Host headers Node would show the first alone; joined they are no name that the gate takes.
+      joinDuplicateHeaders: true,
     },
     (request, response) => {
-      const refusal = refusalOf(request.headers);
+      // Nobody would see its answer, and where the first of them was refused it may be what another reader took for a body.
+      if (isEnding(request.socket)) return;
+      const refusal = refusalOf(request.headers) ?? refusalOfForm(request);
       if (refusal === null) handler(request, response);
-      else writeProblem(response, refusal, idOf(request));
+      else refuse(request, response, refusal, idOf(request));
     },
   );
   server.maxConnections = settings.maxConnections;
@@ -156,7 +161,8 @@ const gatedServer = (
     server.emit('request', request, response);
   });
   server.on('checkExpectation', (request: http.IncomingMessage, response: http.ServerResponse) => {
-    writeProblem(
+    refuse(
+      request,
       response,
       new StrataError(
         'invalid_request',
@@ -168,23 +174,33 @@ const gatedServer = (
   return server;
 };
 
-const writeProblem = (
+/** Who sends what is refused here may mean another reader of the same bytes: nothing more is read of it. */
+const refuse = (
+  request: http.IncomingMessage,
   response: http.ServerResponse,
   error: StrataError,
   invocationId: string | undefined,
 ): void => {
-  const body = JSON.stringify(problemOf(error, invocationId));
-  const headers = [...problemHeaders(error, invocationId), 'Content-Length', String(Buffer.byteLength(body))];
-  response.writeHead(error.status, headers);
-  response.end(body);
+  const answer = problemAnswer(error, invocationId);
+  answer.headers.push('Connection', 'close');
+  answerAhead(request, response, answer);
 };
 
-const answerError = async (
+const problemAnswer = (
+  error: StrataError,
+  invocationId: string | undefined,
+): { readonly status: number; readonly headers: string[]; readonly body: Uint8Array } => {
+  const body = Buffer.from(JSON.stringify(problemOf(error, invocationId)));
+  const headers = [...problemHeaders(error, invocationId), 'Content-Length', String(body.length)];
+  return { status: error.status, headers, body };
+};
+
+const answerError = (
   { logger, idOf }: { readonly logger: Logger; readonly idOf: InvocationIds },
   error: unknown,
   request: FastifyRequest,
   reply: FastifyReply,
-): Promise<FastifyReply> => {
+): FastifyReply => {
   const { url, config } = request.routeOptions ?? {};
   const { bodyLimit } = config ?? {};
   const strataError = asStrataError(error, {
@@ -199,9 +215,16 @@ const answerError = async (
   }
   // Complete is unknown outside a real server; there nothing of a body is left but where it was too large to read.
   const unread = strataError.code === 'payload_too_large' || request.raw.complete === false;
-  if (unread) await discardBody(request.raw);
   const given = reply.getHeader(INVOCATION_ID);
-  return sendProblem(reply, strataError, given === undefined ? idOf(request, url) : String(given));
+  const invocationId = given === undefined ? idOf(request, url) : String(given);
+  if (!unread) return sendProblem(reply, strataError, invocationId);
+  reply.hijack();
+  const answer = problemAnswer(strataError, invocationId);
+  // Fastify means to close behind a body that it did not take.
+  if (reply.hasHeader('Connection') && !answer.headers.includes('Connection'))
+    answer.headers.push('Connection', 'close');
+  answerAhead(request.raw, reply.raw, answer);
+  return reply;
 };
 
 const answerNotFound = (

@@ -9,6 +9,7 @@
 import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { StrataError } from '../core/errors.ts';
+import { isAnsweredAhead } from './discard-body.ts';
 import { problemHeaders, problemOf } from './native/problem.ts';
 
 export const answerClientError = (
@@ -26,8 +27,11 @@ export const answerClientError = (
   if (refused.has(socket)) return;
   refused.add(socket);
   const text = responseText(clientErrorOf(error, requestTimeoutMs));
+  // Whose answer went out before its body came gets no second one.
+  const ahead = isAnsweredAhead(socket);
   whenAnswered(socket, () => {
-    if (socket.writable) socket.end(text, () => socket.destroy());
+    if (ahead) socket.destroySoon();
+    else if (socket.writable) socket.end(text, () => socket.destroy());
     else socket.destroy();
   });
 };

@@ -4,8 +4,8 @@
  * Owns connections and nothing else; knows no case and judges nothing. All requests go to the address that it was
  * given.
  */
-import { once } from 'node:events';
 import { connect } from 'node:net';
+import { setTimeout } from 'node:timers/promises';
 import type { GuestError, LimitReport } from '../core/errors.ts';
 import type { LogLine, Receipt } from '../core/receipt.ts';
 import type { FunctionSpecInput } from '../core/spec.ts';
@@ -110,9 +110,14 @@ export class Target {
 
   /**
    * Sends these bytes over a connection of its own, piece after piece, and answers what comes back until the server
-   * closes; `half` closes the writing side behind them.
+   * closes; `half` closes the writing side behind them, `everyMs` waits before each piece but the first.
+   * @throws Error when the server holds the connection and says nothing for too long.
    */
-  async raw(pieces: string | Uint8Array | readonly (string | Uint8Array)[], half = false): Promise<string> {
+  async raw(
+    pieces: string | Uint8Array | readonly (string | Uint8Array)[],
+    half = false,
+    everyMs = 0,
+  ): Promise<string> {
     const { hostname, port } = new URL(this.url);
     const socket = connect({ host: hostname, port: Number(port), noDelay: true });
     const chunks: Buffer[] = [];
@@ -124,10 +129,18 @@ export class Target {
     });
     // A reset behind the answer changes nothing about the answer.
     socket.on('error', () => {});
-    socket.setTimeout(RAW_LIMIT_MS, () => socket.destroy());
-    const closed = once(socket, 'close');
+    let held = false;
+    socket.setTimeout(RAW_LIMIT_MS, () => {
+      held = true;
+      socket.destroy();
+    });
+    const closed = new Promise<void>((resolve) => {
+      socket.on('close', () => resolve());
+    });
     const list = typeof pieces === 'string' || pieces instanceof Uint8Array ? [pieces] : pieces;
-    for (const piece of list) {
+    for (const [at, piece] of list.entries()) {
+      if (socket.destroyed) break;
+      if (at > 0 && everyMs > 0) await Promise.race([setTimeout(everyMs), closed]);
       await new Promise<void>((resolve) => {
         if (socket.destroyed) resolve();
         else socket.write(piece, () => resolve());
@@ -135,6 +148,7 @@ export class Target {
     }
     if (half) socket.end();
     await closed;
+    if (held) throw new Error(`the server held a connection open and silent for ${RAW_LIMIT_MS} ms`);
     return Buffer.concat(chunks).toString('latin1');
   }
 }

@@ -35,6 +35,7 @@ export const completeSpec = (
   checkFunctionName(name);
   refuseForbiddenKeys(input);
   refuseLongText(input);
+  refuseBrokenText(input);
   if (!VALIDATOR.Check(input)) refuse(explain(input, VALIDATOR.Errors(input)));
   const env = copy(input.env);
   const spec: FunctionSpec = {
@@ -119,6 +120,17 @@ const refuseLongText = (input: unknown): void => {
 const refuseLonger = (field: string, text: unknown, max: number): void => {
   if (typeof text === 'string' && text.length > max)
     refuse(`${field}: ${shown(text)} has ${text.length} characters; at most ${max} are allowed.`);
+};
+
+/** Half a surrogate pair is stored as another character than it was sent. */
+const refuseBrokenText = (input: unknown): void => {
+  if (!isObject(input)) return;
+  const { description, handler, initializer, env, labels } = input;
+  for (const [field, value] of Object.entries({ description, handler, initializer, env, labels })) {
+    const texts = isObject(value) ? Object.entries(value).flat() : [value];
+    if (texts.some((text) => typeof text === 'string' && !text.isWellFormed()))
+      refuse(`${field}: is not valid Unicode: it holds half a surrogate pair; remove it.`);
+  }
 };
 
 const refuseBadEnv = (env: Readonly<Record<string, string>>): void => {

@@ -27,6 +27,8 @@ const SETTINGS = {
   ...{ STRATA_ISOLATE_PRISTINE_HOSTS: '1', STRATA_ISOLATE_RUNTIMES_PER_HOST: '2' },
   ...{ STRATA_ISOLATE_SPARE_RUNTIMES: '1', STRATA_ISOLATE_RUNTIME_MEMORY_MB: '32' },
   ...{ STRATA_ISOLATE_KILL_GRACE_MS: '200', STRATA_LIMITS_LOG_MAX_BYTES: '8192' },
+  // Attacks that are slow wait for these; nothing else comes near them.
+  ...{ STRATA_SERVER_REQUEST_TIMEOUT_MS: '4000', STRATA_SERVER_HEADERS_TIMEOUT_MS: '1000' },
   ...(withContainers ? { STRATA_CONTAINER_MODE: 'required', DOCKER_HOST: ENGINE_HOST } : {}),
 };
 /** What is no leak after one attack: a host or a container that the attacker's tenant keeps, and the heap's breath. */
