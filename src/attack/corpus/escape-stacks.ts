@@ -179,7 +179,7 @@ exports.handler = async (event) => {
   {
     id: 60,
     group: 'escape',
-    name: 'WebAssembly’s exceptions and stacks, disposal and suppressed errors',
+    name: "WebAssembly's exceptions and stacks, disposal and suppressed errors",
     harmless: true,
     attacks: {
       isolate: {
