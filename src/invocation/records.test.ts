@@ -67,6 +67,33 @@ describe('records', () => {
     expect(messages(10)).toEqual(['1b', '2a', '2b']);
   });
 
+  it('give up the logs of who has more than its part first, and never those of others for a flood', () => {
+    const records = new Records({ maxInvocations: 100_000, maxLogLines: 10 });
+    records.add(finished(0, [line('small')], 'acme'));
+    records.add(finished(1, [line('x'.repeat(4 * 1024 * 1024))], 'other'));
+    const flood = [line('x'.repeat(60_000))];
+    for (let id = 2; id < 5_000; id += 1) records.add(finished(id, flood, 'flood'));
+    expect(records.get('i0', 'acme').logs).toHaveLength(1);
+    expect(records.get('i1', 'other').logs).toHaveLength(1);
+    expect(records.get('i2', 'flood')).toMatchObject({ logs: [], logTruncated: true });
+    expect(records.get('i4999', 'flood').logs).toHaveLength(1);
+  });
+
+  it('keep their account of logs over many rounds of the ring', () => {
+    const records = new Records({ maxInvocations: 7, maxLogLines: 10 });
+    const tenants = ['a', 'b', 'c'];
+    for (let id = 0; id < 10_000; id += 1) {
+      const chars = (id * 7_919) % (9 * 1024 * 1024);
+      records.add(finished(id, id % 4 === 0 ? [] : [line('x'.repeat(chars))], tenants[(id * id) % 3]));
+    }
+    let chars = 0;
+    for (let id = 9_993; id < 10_000; id += 1)
+      for (const { message } of records.get(`i${id}`, tenants[(id * id) % 3] ?? '').logs)
+        chars += message.length;
+    expect(chars).toBeGreaterThan(0);
+    expect(chars).toBeLessThanOrEqual(32 * 1024 * 1024);
+  });
+
   it('give up the logs of the oldest when all together are too long, and say so', () => {
     const records = new Records({ maxInvocations: 100, maxLogLines: 10 });
     const megabytes = [line('x'.repeat(4 * 1024 * 1024 - 64))];

@@ -1,8 +1,9 @@
 /**
  * The newest finished invocations, in memory: for receipts and logs.
  *
- * Owns a ring. Bounded in entries and in characters of log; the oldest goes first. Never persists. Adding is on the
- * path of every invocation and costs a store; finding is rare and looks through all.
+ * Owns a ring. Bounded in entries, of which the oldest goes first, and in characters of log, of which the oldest of a
+ * tenant that has more than its equal part goes first: a flood of lines costs whoever makes it. Never persists. Adding
+ * is on the path of every invocation and costs a store; finding is rare and looks through all.
  */
 import type { Finished } from '../billing/receipts.ts';
 import { StrataError } from '../core/errors.ts';
@@ -19,15 +20,27 @@ const LINE_CHARS = 64;
 /** Characters of log kept over all invocations. */
 const LOG_MAX_CHARS = 32 * 1024 * 1024;
 
+/** What a tenant has of logs: places in the ring, the oldest first. */
+interface TenantLogs {
+  chars: number;
+  readonly places: number[];
+  /** Where in `places` those begin that still count. */
+  first: number;
+}
+
+/** Places that no longer count are given up when there are so many. */
+const SPENT_PLACES_MAX = 1_024;
+
 export class Records {
   readonly #limits: RecordLimits;
   /** A ring: `#next` is where the next one goes, over the oldest when the ring is full. */
   readonly #ring: (Finished | undefined)[] = [];
   #next = 0;
-  /** The oldest that still has its log; those before it gave theirs up. */
-  #logged = 0;
-  #added = 0;
   #logChars = 0;
+  /** Tenants that have logs. */
+  readonly #logs = new Map<string, TenantLogs>();
+  /** Who gave up a log last, and does so again while it has more than its part. */
+  #heaviest: TenantLogs | null = null;
 
   constructor(limits: RecordLimits) {
     this.#limits = limits;
@@ -36,14 +49,24 @@ export class Records {
   add(finished: Finished): void {
     const { maxInvocations } = this.#limits;
     if (maxInvocations === 0) return;
-    const replaced = this.#ring[this.#next];
-    if (replaced !== undefined && replaced.logs.length > 0) this.#logChars -= charsOf(replaced);
-    this.#ring[this.#next] = finished;
-    this.#next = (this.#next + 1) % maxInvocations;
-    this.#added += 1;
+    const at = this.#next;
+    const replaced = this.#ring[at];
+    // The oldest of all is the oldest of its tenant.
+    if (replaced !== undefined && replaced.logs.length > 0) this.#forgetLog(replaced);
+    this.#ring[at] = finished;
+    this.#next = (at + 1) % maxInvocations;
     if (finished.logs.length === 0) return;
-    this.#logChars += charsOf(finished);
-    if (this.#logChars > LOG_MAX_CHARS) this.#dropLogs();
+    const { tenant } = finished.function;
+    let own = this.#logs.get(tenant);
+    if (own === undefined) {
+      own = { chars: 0, places: [], first: 0 };
+      this.#logs.set(tenant, own);
+    }
+    const chars = charsOf(finished);
+    own.places.push(at);
+    own.chars += chars;
+    this.#logChars += chars;
+    while (this.#logChars > LOG_MAX_CHARS) this.#dropLog();
   }
 
   /** @throws StrataError `not_found`, also for what belongs to another tenant. */
@@ -76,21 +99,45 @@ export class Records {
     return newestFirst.reverse();
   }
 
-  /** Takes the logs of the oldest until the rest fits; their receipts stay, marked as truncated. */
-  #dropLogs(): void {
-    const { maxInvocations } = this.#limits;
-    this.#logged = Math.max(this.#logged, this.#added - this.#ring.length);
-    while (this.#logChars > LOG_MAX_CHARS && this.#logged < this.#added) {
-      const at = this.#logged % maxInvocations;
-      const oldest = this.#ring[at];
-      if (oldest !== undefined && oldest.logs.length > 0) {
-        this.#logChars -= charsOf(oldest);
-        this.#ring[at] = { ...oldest, logs: [], logTruncated: true };
-      }
-      this.#logged += 1;
+  /** Takes the oldest log of who has the most; its receipt stays, marked as truncated. */
+  #dropLog(): void {
+    const victim = this.#victim();
+    const at = victim.places[victim.first] ?? 0;
+    const oldest = this.#ring[at] as Finished;
+    this.#forgetLog(oldest);
+    this.#ring[at] = { ...oldest, logs: [], logTruncated: true };
+  }
+
+  /** The tenant with the most, looked for only when the last one has come down to its equal part. */
+  #victim(): TenantLogs {
+    const partChars = this.#logChars / this.#logs.size;
+    if (this.#heaviest !== null && this.#heaviest.chars > partChars) return this.#heaviest;
+    let heaviest: TenantLogs = NO_LOGS;
+    for (const one of this.#logs.values()) if (one.chars > heaviest.chars) heaviest = one;
+    this.#heaviest = heaviest;
+    return heaviest;
+  }
+
+  /** The oldest log of its tenant no longer counts. */
+  #forgetLog(oldest: Finished): void {
+    const { tenant } = oldest.function;
+    const own = this.#logs.get(tenant);
+    if (own === undefined) return;
+    const chars = charsOf(oldest);
+    this.#logChars -= chars;
+    own.chars -= chars;
+    own.first += 1;
+    if (own.first >= SPENT_PLACES_MAX && own.first * 2 > own.places.length) {
+      own.places.splice(0, own.first);
+      own.first = 0;
     }
+    if (own.first < own.places.length) return;
+    this.#logs.delete(tenant);
+    if (this.#heaviest === own) this.#heaviest = null;
   }
 }
+
+const NO_LOGS: TenantLogs = { chars: -1, places: [], first: 0 };
 
 const charsOf = ({ logs }: Finished): number => {
   let chars = 0;

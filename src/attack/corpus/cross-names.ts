@@ -47,8 +47,8 @@ export const NAME_CASES: readonly AttackCase[] = [
         });
         refused(asked, 'not_found', 'a call that asks what is ready');
         await having(target, [{ tenant: ATTACKER, name, source: ECHO }], async () => {
-          answered(await target.invoke(name), [{}, name], 'the attacker’s function of that name');
-          answered(await call(), SECRET, 'the neighbour’s function of that name');
+          answered(await target.invoke(name), [{}, name], "the attacker's function of that name");
+          answered(await call(), SECRET, "the neighbour's function of that name");
         });
         answered(await call(), SECRET, 'the neighbour after that');
       });

@@ -50,7 +50,7 @@ const STATE: readonly AttackCase[] = [
   {
     id: 315,
     group: 'cross',
-    name: 'code of the same text as another tenant’s, deleted and deployed anew',
+    name: "code of the same text as another tenant's, deleted and deployed anew",
     harmless: true,
     wire: async (target) => {
       const counts = 'let calls = 0; exports.handler = () => { calls += 1; return calls; };';
@@ -59,7 +59,7 @@ const STATE: readonly AttackCase[] = [
         const call = () => target.invoke('cross-same', {}, { tenant: NEIGHBOUR });
         answered(await call(), 1, 'the neighbour');
         await having(target, [{ tenant: ATTACKER, name: 'cross-same', source: counts }], async () => {
-          answered(await target.invoke('cross-same'), 1, 'the attacker’s function of the same code');
+          answered(await target.invoke('cross-same'), 1, "the attacker's function of the same code");
         });
         answered(await call(), 2, 'the neighbour after the attacker deleted the same code');
       });

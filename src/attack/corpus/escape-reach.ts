@@ -129,7 +129,7 @@ exports.handler = async () => {
   {
     id: 302,
     group: 'escape',
-    name: 'memory that an isolate’s limit does not see',
+    name: "memory that an isolate's limit does not see",
     harmless: true,
     attacks: {
       isolate: {

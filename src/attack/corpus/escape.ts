@@ -124,7 +124,7 @@ const NAMES: readonly AttackCase[] = [
   {
     id: 290,
     group: 'escape',
-    name: 'modules that are not the function’s own',
+    name: "modules that are not the function's own",
     harmless: true,
     attacks: {
       isolate: {
@@ -189,7 +189,7 @@ const NAMES: readonly AttackCase[] = [
   {
     id: 295,
     group: 'escape',
-    name: 'words of the engine’s own language, and the debugger',
+    name: "words of the engine's own language, and the debugger",
     harmless: true,
     attacks: {
       isolate: {

@@ -79,7 +79,7 @@ const FORGED: readonly AttackCase[] = [
   {
     id: 268,
     group: 'output',
-    name: 'arguments whose reading is to take a program of the function’s',
+    name: 'arguments that run code when they are shown',
     harmless: true,
     attacks: {
       isolate: {

@@ -13,7 +13,7 @@ export const each = (expectations: Readonly<Record<string, Expectation>>): reado
 /** A JavaScript function that returns what these expressions make. */
 export const returns = (kinds: Readonly<Record<string, string>>, before = ''): ReturnType<typeof file> =>
   file(`${before}
-export const kinds = { ${Object.entries(kinds)
+const kinds = { ${Object.entries(kinds)
     .map(([kind, expression]) => `${JSON.stringify(kind)}: (event, context) => (${expression})`)
     .join(',\n')} };
 exports.handler = (event, context) => kinds[event.kind](event, context);`);
