@@ -145,6 +145,16 @@ const gatedServer = (
     },
   );
   server.maxConnections = settings.maxConnections;
+  // Node would say at once that the body may come; behind an answer that is still open that would land inside of this
+  // one, between its head and its body.
+  server.on('checkContinue', (request: http.IncomingMessage, response: http.ServerResponse) => {
+    const goOn = (): void => {
+      if (!response.headersSent) response.writeContinue();
+    };
+    if (response.socket === null) response.once('socket', goOn);
+    else goOn();
+    server.emit('request', request, response);
+  });
   server.on('checkExpectation', (request: http.IncomingMessage, response: http.ServerResponse) => {
     writeProblem(
       response,

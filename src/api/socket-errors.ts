@@ -3,8 +3,10 @@
  *
  * Malformed requests, conflicting lengths (smuggling), headers over Node's limit and requests that arrive too
  * slowly end here. The connection is closed in every case, because where the next request would begin is unknown; where
- * nothing has come at all, nothing is answered.
+ * nothing has come at all, nothing is answered. Invariant: requests before the bad one get their own answers first, so
+ * that nobody takes the refusal for the answer to something that was executed.
  */
+import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { StrataError } from '../core/errors.ts';
 import { problemHeaders, problemOf } from './native/problem.ts';
@@ -21,7 +23,26 @@ export const answerClientError = (
     socket.destroy();
     return;
   }
-  socket.end(responseText(clientErrorOf(error, requestTimeoutMs)), () => socket.destroy());
+  if (refused.has(socket)) return;
+  refused.add(socket);
+  const text = responseText(clientErrorOf(error, requestTimeoutMs));
+  whenAnswered(socket, () => {
+    if (socket.writable) socket.end(text, () => socket.destroy());
+    else socket.destroy();
+  });
+};
+
+/** What still comes on a connection is refused again with every piece of it; the first time counts. */
+const refused = new WeakSet<Socket>();
+
+/** The answer that is open on a connection; Node shows it nowhere else, and puts the next one there when it ends. */
+type AnsweringSocket = Socket & { readonly _httpMessage?: ServerResponse | null };
+
+const whenAnswered = (socket: AnsweringSocket, then: () => void): void => {
+  const { _httpMessage: answer = null } = socket;
+  // One whose request has not come as a whole is what is refused: it gets no other answer.
+  if (answer === null || answer.destroyed || !answer.req.complete) then();
+  else answer.once('close', () => whenAnswered(socket, then));
 };
 
 const clientErrorOf = (error: Error & { code?: string }, requestTimeoutMs: number): StrataError => {

@@ -3,7 +3,7 @@
  *
  * Never goes behind the reading of its entry, also when the wall clock jumps back.
  */
-import { DateNow } from './primordials.ts';
+import { DateNow, MathFloor } from './primordials.ts';
 
 let entryNowMs = 0;
 let entryWallMs = 0;
@@ -26,8 +26,8 @@ export const now = (): number => {
   return elapsed > 0 ? entryNowMs + elapsed : entryNowMs;
 };
 
-/** Milliseconds since the first entry that carried a time. */
-export const sinceOrigin = (): number => (originMs < 0 ? 0 : now() - originMs);
+/** Milliseconds since the first entry that carried a time: whole ones, because functions read this clock. */
+export const sinceOrigin = (): number => (originMs < 0 ? 0 : MathFloor(now() - originMs));
 
 /** The wall clock at that first entry, milliseconds since the epoch. */
 export const timeOrigin = (): number => originWallMs;

@@ -33,8 +33,12 @@ interface BuiltIn {
   /** Without items only the prefix is shown. */
   readonly alone: boolean;
   readonly square: boolean;
-  readonly skipsIndices: boolean;
+  /** Whether its properties are shown: all, those that are no indices, or none. */
+  readonly properties: 'all' | 'named' | 'none';
 }
+
+/** The engine lists indices among the keys: of a large array that would take many times the memory of the array. */
+const LISTED_MAX = 10_000;
 
 const STACK_MAX_CHARS = 8_192;
 
@@ -67,7 +71,9 @@ export const inspectBuiltIn = (
   return { ...PLAIN, prefix: name };
 };
 
-const PLAIN: BuiltIn = { prefix: '', alone: false, square: false, skipsIndices: false };
+const PLAIN: BuiltIn = { prefix: '', alone: false, square: false, properties: 'all' };
+
+const propertiesOf = (length: number): BuiltIn['properties'] => (length > LISTED_MAX ? 'none' : 'named');
 
 const arrayParts = (
   run: Inspection,
@@ -95,7 +101,7 @@ const arrayParts = (
   if (holes > ITEMS_MAX) append(items, 'more empty items');
   else addHoles(items, holes);
   const prefix = name === 'Array' ? '' : `${name ?? '[Array: null prototype]'}(${length})`;
-  return { prefix, alone: false, square: true, skipsIndices: true };
+  return { prefix, alone: false, square: true, properties: propertiesOf(length) };
 };
 
 const addHoles = (items: List<string>, holes: number): number => {
@@ -111,7 +117,7 @@ const typedArrayParts = (value: object, name: string, items: List<string>): Buil
     append(items, typeof element === 'bigint' ? `${element}n` : `${element}`);
   }
   if (length > ITEMS_MAX) append(items, `... ${length - ITEMS_MAX} more items`);
-  return { prefix: `${name}(${length})`, alone: false, square: true, skipsIndices: true };
+  return { prefix: `${name}(${length})`, alone: false, square: true, properties: propertiesOf(length) };
 };
 
 const addMembers = (run: Inspection, value: object, items: List<string>): void => {

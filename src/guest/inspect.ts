@@ -73,7 +73,7 @@ const inspectObject = (run: Inspection, value: object): string => {
   append(path, value);
   const items = newList<string>();
   const builtIn = inspectBuiltIn(run, value, name, items);
-  addProperties(run, value, builtIn.skipsIndices, items);
+  if (builtIn.properties !== 'none') addProperties(run, value, builtIn.properties === 'named', items);
   path.length -= 1;
   const prefix = builtIn.prefix;
   if (items.length === 0 && builtIn.alone) return prefix;

@@ -112,7 +112,7 @@ const run = async (
   lease: Lease,
   network: NetworkSession | null,
 ): Promise<Ran> => {
-  if (!lease.loads) return invoked(await invoke(request, lease, network), null);
+  if (!lease.loads) return invoked(await invoke(request, lease, network), null, context.logMaxBytes);
   const files = await context.codeFiles(request.record);
   const loading = lease.instance.load(loadRequest(context, request.record, files));
   // The invocation goes out right behind the code: one round trip instead of two.
@@ -120,7 +120,7 @@ const run = async (
   const load = await loading;
   if (load.failure !== null) return loadOnly(load);
   lease.loaded(load.loadMs + load.initMs);
-  return invoking === null ? loadOnly(load) : invoked(await invoking, load);
+  return invoking === null ? loadOnly(load) : invoked(await invoking, load, context.logMaxBytes);
 };
 
 const invoke = (request: Walk, lease: Lease, network: NetworkSession | null): Promise<InvokeOutcome> => {
@@ -158,7 +158,7 @@ const loadOnly = (load: LoadOutcome): Ran => ({
   reusable: load.failure === null,
 });
 
-const invoked = (outcome: InvokeOutcome, load: LoadOutcome | null): Ran => ({
+const invoked = (outcome: InvokeOutcome, load: LoadOutcome | null, logMaxBytes: number): Ran => ({
   failure: outcome.failure,
   resultJson: outcome.resultJson,
   loadMs: load?.loadMs ?? 0,
@@ -167,7 +167,24 @@ const invoked = (outcome: InvokeOutcome, load: LoadOutcome | null): Ran => ({
   initCpuNs: load?.cpuNs ?? 0,
   handlerCpuNs: outcome.cpuNs,
   maxMemoryBytes: outcome.maxMemoryBytes,
-  logs: load === null || load.logs.length === 0 ? outcome.logs : [...load.logs, ...outcome.logs],
-  logTruncated: outcome.logTruncated || (load?.logTruncated ?? false),
+  ...(load === null ? logOf(outcome) : joinedLogs(logOf(load), logOf(outcome), logMaxBytes)),
   reusable: true,
 });
+
+type Log = Pick<Ran, 'logs' | 'logTruncated'>;
+
+const logOf = ({ logs, logTruncated }: Log): Log => ({ logs, logTruncated });
+
+/** Each is within the limit; both are one invocation's, which has it once. */
+const joinedLogs = (load: Log, call: Log, logMaxBytes: number): Log => {
+  const logTruncated = load.logTruncated || call.logTruncated;
+  if (load.logs.length === 0) return { logs: call.logs, logTruncated };
+  const logs: LogLine[] = [];
+  let bytes = 0;
+  for (const line of [...load.logs, ...call.logs]) {
+    bytes += Buffer.byteLength(line.message) + 1;
+    if (bytes > logMaxBytes) return { logs, logTruncated: true };
+    logs.push(line);
+  }
+  return { logs, logTruncated };
+};

@@ -235,6 +235,16 @@ describe('an archive', () => {
       await patched((zip, entry) => zip.fill(0xff, local(zip, entry) + 34, local(zip, entry) + 40)),
     ).toContain('damaged');
     expect(await patched((zip, entry) => zip.write('b', local(zip, entry) + 30))).toContain('differently');
+    for (const [at, value] of [
+      [8, 0],
+      [14, 1],
+      [18, 1],
+      [22, 1],
+      [6, 1],
+    ] as const)
+      expect(await patched((zip, entry) => zip.writeUInt16LE(value, local(zip, entry) + at))).toContain(
+        'describes "a.js" differently',
+      );
     for (const flags of [1, 0x40, 0x2000])
       expect(await patched((zip, entry) => zip.writeUInt16LE(flags, entry + 8))).toContain('encrypted');
     expect(await patched((zip, entry) => zip.writeUInt16LE(14, entry + 10))).toContain('method 14');
@@ -244,6 +254,33 @@ describe('an archive', () => {
     expect(await patched((zip, entry) => zip.writeUInt16LE(0xffff, entry + 28))).toContain(
       'broken directory',
     );
+  });
+
+  it('is refused when a folder’s own header makes it something else', async () => {
+    const folder: Zippable = { 'a/': [new Uint8Array(), { os: 3, attrs: 0o040755 << 16 }] };
+    const zip = zipped(folder);
+    expect([...(await readZipped(zip)).files.keys()]).toEqual(['index.js']);
+    const local = zip.readUInt32LE(directoryEntry(zip, 1) + 42);
+    zip.write('b', local + 31);
+    expect(await refusal(() => readZipped(zip))).toContain('differently');
+  });
+
+  it('is read when the header at its data leaves open what was not known yet', async () => {
+    const zip = zipped({ 'index.js': Buffer.from('hello '.repeat(50)) });
+    const local = zip.readUInt32LE(directoryEntry(zip, 0) + 42);
+    const [streamed, wide] = [Buffer.from(zip), Buffer.from(zip)];
+    streamed.writeUInt16LE(8, local + 6);
+    streamed.fill(0, local + 14, local + 26);
+    wide.fill(0xff, local + 18, local + 26);
+    for (const bytes of [streamed, wide])
+      expect([...(await readZipped(bytes)).files.keys()]).toEqual(['index.js']);
+  });
+
+  it('is refused when its comment reads as another end, which some readers would take', async () => {
+    const zip = zipped({ 'index.js': Buffer.from('1') });
+    const other = Buffer.concat([Buffer.from('x'), zip.subarray(-22), Buffer.from('y')]);
+    zip.writeUInt16LE(other.length, zip.length - 2);
+    expect(await refusal(() => readZipped(Buffer.concat([zip, other])))).toContain('another end');
   });
 
   it('is refused with more entries than are allowed, or more than it declares', async () => {

@@ -57,8 +57,12 @@ export const readZip = async (archive: Buffer, limits: ArchiveLimits): Promise<Z
   const files: ZipFile[] = [];
   const breath = new Breath();
   for (const entry of entries) {
-    if (entry.name.endsWith('/')) continue;
-    files.push({ path: entry.name, bytes: await inflate(archive, entry), mode: entry.mode });
+    const isFolder = entry.name.endsWith('/');
+    const bytes = isFolder ? packedBytes(archive, entry) : await inflate(archive, entry);
+    if (contradicts(archive, entry))
+      refuse(`describes ${shown(entry.name)} differently in two places; pack it again`);
+    if (isFolder) continue;
+    files.push({ path: entry.name, bytes, mode: entry.mode });
     await breath.after(ENTRY_COST_BYTES + entry.size);
   }
   return files;
@@ -79,6 +83,7 @@ interface Entry {
 
 const END_SIGNATURE = 0x06054b50;
 const END_BYTES = 22;
+const END_MARK = Buffer.from('504b0506', 'hex');
 const COMMENT_MAX_BYTES = 0xffff;
 const DIRECTORY_SIGNATURE = 0x02014b50;
 const DIRECTORY_ENTRY_BYTES = 46;
@@ -86,6 +91,8 @@ const LOCAL_SIGNATURE = 0x04034b50;
 const LOCAL_HEADER_BYTES = 30;
 /** Plain, strong and masked encryption: flag bits 0, 6 and 13. */
 const ENCRYPTION_FLAGS = 0x2041;
+/** The figures of an entry stand behind its data. */
+const DESCRIPTOR_FLAG = 0x0008;
 const STORED = 0;
 const DEFLATED = 8;
 const ZIP64_MARK = 0xffffffff;
@@ -127,15 +134,19 @@ const readDirectory = (archive: Buffer, maxFiles: number): Entry[] => {
   return entries;
 };
 
-/** The end record must be the last thing in the file, so that there is only one way to find it. */
+/** The end record must be the last thing in the file, and look the only one, so that there is one way to find it. */
 const findEnd = (archive: Buffer): number => {
   const first = Math.max(0, archive.length - END_BYTES - COMMENT_MAX_BYTES);
   for (let offset = archive.length - END_BYTES; offset >= first; offset -= 1)
     if (
       archive.readUInt32LE(offset) === END_SIGNATURE &&
       offset + END_BYTES + archive.readUInt16LE(offset + 20) === archive.length
-    )
+    ) {
+      // Many readers take the last one that they see for the end.
+      if (archive.includes(END_MARK, offset + END_MARK.length))
+        refuse('has a comment that reads as another end of the archive; pack it again');
       return offset;
+    }
   return refuse('is not a ZIP archive, or is cut off');
 };
 
@@ -207,6 +218,19 @@ const packedBytes = (archive: Buffer, entry: Entry): Buffer => {
   const end = start + entry.packedSize;
   if (end > archive.length) refuse(`is cut off in ${shown(entry.name)}; pack it again`);
   return archive.subarray(start, end);
+};
+
+/** Whether the header at an entry's data says something else of it than the directory. */
+const contradicts = (archive: Buffer, entry: Entry): boolean => {
+  const offset = entry.headerOffset;
+  const flags = archive.readUInt16LE(offset + 6);
+  if (archive.readUInt16LE(offset + 8) !== entry.method) return true;
+  if (((flags ^ entry.flags) & ENCRYPTION_FLAGS) !== 0) return true;
+  if ((flags & DESCRIPTOR_FLAG) !== 0) return false;
+  const [crc, packedSize, size] = [14, 18, 22].map((at) => archive.readUInt32LE(offset + at));
+  // Who does not know beforehand how large a file becomes may leave room for the ZIP64 form here and not use it.
+  const isOpen = packedSize === ZIP64_MARK && size === ZIP64_MARK;
+  return crc !== entry.crc || (!isOpen && (packedSize !== entry.packedSize || size !== entry.size));
 };
 
 /** zlib stops as soon as the output passes the bound, so that a lying size costs no more than the declared one. */

@@ -36,14 +36,19 @@ interface Waiter {
   readonly reject: (error: StrataError) => void;
 }
 
+/** The queue of a tenant that has, or had, a limit: a warm call of any other makes none of it. */
+interface Line {
+  readonly waiters: Set<Waiter>;
+  readonly waitersByKey: Map<string, number>;
+  readonly leaving: LeavingRate;
+}
+
 interface Tenant {
   readonly name: string;
   running: number;
   /** Null for none. */
   limit: number | null;
-  readonly waiters: Set<Waiter>;
-  readonly waitersByKey: Map<string, number>;
-  readonly leaving: LeavingRate;
+  line: Line | null;
 }
 
 export interface TenantLoad {
@@ -96,7 +101,7 @@ export class Turnstile {
   load(tenant: string): TenantLoad {
     const known = this.#tenants.get(tenant);
     if (known === undefined) return NONE;
-    return { running: known.running, waiting: known.waiters.size, limit: known.limit };
+    return { running: known.running, waiting: known.line?.waiters.size ?? 0, limit: known.limit };
   }
 
   /**
@@ -107,7 +112,7 @@ export class Turnstile {
     const tenant = this.#known(who.tenant);
     // Who raises a limit lets in all it allows, so nobody waits where there is room.
     if (tenant.limit === null || tenant.running < tenant.limit) return this.#pass(tenant);
-    return this.#wait(tenant, who.key, options);
+    return this.#wait(tenant, lineOf(tenant), who.key, options);
   }
 
   /** At most so many of the tenant at once, at least one; null lifts it. Who runs already is not stopped. */
@@ -115,6 +120,8 @@ export class Turnstile {
     const tenant = limit === null ? this.#tenants.get(name) : this.#known(name);
     if (tenant === undefined) return;
     tenant.limit = limit === null ? null : Math.max(1, Math.floor(limit));
+    // From here on it is noted how soon invocations leave, so that the first refusal can say when to come back.
+    if (limit !== null) lineOf(tenant);
     this.#serve(tenant);
     this.#forget(tenant);
   }
@@ -122,83 +129,90 @@ export class Turnstile {
   /** Refuses everyone who waits. */
   refuseAll(error: StrataError): void {
     for (const tenant of [...this.#tenants.values()])
-      for (const waiter of [...tenant.waiters]) this.#refuse(tenant, waiter, error);
+      for (const waiter of [...(tenant.line?.waiters ?? [])]) this.#refuse(tenant, waiter, error);
   }
 
   #pass(tenant: Tenant): Pass {
     tenant.running += 1;
     return new Pass(() => {
       tenant.running -= 1;
-      tenant.leaving.note(this.#clock.nowMs());
-      this.#serve(tenant);
+      if (tenant.line !== null) {
+        tenant.line.leaving.note(this.#clock.nowMs());
+        this.#serve(tenant);
+      }
       this.#forget(tenant);
     });
   }
 
-  #wait(tenant: Tenant, key: string, options: PassOptions): Promise<Pass> {
+  #wait(tenant: Tenant, line: Line, key: string, options: PassOptions): Promise<Pass> {
     const { timeoutMs, maxLengthPerFunction } = this.#settings;
     const limitMs = Math.min(timeoutMs, options.maxWaitMs ?? Number.POSITIVE_INFINITY);
     const source = limitMs === options.maxWaitMs ? 'maxWaitMs' : 'queue.timeoutMs';
     const waitedMs = options.arrivedMs === undefined ? 0 : this.#clock.nowMs() - options.arrivedMs;
-    const ofFunction = tenant.waitersByKey.get(key) ?? 0;
+    const ofFunction = line.waitersByKey.get(key) ?? 0;
     if (ofFunction >= maxLengthPerFunction)
-      throw tooManyHeldBack(ofFunction, maxLengthPerFunction, this.#retryAfterMs(tenant));
-    if (limitMs <= waitedMs) throw heldBackTooLong(limitMs, source, this.#retryAfterMs(tenant));
+      throw tooManyHeldBack(ofFunction, maxLengthPerFunction, this.#retryAfterMs(line));
+    if (limitMs <= waitedMs) throw heldBackTooLong(limitMs, source, this.#retryAfterMs(line));
     const { promise, resolve, reject } = Promise.withResolvers<Pass>();
     const timer = this.#clock.setTimer(limitMs - waitedMs, () =>
-      this.#refuse(tenant, waiter, heldBackTooLong(limitMs, source, this.#retryAfterMs(tenant))),
+      this.#refuse(tenant, waiter, heldBackTooLong(limitMs, source, this.#retryAfterMs(line))),
     );
     const waiter: Waiter = { key, timer, resolve, reject };
-    tenant.waiters.add(waiter);
-    tenant.waitersByKey.set(key, ofFunction + 1);
+    line.waiters.add(waiter);
+    line.waitersByKey.set(key, ofFunction + 1);
     this.#waiting += 1;
     options.onWait?.(() => this.#refuse(tenant, waiter, cancelled()));
     return promise;
   }
 
   #serve(tenant: Tenant): void {
-    for (const waiter of tenant.waiters) {
+    const { line } = tenant;
+    if (line === null) return;
+    for (const waiter of line.waiters) {
       if (tenant.limit !== null && tenant.running >= tenant.limit) return;
-      this.#leaveLine(tenant, waiter);
+      this.#leaveLine(line, waiter);
       waiter.resolve(this.#pass(tenant));
     }
   }
 
   #refuse(tenant: Tenant, waiter: Waiter, error: StrataError): void {
-    if (!this.#leaveLine(tenant, waiter)) return;
+    if (tenant.line === null || !this.#leaveLine(tenant.line, waiter)) return;
     waiter.reject(error);
     this.#forget(tenant);
   }
 
   /** @returns false when the waiter had left before. */
-  #leaveLine(tenant: Tenant, waiter: Waiter): boolean {
-    if (!tenant.waiters.delete(waiter)) return false;
+  #leaveLine({ waiters, waitersByKey }: Line, waiter: Waiter): boolean {
+    if (!waiters.delete(waiter)) return false;
     waiter.timer.cancel();
     this.#waiting -= 1;
-    const left = (tenant.waitersByKey.get(waiter.key) ?? 1) - 1;
-    if (left === 0) tenant.waitersByKey.delete(waiter.key);
-    else tenant.waitersByKey.set(waiter.key, left);
+    const left = (waitersByKey.get(waiter.key) ?? 1) - 1;
+    if (left === 0) waitersByKey.delete(waiter.key);
+    else waitersByKey.set(waiter.key, left);
     return true;
   }
 
   #known(name: string): Tenant {
     let tenant = this.#tenants.get(name);
     if (tenant === undefined) {
-      tenant = {
-        ...{ name, running: 0, limit: null, leaving: new LeavingRate() },
-        ...{ waiters: new Set<Waiter>(), waitersByKey: new Map<string, number>() },
-      };
+      tenant = { name, running: 0, limit: null, line: null };
       this.#tenants.set(name, tenant);
     }
     return tenant;
   }
 
-  #forget({ name, running, limit, waiters }: Tenant): void {
-    if (running === 0 && limit === null && waiters.size === 0) this.#tenants.delete(name);
+  #forget({ name, running, limit, line }: Tenant): void {
+    if (running === 0 && limit === null && (line === null || line.waiters.size === 0))
+      this.#tenants.delete(name);
   }
 
   /** Until all who wait, and one more, have had their turn. */
-  #retryAfterMs(tenant: Tenant): number {
-    return tenant.leaving.untilMs(tenant.waiters.size + 1, this.#clock.nowMs());
+  #retryAfterMs({ leaving, waiters }: Line): number {
+    return leaving.untilMs(waiters.size + 1, this.#clock.nowMs());
   }
 }
+
+const lineOf = (tenant: Tenant): Line => {
+  tenant.line ??= { waiters: new Set(), waitersByKey: new Map(), leaving: new LeavingRate() };
+  return tenant.line;
+};

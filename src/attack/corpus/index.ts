@@ -5,12 +5,20 @@
  */
 import type { AttackCase } from '../case.ts';
 import { CPU_CASES } from './cpu.ts';
+import { CROSS_CASES } from './cross.ts';
+import { ESCAPE_CASES } from './escape.ts';
+import { OUTPUT_CASES } from './output.ts';
 import { PRIVILEGE_CASES } from './privilege.ts';
 import { PROCESS_CASES } from './processes.ts';
 import { PROTOCOL_CASES } from './protocol.ts';
+import { RESULT_CASES } from './result.ts';
 
 export const CORPUS: readonly AttackCase[] = [
   ...CPU_CASES,
+  ...OUTPUT_CASES,
+  ...RESULT_CASES,
+  ...ESCAPE_CASES,
+  ...CROSS_CASES,
   ...PROCESS_CASES,
   ...PRIVILEGE_CASES,
   ...PROTOCOL_CASES,

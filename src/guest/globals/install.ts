@@ -11,7 +11,7 @@ import { createConsole } from '../console.ts';
 import { uncaught } from '../errors.ts';
 import { brief } from '../inspect.ts';
 import { network } from '../network.ts';
-import { defineValue, MathFloor, ReflectDefineProperty, TypeErrorOf } from '../primordials.ts';
+import { defineValue, ReflectDefineProperty, TypeErrorOf } from '../primordials.ts';
 import { liveOwner } from '../records.ts';
 import { startTimer } from '../timers.ts';
 
@@ -106,11 +106,11 @@ const runLater = async (callback: () => void): Promise<void> => {
   }
 };
 
-/** Coarse on purpose: whole milliseconds. */
+/** Coarse on purpose, as all that `sinceOrigin` tells. */
 const createPerformance = (): object => {
   let last = 0;
   const now = (): number => {
-    const value = MathFloor(sinceOrigin());
+    const value = sinceOrigin();
     if (value > last) last = value;
     return last;
   };

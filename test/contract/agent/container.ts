@@ -45,11 +45,11 @@ export const missing = ((): string | null => {
   return null;
 })();
 
-/** Builds agent and image; the answer removes both. */
-export const buildImage = (): (() => void) => {
+/** Builds agent and image; the answer removes both. @param making further arguments of make. */
+export const buildImage = (making: readonly string[] = []): (() => void) => {
   const folder = mkdtempSync(join(tmpdir(), 'strata-agent-image-'));
   const root = join(folder, 'root');
-  execFileSync('make', ['-s', '-C', SOURCES, `BUILD=${join(folder, 'build')}`], { stdio: 'pipe' });
+  execFileSync('make', ['-s', '-C', SOURCES, `BUILD=${join(folder, 'build')}`, ...making], { stdio: 'pipe' });
   for (const path of [
     'opt/strata',
     'usr/local/bin',
