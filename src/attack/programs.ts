@@ -44,6 +44,11 @@ export const onBothPythons = (body: string, rest: Omit<Attack, 'code'>): Functio
   provided: { code: bootstrap(body), ...rest },
 });
 
+/** On one of them, where it makes no difference who speaks to the agent. */
+export const onPython = (body: string, rest: Omit<Attack, 'code'>): FunctionCase['attacks'] => ({
+  python3: { code: python(body), ...rest },
+});
+
 /**
  * Python. `attempt` answers with the name of an attempt's error, or `done`; `refused` does the same, and calls one name
  * what kernels and security modules refuse under different ones.

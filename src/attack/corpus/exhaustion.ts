@@ -2,7 +2,7 @@
  * Attacks by processes that take all there is of something: descriptors, files, memory that is nobody's, limits.
  */
 import { type AttackCase, js, once, python } from '../case.ts';
-import { ATTEMPT, NODE_ATTEMPT, noModule, onBothPythons } from '../programs.ts';
+import { ATTEMPT, NODE_ATTEMPT, noModule, onBothPythons, onPython } from '../programs.ts';
 
 export const EXHAUSTION: readonly AttackCase[] = [
   {
@@ -57,7 +57,7 @@ return "served"`,
     id: 334,
     group: 'processes',
     name: 'a temporary folder that is filled to its size',
-    attacks: onBothPythons(
+    attacks: onPython(
       `${ATTEMPT}
 def fill():
   with open("/tmp/full", "wb", buffering=0) as full:
@@ -79,7 +79,7 @@ return answer`,
     id: 71,
     group: 'processes',
     name: 'as many files as the temporary folder holds, and then their removal by force',
-    attacks: onBothPythons(
+    attacks: onPython(
       `${ATTEMPT}
 def fill():
   for count in range(1000000): os.close(os.open("/tmp/" + str(count), os.O_CREAT))
@@ -102,7 +102,7 @@ return answer`,
     id: 335,
     group: 'processes',
     name: 'a child that takes all the memory',
-    attacks: onBothPythons(
+    attacks: onPython(
       `child = os.fork()
 if child == 0:
   kept = []
@@ -116,7 +116,7 @@ return os.WTERMSIG(status)`,
     id: 336,
     group: 'processes',
     name: 'memory that belongs to no process, but to a file without a name',
-    attacks: onBothPythons(
+    attacks: onPython(
       `kept = os.memfd_create("kept")
 while True: os.write(kept, b"x" * 1000000)`,
       { calls: once({ code: 'memory_limit', limit: 'memoryMb' }) },

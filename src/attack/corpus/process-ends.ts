@@ -2,7 +2,7 @@
  * How a function's process may end, or refuse to: by itself, by a signal, without its outputs, or not at all.
  */
 import { type Attack, type AttackCase, js, once, python } from '../case.ts';
-import { ATTEMPT, bootstrap, NODE_ATTEMPT, noMethod, onBothPythons, shell } from '../programs.ts';
+import { ATTEMPT, bootstrap, NODE_ATTEMPT, noMethod, onBothPythons, onPython, shell } from '../programs.ts';
 
 const exited = (detail: RegExp): Pick<Attack, 'calls'> => ({
   calls: once({ code: 'sandbox_exited', detail }),
@@ -100,7 +100,7 @@ return sorted({attempt(lambda: os.kill(pid, number)) for pid in (1, os.getppid()
     group: 'processes',
     name: "signals to every number that a process of another's could have",
     harmless: true,
-    attacks: onBothPythons(
+    attacks: onPython(
       `${ATTEMPT}
 own = {os.getpid(), *map(int, os.listdir("/proc/self/task"))}
 return sorted({attempt(lambda: os.kill(pid, 0)) for pid in range(2, 40000) if pid not in own} - {"EPERM"})`,
@@ -111,7 +111,7 @@ return sorted({attempt(lambda: os.kill(pid, 0)) for pid in range(2, 40000) if pi
     id: 346,
     group: 'processes',
     name: 'a process that heeds no signal and computes on',
-    attacks: onBothPythons(
+    attacks: onPython(
       `import signal
 for number in range(1, 65):
   try: signal.signal(number, signal.SIG_IGN)
@@ -139,7 +139,7 @@ while True: pass`,
     group: 'processes',
     name: 'a process that closes every descriptor',
     harmless: true,
-    attacks: onBothPythons('os.closerange(0, 1024)\ntime.sleep(600)', STOPPED),
+    attacks: onPython('os.closerange(0, 1024)\ntime.sleep(600)', STOPPED),
   },
   {
     id: 348,

@@ -4,7 +4,7 @@
  */
 import type { Attack, AttackCase } from '../case.ts';
 import { once } from '../case.ts';
-import { noModule, onBothPythons, shell } from '../programs.ts';
+import { noModule, onBothPythons, onPython, shell } from '../programs.ts';
 import { EXHAUSTION } from './exhaustion.ts';
 import { PROCESS_ENDS } from './process-ends.ts';
 
@@ -60,7 +60,7 @@ const BOMBS: readonly AttackCase[] = [
     id: 330,
     group: 'processes',
     name: 'a fork bomb of which each process has a session of its own',
-    attacks: onBothPythons(
+    attacks: onPython(
       'while True:\n  try:\n    if os.fork() == 0: os.setsid()\n  except OSError: pass',
       BY_WALL,
     ),
@@ -98,7 +98,7 @@ return "served"`,
     id: 332,
     group: 'processes',
     name: 'orphans, which the agent has to bury',
-    attacks: onBothPythons(
+    attacks: onPython(
       `${OTHERS}
 for _ in range(40):
   child = os.fork()
@@ -116,7 +116,7 @@ return others()`,
     id: 333,
     group: 'processes',
     name: 'threads without end',
-    attacks: onBothPythons(
+    attacks: onPython(
       `import threading
 made = []
 gate = threading.Event()
@@ -153,7 +153,7 @@ const LEFTOVERS: readonly AttackCase[] = [
     id: 339,
     group: 'processes',
     name: 'a daemon of a resident function, which ends with its process',
-    attacks: onBothPythons(SPAWNING, {
+    attacks: onPython(SPAWNING, {
       models: ['resident'],
       calls: [
         { event: { spawn: true }, expect: { code: 'succeeded', result: 0 } },

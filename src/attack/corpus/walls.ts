@@ -239,7 +239,7 @@ return seen`,
     attacks: {
       provided: {
         code: shell(
-          '  for score in $(seq 0 50 500); do echo $score >/proc/self/oom_score_adj; done 2>/dev/null\n  head -c 200000000 /dev/zero >/tmp/full',
+          '  for score in $(seq 0 50 500); do echo $score >/proc/self/oom_score_adj; done 2>/dev/null\n  exec head -c 200000000 /dev/zero >/tmp/full',
         ),
         calls: once({ code: 'memory_limit', limit: 'memoryMb' }),
       },
