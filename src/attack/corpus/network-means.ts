@@ -119,7 +119,7 @@ return [[attempt(lambda: dial(name)) for name in names], listed]`),
   const servers = read('/etc/resolv.conf').split('\\n').filter((line) => line.startsWith('nameserver'));
   const write = (path) => { try { fs.appendFileSync(path, '127.0.0.1 x'); return 'written'; } catch (error) { return error.code; } };
   const hosts = read('/etc/hosts').split('\\n').map((line) => line.split(/\\s+/)[0]).filter((address) => /^\\d/.test(address) && !address.startsWith('127.'));
-  const set = Object.keys(process.env).filter((name) => /proxy/i.test(name));
+  const set = Object.keys(process['env']).filter((name) => /proxy/i.test(name));
   return { servers, hosts, set, written: [write('/etc/resolv.conf'), write('/etc/hosts')] };`),
         calls: once({
           code: 'succeeded',
