@@ -26,7 +26,7 @@ const TOO_SLOW: Refusal = {
 const TOO_LARGE = { code: 'payload_too_large', status: 413 } as const;
 const KIB = 1024;
 /** Far below what a text costs that is looked at again and again from each of its characters. */
-const PROMPT_MS = 500;
+const PROMPT_MS = 1_000;
 
 /** @throws Breach when a refusal of this takes long. */
 const isPrompt = async (what: string, ask: () => Promise<unknown>): Promise<void> => {
