@@ -71,6 +71,8 @@ static void relay_line(struct instance *instance, const struct frame *frame) {
     }
     if (call->log_bytes > instance->log_max_bytes) return;
     call->log_bytes += (double)frame->payload_bytes + 1;
+    // The shim drops what is beyond the limit itself, and says so.
+    if ((frame->flags & LOG_DROPPED) != 0) call->log_bytes = instance->log_max_bytes + 1;
     bool dropped = call->log_bytes > instance->log_max_bytes;
     server_send(&(struct frame){
         .type = FRAME_LOG,

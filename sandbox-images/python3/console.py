@@ -46,8 +46,12 @@ class Call:
         message = text if len(text) <= MESSAGE_MAX_CHARS else text[:MESSAGE_MAX_CHARS] + "…"
         message = message.encode("utf-8", "replace").decode()
         size = self.bytes + len(message.encode()) + 1
-        if self.truncated or size > self.max_bytes:
+        if self.truncated:
+            return
+        if size > self.max_bytes:
             self.truncated = True
+            # At once: a call that is stopped has no answer to say it with.
+            _send_line(self, level, int(_wall() * 1000), None)
             return
         self.bytes = size
         if not _send_line(self, level, int(_wall() * 1000), message):
@@ -95,7 +99,7 @@ def _send_line(call, level, time_ms, message):
 
 
 def on_line(send):
-    """Says where the lines of calls go: a function that tells whether it could send one."""
+    """Says where lines of calls go, and None for those dropped: a function that tells whether it could send it."""
     global _send_line
     _send_line = send
 

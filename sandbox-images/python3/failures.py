@@ -13,6 +13,9 @@ FRAMES_MAX = 50
 _OWN_FOLDER = os.path.dirname(os.path.abspath(__file__)) + os.sep
 _IMPORT_MACHINERY = "<frozen importlib."
 _str, _type = str, type
+_slice = str.__getitem__
+_name_of = type.__dict__["__name__"].__get__
+"""The name of a class, past what its metaclass may say."""
 
 
 def failure(code, detail, error=None, limit=None):
@@ -26,17 +29,20 @@ def thrown(code, what, exception):
 
 
 def describe(exception):
-    name = _type(exception).__name__
     return {
-        "type": cut(plain(name), TEXT_MAX_CHARS),
+        "type": cut(type_name(exception), TEXT_MAX_CHARS),
         "message": cut(message_of(exception), TEXT_MAX_CHARS),
         "stack": cut(stack_of(exception), TEXT_MAX_CHARS),
     }
 
 
+def type_name(value):
+    return plain(_name_of(_type(value)))
+
+
 def message_of(exception):
     try:
-        return plain(_str(exception))
+        return beginning(_str(exception))
     except BaseException:  # noqa: BLE001
         return "its message could not be read"
 
@@ -48,7 +54,7 @@ def stack_of(exception):
             _type(exception), exception, exception.__traceback__, limit=-FRAMES_MAX, compact=True
         )
         _keep_own_frames(told, 0)
-        return plain("".join(told.format())).rstrip("\n")
+        return beginning("".join(told.format())).rstrip("\n")
     except BaseException:  # noqa: BLE001
         return ""
 
@@ -69,7 +75,12 @@ def brief(value):
     try:
         return cut(plain(repr(value)), 120)
     except BaseException:  # noqa: BLE001
-        return f"an unreadable {_type(value).__name__}"
+        return f"an unreadable {type_name(value)}"
+
+
+def beginning(text):
+    """What is shown of a text at most, so that a long one is not copied as a whole."""
+    return plain(_slice(text, slice(TEXT_MAX_CHARS + 1)))
 
 
 def plain(text):

@@ -12,7 +12,7 @@ import threading
 VERSION = 1
 BOOTED, LOAD, LOADED, INVOKE, OUTCOME, LOG = 3, 5, 6, 7, 8, 15
 FAILED, HAS_TAIL = 1, 2
-OF_CALL = 8
+OF_CALL, DROPPED = 8, 4
 MAX_BYTES = 256 * 1024 * 1024
 """The agent has held every frame against its own, smaller bound."""
 

@@ -88,10 +88,18 @@ class Shim:
     def _send_line(self, call, level, time_ms, message):
         if not self._connection.may_send():
             return False
-        payload = message.encode()
+        payload, flags = (b"", frames.DROPPED) if message is None else (message.encode(), 0)
         number = _LEVELS[level]
         self._connection.send(
-            frames.LOG, call.instance, call.nonce, frames.OF_CALL, float(time_ms), float(number), 0.0, b"", payload
+            frames.LOG,
+            call.instance,
+            call.nonce,
+            frames.OF_CALL | flags,
+            float(time_ms),
+            float(number),
+            0.0,
+            b"",
+            payload,
         )
         return True
 
@@ -239,7 +247,7 @@ class Shim:
                 data = text.encode()
         except BaseException as error:  # noqa: BLE001
             _leave_if_told(error)
-            kind = failures.plain(type(value).__name__)
+            kind = failures.type_name(value)
             detail = f"The handler returned a value of type {kind} that is not JSON:"
             return None, failures.failure("result_invalid", f"{detail} {failures.message_of(error)}")
         most = self._meta["resultMaxBytes"]
@@ -277,7 +285,8 @@ async def _awaited(value):
 
 def _leave_if_told(error):
     """`sys.exit` ends the process, as it does in plain Python, also in a thread."""
-    if not isinstance(error, SystemExit):
+    # By its class: `isinstance` would ask the exception for its `__class__`, which is code of the function's.
+    if not issubclass(type(error), SystemExit):
         return
     code = error.code
     console.end_lines()

@@ -176,3 +176,9 @@ export const nodeWriting = (lines: string): Attack['code'] =>
   file(`${NODE_FRAMES}
 const send = (...frames) => fs.writeSync(3, Buffer.concat(frames));
 exports.handler = (event) => { ${lines} return never; };`);
+
+/** The isolate's own `process` has an environment and nothing else. */
+export const noMethod = (name: string): Attack => ({
+  code: js(`${name}(0);`),
+  calls: once({ code: 'function_error', error: { type: 'TypeError', message: `${name} is not a function` } }),
+});

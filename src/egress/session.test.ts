@@ -224,6 +224,13 @@ describe('a broker that breaks the protocol', () => {
     it.begin(1, 1);
     expect(() => listener(it).used(1)).toThrow(FrameError);
   });
+
+  it('and answers a request twice is found out', () => {
+    const it = open();
+    it.begin(1);
+    listener(it).head('{}');
+    expect(() => listener(it).head('{}')).toThrow(FrameError);
+  });
 });
 
 describe('a sandbox that breaks the protocol', () => {
@@ -252,6 +259,22 @@ describe('a sandbox that breaks the protocol', () => {
         for (let sent = 0; sent <= WINDOW_BYTES; sent += CHUNK_BYTES)
           it.frame(NETWORK_FRAME.data, { payload: Buffer.alloc(CHUNK_BYTES) });
       },
+    ],
+    [
+      'sends parts without bytes, which no credit holds back',
+      (it) => [it.begin(1, 1), it.frame(NETWORK_FRAME.data, {})],
+    ],
+    [
+      'sends a part behind the last one',
+      (it) => [
+        it.begin(1, 1),
+        it.frame(NETWORK_FRAME.data, { flags: 1 }),
+        it.frame(NETWORK_FRAME.data, { flags: 1 }),
+      ],
+    ],
+    [
+      'sends a body that it did not announce',
+      (it) => [it.begin(1), it.frame(NETWORK_FRAME.data, { payload: Buffer.alloc(1) })],
     ],
     ['gives credit for nothing', (it) => [it.begin(1), it.frame(NETWORK_FRAME.credit, { b: 1 })]],
     [

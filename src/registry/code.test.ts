@@ -256,6 +256,15 @@ describe('an archive', () => {
     );
   });
 
+  it('is refused when a folder’s own header makes it something else', async () => {
+    const folder: Zippable = { 'a/': [new Uint8Array(), { os: 3, attrs: 0o040755 << 16 }] };
+    const zip = zipped(folder);
+    expect([...(await readZipped(zip)).files.keys()]).toEqual(['index.js']);
+    const local = zip.readUInt32LE(directoryEntry(zip, 1) + 42);
+    zip.write('b', local + 31);
+    expect(await refusal(() => readZipped(zip))).toContain('differently');
+  });
+
   it('is read when the header at its data leaves open what was not known yet', async () => {
     const zip = zipped({ 'index.js': Buffer.from('hello '.repeat(50)) });
     const local = zip.readUInt32LE(directoryEntry(zip, 0) + 42);

@@ -57,8 +57,12 @@ export const readZip = async (archive: Buffer, limits: ArchiveLimits): Promise<Z
   const files: ZipFile[] = [];
   const breath = new Breath();
   for (const entry of entries) {
-    if (entry.name.endsWith('/')) continue;
-    files.push({ path: entry.name, bytes: await inflate(archive, entry), mode: entry.mode });
+    const isFolder = entry.name.endsWith('/');
+    const bytes = isFolder ? packedBytes(archive, entry) : await inflate(archive, entry);
+    if (contradicts(archive, entry))
+      refuse(`describes ${shown(entry.name)} differently in two places; pack it again`);
+    if (isFolder) continue;
+    files.push({ path: entry.name, bytes, mode: entry.mode });
     await breath.after(ENTRY_COST_BYTES + entry.size);
   }
   return files;
@@ -199,8 +203,6 @@ const inflate = async (archive: Buffer, entry: Entry): Promise<Uint8Array> => {
     refuse(`has ${shown(entry.name)} with ${bytes.length} bytes, but declares ${entry.size}; pack it again`);
   if (crc32(bytes) !== entry.crc)
     refuse(`has ${shown(entry.name)} damaged: its checksum differs; pack it again`);
-  if (contradicts(archive, entry))
-    refuse(`describes ${shown(entry.name)} differently in two places; pack it again`);
   return bytes;
 };
 

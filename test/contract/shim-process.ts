@@ -88,6 +88,8 @@ const makeNodeShim = async (): Promise<string> => {
 export class ShimProcess {
   readonly exited: Promise<Exit>;
   readonly codePath = newFolder();
+  /** The calls of which it said, before their answers, that lines were dropped. */
+  readonly toldOfDropped: number[] = [];
   readonly #language: Language;
   readonly #child: ChildProcess;
   readonly #writer: FrameWriter;
@@ -200,8 +202,13 @@ export class ShimProcess {
 
   #accept(frame: Frame): void {
     if (frame.type === FRAME.log) {
-      if (frame.flags !== LOG.ofCall || !this.#awaited.has(frame.nonce))
+      const dropped = frame.flags === (LOG.ofCall | LOG.dropped) && frame.payload.length === 0;
+      if ((!dropped && frame.flags !== LOG.ofCall) || !this.#awaited.has(frame.nonce))
         throw new Error(`a line of call ${frame.nonce} with flags ${frame.flags}`);
+      if (dropped) {
+        this.toldOfDropped.push(frame.nonce);
+        return;
+      }
       const lines = this.#lines.get(frame.nonce) ?? [];
       this.#lines.set(frame.nonce, lines);
       lines.push([LOG_LEVELS[frame.b] ?? 'info', frame.payload.toString('utf8')]);

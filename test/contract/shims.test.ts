@@ -195,6 +195,23 @@ const CLAIMS: readonly Claim[] = [
     },
   },
   {
+    claim: 'an error that raises whatever it is asked about itself is an error all the same',
+    node: 'class Liar extends Error { get name() { throw 1; } } Object.defineProperty(Liar.prototype, "constructor", { get() { throw 2; } }); exports.handler = () => { throw new Liar("x"); };',
+    python:
+      'class Meta(type):\n  @property\n  def __name__(cls): raise ValueError(1)\nclass Liar(Exception, metaclass=Meta):\n  def __getattribute__(self, name): raise ValueError(2)\ndef handler(event, context): raise Liar("x")',
+    failure: {
+      code: 'function_error',
+      error: { message: 'x' },
+    },
+  },
+  {
+    claim: 'a result whose class raises when it is asked for its name is no JSON, and no more',
+    node: 'exports.handler = () => { const cycle = { get constructor() { throw 1; } }; cycle.self = cycle; return cycle; };',
+    python:
+      'class Meta(type):\n  @property\n  def __name__(cls): raise ValueError(1)\nclass Liar(metaclass=Meta): pass\ndef handler(event, context): return Liar()',
+    failure: { code: 'result_invalid' },
+  },
+  {
     claim: 'an import that leads nowhere is named',
     node: 'require("./gone"); exports.handler = () => 1;',
     python: 'import gone\ndef handler(event, context): pass',
@@ -329,6 +346,9 @@ describe.each(LANGUAGES)('the shim of %s', (language) => {
     expect([empty.logs.length, empty.logTruncated]).toEqual([100, true]);
     const wide = await shim.invoke({ n: 1, text: 'ü'.repeat(60) });
     expect([wide.logs.length, wide.logTruncated]).toEqual([0, true]);
+    // Once for each call and before its answer, which a call that is stopped does not have.
+    expect(shim.toldOfDropped).toHaveLength(3);
+    expect(new Set(shim.toldOfDropped).size).toBe(3);
   });
 
   const EXIT = {

@@ -136,7 +136,9 @@ describe('the head of a request', () => {
           '',
         ]),
       );
-      const head = JSON.parse(headJson(200, dice.bytes(5).toString('latin1'), dice.once(9) ? null : raw)) as {
+      const json = headJson(200, dice.bytes(5).toString('latin1'), dice.once(9) ? null : raw);
+      // Null would say that a head of a few words does not fit into a frame.
+      const head = JSON.parse(json ?? 'null') as {
         headers: [string, string][];
       };
       for (const [name, value] of head.headers) {

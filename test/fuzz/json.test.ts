@@ -7,6 +7,7 @@ import { parseStrictJson } from '../../src/api/strict-json.ts';
 import { ERROR_CATALOGUE, StrataError } from '../../src/core/errors.ts';
 import { parseResult, refuseEvent } from '../../src/invocation/json.ts';
 import { isJson, JSON_MAX_DEPTH } from '../../src/invocation/json-check.ts';
+import { parseRecords } from '../../src/sandbox/isolate/host/records.ts';
 import { FrameError } from '../../src/sandbox/protocol/frames.ts';
 import { parseTail, toFailure, toLogLines } from '../../src/sandbox/protocol/messages.ts';
 import { type Dice, fuzz, hex, mutate } from './mutator.ts';
@@ -210,6 +211,40 @@ describe('the tail of an outcome', () => {
         expect(detail.length).toBeLessThanOrEqual(32 * 1024);
       } catch (thrown) {
         if (!(thrown instanceof FrameError)) throw thrown;
+      }
+    });
+  });
+});
+
+const recordsText = (dice: Dice): string =>
+  Array.from({ length: dice.int(5) }, () => {
+    const payload = dice.pick(['', '{}', 'a b\nR1 2\n{}', '\n', ' ', '😀', 'x'.repeat(dice.int(40))]);
+    return `${dice.pick([...'RXLIGTFBCQ'])}${dice.int(1_000)} ${payload.length}\n${payload}`;
+  }).join('');
+
+describe('the records of an isolate', () => {
+  it('are what they were written from, and changed ones are records without gaps or an error', async () => {
+    await fuzz('guest-records', 5_000, (dice) => {
+      const honest = recordsText(dice);
+      const isHonest = dice.once(3);
+      const changed = mutate(dice, Buffer.from(honest, 'utf16le'), [
+        Buffer.from(recordsText(dice), 'utf16le'),
+      ]);
+      const text = isHonest ? honest : changed.toString('utf16le');
+      try {
+        const records = parseRecords(text);
+        const again = records.map(
+          ({ kind, owner, payload }) => `${kind}${owner} ${payload.length}\n${payload}`,
+        );
+        if (isHonest) expect(again.join('')).toBe(honest);
+        // A number may be written otherwise; what lies between the heads may not.
+        expect(records.reduce((sum, { payload }) => sum + payload.length, 0)).toBeLessThanOrEqual(
+          text.length,
+        );
+        for (const { owner } of records) expect(Number.isSafeInteger(owner)).toBe(true);
+      } catch (thrown) {
+        expect(isHonest, text).toBe(false);
+        expect(String(thrown)).toContain('do not follow the contract');
       }
     });
   });

@@ -60,8 +60,8 @@ const open = new SafeMap<Call, true>();
 let logMaxBytes = 0;
 let tell: TellLine = () => undefined;
 
-/** Sends a line of a call. */
-type TellLine = (call: Call, level: Level, timeMs: number, message: string) => void;
+/** Sends a line of a call; null says that lines were dropped. */
+type TellLine = (call: Call, level: Level, timeMs: number, message: string | null) => void;
 
 /** Says where lines go from now on. */
 export const onLine = (send: TellLine): void => {
@@ -152,6 +152,8 @@ const addLine = (call: Call, level: Level, text: string): void => {
   const bytes = call.logBytes + byteLength(message) + 1;
   if (bytes > logMaxBytes) {
     call.truncated = true;
+    // At once: a call that is stopped has no answer to say it with.
+    tell(call, level, DateNow(), null);
     return;
   }
   call.logBytes = bytes;

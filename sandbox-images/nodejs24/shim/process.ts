@@ -48,8 +48,11 @@ export class FunctionProcess {
     this.#writer = writer;
     this.#enterSurroundings = enterSurroundings;
     onLine((call, level, timeMs, message) => {
-      const fields = { flags: LOG.ofCall, a: timeMs, b: LEVELS[level], payload: bufferFrom(message, 'utf8') };
-      writer.send(FRAME.log, call.instance, call.nonce, fields);
+      const said =
+        message === null
+          ? { flags: LOG.ofCall | LOG.dropped, payload: NO_BYTES }
+          : { flags: LOG.ofCall, payload: bufferFrom(message, 'utf8') };
+      writer.send(FRAME.log, call.instance, call.nonce, { a: timeMs, b: LEVELS[level], ...said });
       writer.flush();
     });
   }

@@ -5,7 +5,7 @@ import type { Receipt } from '../../core/receipt.ts';
 import { systemClock } from '../../ports/clock.ts';
 import { type AttackCase, holds } from '../case.ts';
 import { ATTACKER, NEIGHBOUR, type Target } from '../target.ts';
-import { answered, having } from './cross-tenants.ts';
+import { answered, having } from './having.ts';
 
 const BURNT_MS = 150;
 const BURNS = `exports.handler = (event) => { if (!event.burn) return 1; for (;;); };`;

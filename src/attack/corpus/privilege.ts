@@ -2,7 +2,7 @@
  * Attacks on the walls of a container by what its own user may ask the kernel for. Each is refused, and says so.
  */
 import { type AttackCase, js, once } from '../case.ts';
-import { ATTEMPT, NODE_ATTEMPT, onBothPythons, SYSTEM } from '../programs.ts';
+import { ATTEMPT, NODE_ATTEMPT, noMethod, onBothPythons, SYSTEM } from '../programs.ts';
 import { SYSTEM_CALLS } from './system-calls.ts';
 import { WALLS } from './walls.ts';
 
@@ -13,6 +13,7 @@ const IDENTITIES: readonly AttackCase[] = [
     name: 'a program that would run as its owner, and the calls that would do the same',
     harmless: true,
     attacks: {
+      isolate: noMethod('process.setuid'),
       nodejs24: {
         code: js(
           `${NODE_ATTEMPT} return [() => process.setuid(0), () => process.setgid(0), () => process.seteuid(0), () => process.setegid(0), () => process.setgroups([0]), () => process.initgroups('root', 0), () => fs.chownSync('/tmp', 0, 0)].map(attempt);`,

@@ -2,7 +2,7 @@
  * How a function's process may end, or refuse to: by itself, by a signal, without its outputs, or not at all.
  */
 import { type Attack, type AttackCase, js, once, python } from '../case.ts';
-import { ATTEMPT, bootstrap, NODE_ATTEMPT, onBothPythons, shell } from '../programs.ts';
+import { ATTEMPT, bootstrap, NODE_ATTEMPT, noMethod, onBothPythons, shell } from '../programs.ts';
 
 const exited = (detail: RegExp): Pick<Attack, 'calls'> => ({
   calls: once({ code: 'sandbox_exited', detail }),
@@ -20,13 +20,7 @@ export const PROCESS_ENDS: readonly AttackCase[] = [
     name: 'an exit with code 0 instead of an answer',
     harmless: true,
     attacks: {
-      isolate: {
-        code: js('process.exit(0);'),
-        calls: once({
-          code: 'function_error',
-          error: { type: 'TypeError', message: 'process.exit is not a function' },
-        }),
-      },
+      isolate: noMethod('process.exit'),
       nodejs24: { code: js('process.exit(0);'), ...exited(/exit code 0/) },
       ...onBothPythons('os._exit(0)', exited(/exit code 0/)),
     },
@@ -71,13 +65,7 @@ export const PROCESS_ENDS: readonly AttackCase[] = [
     name: 'signals to the agent and to the parent',
     harmless: true,
     attacks: {
-      isolate: {
-        code: js('process.kill(1, "SIGKILL");'),
-        calls: once({
-          code: 'function_error',
-          error: { type: 'TypeError', message: 'process.kill is not a function' },
-        }),
-      },
+      isolate: noMethod('process.kill'),
       nodejs24: {
         code: js(
           `${NODE_ATTEMPT} const signals = ['SIGKILL', 'SIGSTOP', 'SIGTERM', 'SIGUSR1']; return [...new Set(signals.flatMap((name) => [1, process.ppid].map((pid) => attempt(() => process.kill(pid, name)))))];`,
@@ -185,13 +173,7 @@ while True: pass`,
     name: 'a crash that would write a core file',
     harmless: true,
     attacks: {
-      isolate: {
-        code: js('process.abort();'),
-        calls: once({
-          code: 'function_error',
-          error: { type: 'TypeError', message: 'process.abort is not a function' },
-        }),
-      },
+      isolate: noMethod('process.abort'),
       nodejs24: { code: js('process.abort();'), ...exited(/signal 6/) },
       ...onBothPythons(
         `import resource

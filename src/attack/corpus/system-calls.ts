@@ -2,7 +2,7 @@
  * System calls that no function has a use for, made past every library: each is refused by the filter.
  */
 import { type AttackCase, type FunctionCase, js, once, python } from '../case.ts';
-import { bootstrap, NODE_ATTEMPT, SYSTEM, systemCallCase } from '../programs.ts';
+import { bootstrap, NODE_ATTEMPT, noMethod, SYSTEM, systemCallCase } from '../programs.ts';
 
 /** The filter kills the thread: the whole process where that is its only one, and what waits for it otherwise. */
 const killedByFilter = (body: string): FunctionCase['attacks'] => ({
@@ -47,6 +47,7 @@ export const SYSTEM_CALLS: readonly AttackCase[] = [
       migrate_pages: [256, 238, '1, 0, 0, 0'],
     },
     {
+      isolate: noMethod('process.dlopen'),
       nodejs24: {
         code: js(
           `${NODE_ATTEMPT} return ['mem', 'environ', 'maps', 'fd', 'root', 'cwd', 'exe', 'syscall', 'stack'].map((name) => attempt(() => name === 'fd' ? fs.readdirSync('/proc/1/fd') : ['root', 'cwd', 'exe'].includes(name) ? fs.readlinkSync('/proc/1/' + name) : fs.readFileSync('/proc/1/' + name)));`,

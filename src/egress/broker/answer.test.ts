@@ -70,3 +70,24 @@ it('sends nothing after it was closed', async () => {
   await turn();
   expect([sizes, state.done]).toEqual([[], 0]);
 });
+
+it('has an answer of many small pieces wait for the turn of others', async () => {
+  const { body, sizes, flows, state } = record();
+  for (let piece = 0; piece < 255; piece += 1) body.push(Buffer.from('x'));
+  expect(flows).toEqual([]);
+  body.push(Buffer.from('x'));
+  expect(flows).toEqual([false]);
+  body.credit(1);
+  expect(flows).toEqual([false]);
+  await turn();
+  expect([flows, sum(sizes), state.text]).toEqual([[false, true], 256, 'x'.repeat(256)]);
+});
+
+it('keeps the order of large and small pieces', async () => {
+  const { body, state } = record();
+  const parts = ['a', 'b'.repeat(9_000), 'c', 'd'.repeat(5_000), 'e'.repeat(5_000), 'f'.repeat(8_192), 'g'];
+  for (const part of parts) body.push(Buffer.from(part));
+  body.end();
+  await turn();
+  expect([state.text, state.done]).toEqual([parts.join(''), 1]);
+});

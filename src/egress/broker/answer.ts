@@ -2,7 +2,8 @@
  * The body of an answer on its way to the sandbox, held back by the credit that the sandbox gives.
  *
  * Owns what came and was not sent yet. Invariants: never more than the window is under way; small pieces that come in one
- * turn leave as one, so that an upstream cannot make a frame of each byte.
+ * turn leave as one, so that an upstream cannot make a frame of each byte; what pieces cost in memory is their bytes, and
+ * in time no more than so many of them a turn, because all answers share one thread.
  */
 import { CHUNK_BYTES, WINDOW_BYTES } from '../../sandbox/protocol/network-frames.ts';
 
@@ -14,9 +15,17 @@ export interface AnswerOutlet {
   done(): void;
 }
 
+/** Smaller pieces are put together as they come: a buffer of its own costs a hundred bytes. */
+const SLAB_BYTES = 8 * 1024;
+/** An answer with more of them has to wait for the others' turn. */
+const PIECES_PER_TURN = 256;
+
 export class AnswerBody {
   readonly #outlet: AnswerOutlet;
   #pieces: Buffer[] = [];
+  #slab: Buffer | null = null;
+  #filled = 0;
+  #inTurn = 0;
   #held = 0;
   #credit = WINDOW_BYTES;
   #ended = false;
@@ -31,10 +40,15 @@ export class AnswerBody {
   /** The bytes are copied: the parser's buffer is not kept. */
   push(bytes: Buffer): void {
     if (this.#done) return;
-    this.#pieces.push(Buffer.from(bytes));
+    if (bytes.length < SLAB_BYTES) this.#gather(bytes);
+    else {
+      this.#seal();
+      this.#pieces.push(Buffer.from(bytes));
+    }
     this.#held += bytes.length;
+    this.#inTurn += 1;
     this.#schedule();
-    if (this.#held >= WINDOW_BYTES) this.#pause(true);
+    if (this.#held >= WINDOW_BYTES || this.#inTurn >= PIECES_PER_TURN) this.#pause(true);
   }
 
   end(): void {
@@ -52,7 +66,23 @@ export class AnswerBody {
   close(): void {
     this.#done = true;
     this.#pieces = [];
+    this.#slab = null;
     this.#held = 0;
+  }
+
+  #gather(bytes: Buffer): void {
+    if (this.#slab === null || this.#filled + bytes.length > SLAB_BYTES) {
+      this.#seal();
+      this.#slab = Buffer.allocUnsafeSlow(SLAB_BYTES);
+      this.#filled = 0;
+    }
+    this.#filled += bytes.copy(this.#slab, this.#filled);
+  }
+
+  /** What was put together is a piece from now on. */
+  #seal(): void {
+    if (this.#slab !== null) this.#pieces.push(this.#slab.subarray(0, this.#filled));
+    this.#slab = null;
   }
 
   #schedule(): void {
@@ -60,6 +90,7 @@ export class AnswerBody {
     this.#scheduled = true;
     setImmediate(() => {
       this.#scheduled = false;
+      this.#inTurn = 0;
       this.#flush();
     });
   }
@@ -67,6 +98,7 @@ export class AnswerBody {
   #flush(): void {
     if (this.#done) return;
     if (this.#held > 0 && this.#credit > 0) {
+      this.#seal();
       const all = this.#pieces.length === 1 ? this.#pieces[0] : Buffer.concat(this.#pieces, this.#held);
       let at = 0;
       while (all !== undefined && at < all.length && this.#credit > 0) {
@@ -78,7 +110,7 @@ export class AnswerBody {
       this.#held -= at;
       this.#pieces = this.#held === 0 || all === undefined ? [] : [all.subarray(at)];
     }
-    if (this.#held < WINDOW_BYTES / 2) this.#pause(false);
+    if (this.#held < WINDOW_BYTES / 2 && this.#inTurn < PIECES_PER_TURN) this.#pause(false);
     if (this.#ended && this.#held === 0) {
       this.#done = true;
       this.#outlet.done();

@@ -84,6 +84,15 @@ class Broker {
     }
     // It may have ended while the frame was on its way.
     const exchange = this.#exchanges.get(frame.nonce);
+    try {
+      this.#pass(frame, exchange);
+    } catch (thrown) {
+      // Of one request, and none of the frames behind this one.
+      exchange?.fail(thrown);
+    }
+  }
+
+  #pass(frame: Frame, exchange: Exchange | undefined): void {
     if (frame.type === NETWORK_FRAME.data) exchange?.data(frame.payload, (frame.flags & DATA.last) !== 0);
     else if (frame.type === NETWORK_FRAME.credit) exchange?.credit(frame.b);
     else if (frame.type === NETWORK_FRAME.end) {

@@ -70,7 +70,10 @@ export type FrameType = (typeof FRAME)[keyof typeof FRAME];
 export const OUTCOME = { failed: 1, hasTail: 2 } as const;
 /** Flags of `file`; a file that continues is the one of the frame before. */
 export const FILE = { executable: 1, continues: 2 } as const;
-/** Flags of `log`; after `dropped` no more lines come until the next window. */
+/**
+ * Flags of `log`; after `dropped` no more lines come: of a stream until the next window, of a call none at all. A shim says
+ * so when it drops the first line, because a call that is stopped has no answer to say it in.
+ */
 export const LOG = { stdout: 1, stderr: 2, dropped: 4, ofCall: 8 } as const;
 /** Of a line that is of a call: the levels by the number that stands in b. */
 export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const;
