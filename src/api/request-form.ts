@@ -13,9 +13,11 @@ const SHOWN_MAX = 100;
 /** Why a request is refused, or null. */
 export const refusalOfForm = ({
   url = '',
+  httpVersion,
   headers,
 }: {
   readonly url?: string | undefined;
+  readonly httpVersion: string;
   readonly headers: IncomingHttpHeaders;
 }): StrataError | null => {
   if (url.charCodeAt(0) !== SLASH)
@@ -24,7 +26,13 @@ export const refusalOfForm = ({
       `The target of the request is ${quoted(url)}; send a path that begins with "/": this server is no proxy.`,
     );
   const coding = headers['transfer-encoding'];
-  if (coding === undefined || coding.toLowerCase() === 'chunked') return null;
+  if (coding === undefined) return null;
+  if (httpVersion === '1.0')
+    return new StrataError(
+      'invalid_request',
+      'The body of a request in HTTP/1.0 has a Transfer-Encoding; that version has none. Send its length, or HTTP/1.1.',
+    );
+  if (coding.toLowerCase() === 'chunked') return null;
   return new StrataError(
     'invalid_request',
     `The Transfer-Encoding is ${quoted(coding)}; only chunked is taken. Send the body as it is.`,

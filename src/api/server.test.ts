@@ -599,6 +599,10 @@ describe('on the wire', () => {
     ['a target that names a host', 'GET http://localhost/healthz HTTP/1.1\r\nHost: localhost\r\n\r\n'],
     ['no path', 'OPTIONS * HTTP/1.1\r\nHost: localhost\r\n\r\n'],
     [
+      'chunks in HTTP/1.0',
+      'POST /healthz HTTP/1.0\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
+    ],
+    [
       'a coding that it does not undo',
       'POST /healthz HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n',
     ],

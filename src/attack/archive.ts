@@ -70,12 +70,12 @@ export const directoryAlone = (count: number, declared: number): Buffer =>
   Buffer.concat([Buffer.alloc(NAMELESS.length * count, NAMELESS), endAlone(count, declared)]);
 
 /** The same in base64, in pieces that are one and the same text but for the last: it costs its sender no memory. */
-export const directoryPieces = (count: number, declared: number): readonly Buffer[] => {
+export const directoryPieces = (count: number): readonly Buffer[] => {
   // Three entries are a whole number of base64's groups.
   const piece = Buffer.from(Buffer.alloc(NAMELESS.length * PIECE_ENTRIES, NAMELESS).toString('base64'));
   const whole = Math.floor(count / PIECE_ENTRIES);
   const rest = Buffer.alloc(NAMELESS.length * (count - whole * PIECE_ENTRIES), NAMELESS);
-  const last = Buffer.concat([rest, endAlone(count, declared)]).toString('base64');
+  const last = Buffer.concat([rest, endAlone(count, count)]).toString('base64');
   return [...Array<Buffer>(whole).fill(piece), Buffer.from(last)];
 };
 

@@ -5,10 +5,10 @@
  * given.
  */
 import { connect } from 'node:net';
-import { setTimeout } from 'node:timers/promises';
 import type { GuestError, LimitReport } from '../core/errors.ts';
 import type { LogLine, Receipt } from '../core/receipt.ts';
 import type { FunctionSpecInput } from '../core/spec.ts';
+import { systemClock } from '../ports/clock.ts';
 
 /** The tenants of an attack: who tries, and who is beside. */
 export const ATTACKER = 'strata-attacker';
@@ -140,7 +140,7 @@ export class Target {
     const list = typeof pieces === 'string' || pieces instanceof Uint8Array ? [pieces] : pieces;
     for (const [at, piece] of list.entries()) {
       if (socket.destroyed) break;
-      if (at > 0 && everyMs > 0) await Promise.race([setTimeout(everyMs), closed]);
+      if (at > 0 && everyMs > 0) await Promise.race([pause(everyMs), closed]);
       await new Promise<void>((resolve) => {
         if (socket.destroyed) resolve();
         else socket.write(piece, () => resolve());
@@ -152,6 +152,9 @@ export class Target {
     return Buffer.concat(chunks).toString('latin1');
   }
 }
+
+const pause = (delayMs: number): Promise<void> =>
+  new Promise((resolve) => void systemClock.setTimer(delayMs, resolve));
 
 /** The problem document of an answer; null when it is none. */
 export const problemOf = ({ json }: Reply): Problem | null => {

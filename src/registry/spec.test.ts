@@ -30,6 +30,17 @@ const entries = (count: number) =>
   Object.fromEntries(Array.from({ length: count }, (_, index) => [`K${index}`, 'v']));
 
 describe('completeSpec', () => {
+  it.each([
+    ['description', { description: 'a\ud800' }],
+    ['handler', { handler: 'index\udc00.handler' }],
+    ['env', { env: { A: '\ud800' } }],
+    ['labels', { labels: { a: '\udfff' } }],
+    ['labels', { labels: { '\ud800': 'a' } }],
+  ])('refuses half a surrogate pair in %s', (field, extra) => {
+    expect(refusal(() => complete(extra))).toMatch(new RegExp(`^${field}: is not valid Unicode`));
+    expect(complete({ description: '\u{1f469}' }).description).toBe('\u{1f469}');
+  });
+
   it('fills every default in', () => {
     expect(complete()).toEqual({
       runtime: 'isolate',

@@ -103,10 +103,10 @@ return [[attempt(lambda: dial(name)) for name in names], listed]`),
       nodejs24: {
         code: js(`const fs = require('fs'); const lines = (path) => fs.readFileSync(path, 'utf8').trim().split('\\n');
   let interfaces; try { interfaces = Object.keys(require('os').networkInterfaces()); } catch (error) { interfaces = error.code; }
-  return { interfaces, devices: fs.readdirSync('/sys/class/net'), routes: lines('/proc/net/route').length - 1, neighbours: lines('/proc/net/arp').length - 1, tcp: lines('/proc/net/tcp').length - 1 };`),
+  return { interfaces, devices: fs.readdirSync('/sys/class/net'), routes: lines('/proc/net/route').length - 1, neighbours: lines('/proc/net/arp').length - 1, others: lines('/proc/net/tcp').slice(1).filter((line) => !/^ *\\d+: (?:0100007F|00000000):/.test(line)) };`),
         calls: once({
           ...{ code: 'succeeded' },
-          result: { interfaces: 'ERR_SYSTEM_ERROR', devices: ['lo'], routes: 0, neighbours: 0, tcp: 0 },
+          result: { interfaces: 'ERR_SYSTEM_ERROR', devices: ['lo'], routes: 0, neighbours: 0, others: [] },
         }),
       },
     },
@@ -119,7 +119,7 @@ return [[attempt(lambda: dial(name)) for name in names], listed]`),
   const servers = read('/etc/resolv.conf').split('\\n').filter((line) => line.startsWith('nameserver'));
   const write = (path) => { try { fs.appendFileSync(path, '127.0.0.1 x'); return 'written'; } catch (error) { return error.code; } };
   const hosts = read('/etc/hosts').split('\\n').map((line) => line.split(/\\s+/)[0]).filter((address) => /^\\d/.test(address) && !address.startsWith('127.'));
-  const set = Object.keys(process.env).filter((name) => /proxy/i.test(name));
+  const set = Object.keys(process['env']).filter((name) => /proxy/i.test(name));
   return { servers, hosts, set, written: [write('/etc/resolv.conf'), write('/etc/hosts')] };`),
         calls: once({
           code: 'succeeded',

@@ -25,9 +25,8 @@ const ODD_NAMES = [
 const LIST = `const fs = require('fs'); const path = require('path');
 exports.handler = async () => {
   const own = fs.readdirSync(__dirname).sort();
-  const up = fs.readdirSync(path.dirname(__dirname)).length;
   const modes = own.filter((name) => name.startsWith('mode')).map((name) => [name, (fs.statSync(path.join(__dirname, name)).mode & 0o7777).toString(8)]);
-  return { own: own.filter((name) => !name.startsWith('mode')), up, tmp: fs.readdirSync('/tmp'), modes };
+  return { own: own.filter((name) => !name.startsWith('mode')), tmp: fs.readdirSync('/tmp'), modes };
 };`;
 
 export const UPLOAD_CONTENT_CASES: readonly AttackCase[] = [
@@ -38,7 +37,7 @@ export const UPLOAD_CONTENT_CASES: readonly AttackCase[] = [
         code: zipOf({ name: 'index.js', data: LIST }, ...ODD_NAMES.map((name) => ({ name, data: 'x' }))),
         calls: once({
           code: 'succeeded',
-          result: { own: [...ODD_NAMES, 'index.js'].sort(), up: 1, tmp: [], modes: [] },
+          result: { own: [...ODD_NAMES, 'index.js'].sort(), tmp: [], modes: [] },
         }),
       },
     },
@@ -58,13 +57,13 @@ export const UPLOAD_CONTENT_CASES: readonly AttackCase[] = [
         calls: once({
           ...{ code: 'succeeded' },
           result: {
-            ...{ own: ['index.js'], up: 1, tmp: [] },
+            ...{ own: ['index.js'], tmp: [] },
             modes: [
-              ['mode-0000', '444'],
-              ['mode-0666', '444'],
-              ['mode-1777', '555'],
-              ['mode-2755', '555'],
-              ['mode-4755', '555'],
+              ['mode-0000', '644'],
+              ['mode-0666', '644'],
+              ['mode-1777', '755'],
+              ['mode-2755', '755'],
+              ['mode-4755', '755'],
             ],
           },
         }),
