@@ -253,6 +253,22 @@ describe('a sandbox that breaks the protocol', () => {
           it.frame(NETWORK_FRAME.data, { payload: Buffer.alloc(CHUNK_BYTES) });
       },
     ],
+    [
+      'sends parts without bytes, which no credit holds back',
+      (it) => [it.begin(1, 1), it.frame(NETWORK_FRAME.data, {})],
+    ],
+    [
+      'sends a part behind the last one',
+      (it) => [
+        it.begin(1, 1),
+        it.frame(NETWORK_FRAME.data, { flags: 1 }),
+        it.frame(NETWORK_FRAME.data, { flags: 1 }),
+      ],
+    ],
+    [
+      'sends a body that it did not announce',
+      (it) => [it.begin(1), it.frame(NETWORK_FRAME.data, { payload: Buffer.alloc(1) })],
+    ],
     ['gives credit for nothing', (it) => [it.begin(1), it.frame(NETWORK_FRAME.credit, { b: 1 })]],
     [
       'gives credit for more than it got',

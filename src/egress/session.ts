@@ -3,8 +3,7 @@
  *
  * Owns the account and the flow control between sandbox and broker. Never reads what passes. Invariants: a sandbox that
  * numbers requests anew, sends more than its credit or gives credit for what it did not get breaks the protocol, and so
- * does a broker that does the like; after
- * `close` nothing reaches the sandbox, and nothing of it is left at the broker.
+ * does a broker that does the like; after `close` nothing reaches the sandbox, and nothing of it is left at the broker.
  */
 import type { ErrorCode, NetworkLimitKind } from '../core/errors.ts';
 import type { NetworkRefusal, ReceiptNetwork } from '../core/receipt.ts';
@@ -164,6 +163,7 @@ export class EgressSession implements NetworkSession {
       return;
     }
     passage.upstream = upstream;
+    passage.uploads = (flags & FETCH.body) !== 0;
     passage.head = payload.length;
     upstream.send(NETWORK_FRAME.fetch, { flags: flags & FETCH.body, meta: this.#policyJson(), payload });
   }
@@ -181,6 +181,11 @@ export class EgressSession implements NetworkSession {
 
   #upload(passage: Passage, { flags, payload }: Frame): void {
     const { length } = payload;
+    const isLast = (flags & DATA.last) !== 0;
+    // Credit does not hold back parts without bytes.
+    if (!passage.uploads || (length === 0 && !isLast))
+      throw new FrameError(`${length} bytes of a body that is over, or a part without any`);
+    if (isLast) passage.uploads = false;
     if (length > CHUNK_BYTES || length > passage.upCredit)
       throw new FrameError(
         `${length} bytes of a request's body; ${Math.min(CHUNK_BYTES, passage.upCredit)} may come`,
@@ -266,6 +271,8 @@ class Passage {
   /** Bytes of bodies that have passed. */
   sent = 0;
   received = 0;
+  /** Parts of its body may come. */
+  uploads = false;
   /** What the sandbox may send before the broker has used some up. */
   upCredit = WINDOW_BYTES;
   /** What the sandbox was sent and has not used up. */
