@@ -215,15 +215,25 @@ describe('the body of a request', () => {
     );
     const records = await guest.invoke();
     expect(asked(records)[0]?.head.length).toBeNull();
-    expect(payloads(records, 'B')).toEqual(['1 0\na', '1 0\nbc', '1 1\n']);
+    expect(payloads(records, 'B')).toEqual(['1 0\nabc', '1 1\n']);
+  });
+
+  it('leaves as one, however many parts a function makes of it', async () => {
+    const guest = await load(
+      'let n = 0; const one = new Uint8Array(1); const body = new ReadableStream({ pull(c) { n += 1; if (n > 70000) c.close(); else c.enqueue(one); } });' +
+        'Math.min = () => 1; await fetch("http://a.com", { method: "POST", body });',
+    );
+    const parts = payloads(await guest.invoke(), 'B').map((text) => text.length - 4);
+    expect(parts).toEqual([CHUNK, 70_000 - CHUNK, 0]);
   });
 
   it('that fails gives the request up', async () => {
     const guest = await load(
-      'const body = new ReadableStream({ pull() { throw new Error("no more"); } });' +
+      'const body = new ReadableStream({ async pull() { await new Promise((f) => setTimeout(f, 10)); throw new Error("no more"); } });' +
         'try { await fetch("http://a.com", { method: "POST", body }); } catch (e) { return e.message; }',
     );
-    const records = await guest.invoke();
+    await guest.invoke();
+    const records = await guest.tick(1, 50);
     expect(payloads(records, 'Q')).toEqual(['1']);
     expect(resultOf(records)).toBe('no more');
   });
@@ -373,10 +383,20 @@ describe('a redirect', () => {
 describe('a signal', () => {
   it('gives the request up', async () => {
     const guest = await load(
-      'const c = new AbortController(); const f = fetch("http://a.com", { signal: c.signal }); c.abort(); try { await f; } catch (e) { return e.name; }',
+      'const c = new AbortController(); const f = fetch("http://a.com", { signal: c.signal }); setTimeout(() => c.abort(), 10); try { await f; } catch (e) { return e.name; }',
+    );
+    await guest.invoke();
+    const records = await guest.tick(1, 50);
+    expect(payloads(records, 'Q')).toEqual(['1']);
+    expect(resultOf(records)).toBe('AbortError');
+  });
+
+  it('that comes at once begins nothing, so that no number of them floods anybody', async () => {
+    const guest = await load(
+      'let last; for (let n = 0; n < 5000; n += 1) { const c = new AbortController(); last = fetch("http://a.com", { signal: c.signal }); last.catch(() => {}); c.abort(); } try { await last; } catch (e) { return e.name; }',
     );
     const records = await guest.invoke();
-    expect(payloads(records, 'Q')).toEqual(['1']);
+    expect([...payloads(records, 'F'), ...payloads(records, 'Q')]).toEqual([]);
     expect(resultOf(records)).toBe('AbortError');
   });
 

@@ -3,13 +3,15 @@
  *
  * Owns the numbers of requests and what may be sent for each. Knows nothing of HTTP; `globals/fetch.ts` does. Invariants:
  * a request belongs to the owner that began it and ends with it; whatever a function does to get at these functions,
- * nothing leaves that the host would take for a breach of the protocol.
+ * nothing leaves that the host would take for a breach of the protocol. What a function does piece by piece leaves
+ * together, once for an entry: a thousand parts of a byte are one record.
  */
 import { NETWORK_CHUNK_BYTES, NETWORK_WINDOW_BYTES } from './contract.ts';
 import { uncaught } from './errors.ts';
 import type { NetworkListener, NetworkService } from './globals/services.ts';
 import {
   MapDelete,
+  MapForEach,
   MapGet,
   MapSet,
   MapSize,
@@ -19,7 +21,16 @@ import {
   StringIndexOf,
   StringSlice,
 } from './primordials.ts';
-import { limits, liveOwner, type Owner, requestsByNumber, resumeOwner, tellNetwork } from './records.ts';
+import {
+  limits,
+  liveOwner,
+  type Owner,
+  onNetworkQuestion,
+  record,
+  requestsByNumber,
+  resumeOwner,
+  tellNetwork,
+} from './records.ts';
 
 export interface OpenRequest {
   readonly number: number;
@@ -29,6 +40,11 @@ export interface OpenRequest {
   maySend: number;
   /** Bytes of the answer that came and were not used up. */
   outstanding: number;
+  /** What is told with the next records: its beginning until that was told, parts of its body, whether they are all, credit. */
+  beginning: string | null;
+  body: string;
+  ended: boolean;
+  used: number;
 }
 
 /** As UTF-8 that is below what the server takes, whatever the characters are. */
@@ -59,11 +75,12 @@ export const network: NetworkService = {
     const number = nextNumber;
     nextNumber += 1;
     const maySend = hasBody ? NETWORK_WINDOW_BYTES : NOTHING_MORE;
-    const request = { number, owner, listener, maySend, outstanding: 0 };
+    const beginning = `${number} ${hasBody ? 1 : 0} ${oneWord(target)}\n${headJson}`;
+    const waiting = { beginning, body: '', ended: false, used: 0 };
+    const request = { number, owner, listener, maySend, outstanding: 0, ...waiting };
     if (owner.requests === null) owner.requests = new SafeMap();
     MapSet(owner.requests, number, request);
     MapSet(requestsByNumber, number, request);
-    tellNetwork(owner, 'F', `${number} ${hasBody ? 1 : 0} ${oneWord(target)}\n${headJson}`);
     return number;
   },
   send(number, text, last) {
@@ -71,25 +88,55 @@ export const network: NetworkService = {
     if (request === undefined || typeof text !== 'string') return;
     if (text.length > request.maySend || text.length > NETWORK_CHUNK_BYTES) return;
     request.maySend -= text.length;
-    tellNetwork(request.owner, 'B', `${number} ${last ? 1 : 0}\n${text}`);
-    if (last) request.maySend = NOTHING_MORE;
+    request.body += text;
+    if (!last) return;
+    request.maySend = NOTHING_MORE;
+    request.ended = true;
   },
   credit(number, bytes) {
     const request = MapGet(requestsByNumber, number);
     if (request === undefined || !(bytes > 0 && bytes <= request.outstanding) || bytes % 1 !== 0) return;
     request.outstanding -= bytes;
-    tellNetwork(request.owner, 'C', `${number} ${bytes}`);
+    request.used += bytes;
   },
   quit(number) {
     const request = MapGet(requestsByNumber, number);
     if (request === undefined) return;
     close(request);
-    tellNetwork(request.owner, 'Q', `${number}`);
+    // Nobody has heard of one that was begun just now.
+    if (request.beginning === null) tellNetwork(request.owner, 'Q', `${number}`);
   },
   redirectsMax: () => limits.redirectsMax,
   windowBytes: NETWORK_WINDOW_BYTES,
   chunkBytes: NETWORK_CHUNK_BYTES,
 };
+
+/** The records about what an owner's requests did since the last ones; nothing changes by asking. */
+const recordsOf = (owner: Owner): string => {
+  let text = '';
+  if (owner.requests === null) return text;
+  MapForEach(owner.requests, ({ number, beginning, body, ended, used }) => {
+    if (beginning !== null) text += record('F', owner, beginning);
+    for (let at = 0; at < body.length; at += NETWORK_CHUNK_BYTES)
+      text += record('B', owner, `${number} 0\n${StringSlice(body, at, at + NETWORK_CHUNK_BYTES)}`);
+    if (ended) text += record('B', owner, `${number} 1\n`);
+    if (used > 0) text += record('C', owner, `${number} ${used}`);
+  });
+  return text;
+};
+
+/** They were told. */
+const told = (owner: Owner): void => {
+  if (owner.requests === null) return;
+  MapForEach(owner.requests, (request) => {
+    request.beginning = null;
+    request.body = '';
+    request.ended = false;
+    request.used = 0;
+  });
+};
+
+onNetworkQuestion(recordsOf, told);
 
 /** Hands what the network brought to the requests of an owner. */
 export const takeEvents = (ownerNumber: number, text: string): void => {

@@ -42,10 +42,18 @@ export const requestsByNumber = new SafeMap<number, OpenRequest>();
 let current: Owner | null = null;
 let buffer = '';
 let nextDelayOf: (owner: Owner) => number = () => -1;
+let networkOf: (owner: Owner) => string = () => '';
+let networkTold: (owner: Owner) => void = () => undefined;
 
 /** Tells how to find the delay of an owner's next timer; timers.ts does. */
 export const onTimerQuestion = (answer: (owner: Owner) => number): void => {
   nextDelayOf = answer;
+};
+
+/** Tells how to find the records about an owner's requests, and that they were taken; network.ts does. */
+export const onNetworkQuestion = (answer: (owner: Owner) => string, told: (owner: Owner) => void): void => {
+  networkOf = answer;
+  networkTold = told;
 };
 
 /** The living owner on whose behalf code runs now, or null. */
@@ -86,13 +94,13 @@ const forget = (owner: Owner): void => {
 /** Writes an owner's last record. Later calls for the same owner do nothing. */
 export const settle = (owner: Owner, kind: 'R' | 'X' | 'L' | 'I', payload: string): void => {
   if (owner.ended) return;
-  const text = logRecord(owner) + record(kind, owner, payload);
+  const text = logRecord(owner) + networkOf(owner) + record(kind, owner, payload);
   forget(owner);
   buffer += text;
 };
 
 /** Says something about a request; lost when its owner is done. */
-export const tellNetwork = (owner: Owner, kind: 'F' | 'B' | 'C' | 'Q', payload: string): void => {
+export const tellNetwork = (owner: Owner, kind: 'Q', payload: string): void => {
   if (!owner.ended) buffer += record(kind, owner, payload);
 };
 
@@ -143,6 +151,10 @@ export const collect = (): string => {
 
 const flush = (owner: Owner): void => {
   if (owner.logChanged) buffer += logRecord(owner);
+  if (owner.requests !== null) {
+    buffer += networkOf(owner);
+    networkTold(owner);
+  }
   if (!owner.timersChanged) return;
   owner.timersChanged = false;
   const delayMs = nextDelayOf(owner);
@@ -164,7 +176,7 @@ const logRecord = (owner: Owner): string => {
   return text;
 };
 
-const record = (kind: RecordKind, owner: Owner, payload: string): string =>
+export const record = (kind: RecordKind, owner: Owner, payload: string): string =>
   `${kind}${owner.number} ${payload.length}\n${payload}`;
 
 const newOwner = (number: number): Owner => ({
