@@ -1,8 +1,8 @@
 /**
  * Why a request to the network fails, in the words that the function reads.
  *
- * Owns the sentences. Never names an address that a name resolved to: the network around the server is not the
- * function's to explore.
+ * Owns the sentences. Never names an address that a name resolved to or one of this machine, nor where something lies in
+ * the broker's memory: the network around the server and the broker's insides are not the function's to explore.
  */
 import type { NetworkLimitKind } from '../core/errors.ts';
 import type { NetworkFailure } from '../guest/contract.ts';
@@ -55,3 +55,23 @@ export const beyond = (
 export const failed = (code: string, message: string): NetworkFailure => ({
   ...{ code, message, refused: false, limit: null },
 });
+
+const DETAIL_MAX_CHARS = 300;
+
+/** What was thrown on the way to the other side. */
+export const failureOf = (thrown: unknown): NetworkFailure => {
+  if (thrown instanceof NetworkError) return thrown.failure;
+  const { code } = thrown as { code?: unknown };
+  return failed(typeof code === 'string' ? code : 'UND_ERR', messageOf(thrown).slice(0, DETAIL_MAX_CHARS));
+};
+
+/** The system's messages name both addresses of a connection; those of OpenSSL begin with the address of a thread. */
+const messageOf = (thrown: unknown): string => {
+  const { code, message, syscall, hostname, reason, library } = thrown as Record<string, unknown>;
+  if (typeof syscall === 'string') {
+    const what = `${syscall} ${String(code)}`;
+    return typeof hostname === 'string' ? `${what} ${hostname}` : what;
+  }
+  if (typeof library === 'string') return `${library}: ${typeof reason === 'string' ? reason : 'failed'}`;
+  return typeof message === 'string' ? message : 'the request failed';
+};

@@ -255,6 +255,53 @@ describe('an upstream', () => {
     else expect(result.error).toMatchObject({ code: 'network_limit', limit: { kind: 'networkHeaderBytes' } });
   });
 
+  it.each([
+    ['a status', 'HTTP/1.1 200 ', 'x'],
+    ['spaces', 'HTTP/1.1 200 OK\r\nx:', ' '],
+    ['empty lines', '', '\r\n'],
+    ['an extension of a chunk', 'HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1;', 'x'],
+    ['the size of a chunk', 'HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n', '0'],
+  ])('that sends %s without end is cut off, and every byte is counted', async (_what, begins, goesOn) => {
+    const upstream = await raw('framing', (socket) => {
+      socket.write(begins);
+      const chunk = Buffer.from(goesOn.repeat(30_000));
+      const more = (): void => {
+        while (!socket.destroyed && socket.write(chunk));
+      };
+      socket.on('drain', more);
+      more();
+    });
+    const { result, receipt } = await world.run('framing', { url: `http://api.test:${upstream.port}/` });
+    expect(result.error).toMatchObject({
+      code: 'UND_ERR_SOCKET',
+      cause: expect.stringContaining('no part of'),
+    });
+    expect(receipt.network.receivedBytes).toBeGreaterThan(500_000);
+    expect(receipt.network.receivedBytes).toBeLessThan(2_000_000);
+  });
+
+  it('with a status that no frame holds ends nobody else', async () => {
+    const pid = brokerPid();
+    const upstream = await raw('status', (socket) => {
+      socket.end(`HTTP/1.1 200 ${'\u0001'.repeat(60_000)}\r\ncontent-length: 1\r\n\r\na`);
+    });
+    const beside = world.run('f', { url: `${base}/begins` });
+    const { result } = await world.run('status', { url: `http://api.test:${upstream.port}/` });
+    expect(result).toMatchObject({ status: 200, text: 'a' });
+    // By its time, as it would have without the other.
+    expect((await beside).result.error?.code).toBe('network_limit');
+    expect(brokerPid()).toBe(pid);
+  });
+
+  it('that cannot be connected is told about without addresses', async () => {
+    world.names.zone['closed.test'] = [['127.0.0.9']];
+    await world.fetcher('closed', ['closed.test:*', '127.0.0.0/8:*']);
+    const refused = await world.run('closed', { url: 'http://closed.test:9/' });
+    expect(refused.result.error).toMatchObject({ code: 'ECONNREFUSED', cause: 'connect ECONNREFUSED' });
+    const noTls = await world.run('f', { url: `https://api.test:${port}/` });
+    expect(noTls.result.error?.cause).toBe('SSL routines: wrong version number');
+  });
+
   it('with no end of answers before the answer is cut off', async () => {
     const upstream = await raw('early', (socket) => {
       const timer = setInterval(
@@ -338,6 +385,19 @@ describe('a function', () => {
     });
     const { result } = await world.run('again', { url: 'http://other.test/' });
     expect(result).toMatchObject({ n: 1_500, limit: { kind: 'networkRequests', configured: 1_500 } });
+  });
+
+  it.each([
+    ['a body byte by byte', ''],
+    ['parts of a byte by patching', 'Math.min = () => 1;'],
+  ])('that sends %s breaks no protocol', async (_what, patch) => {
+    const source = `exports.handler = async ({ url }) => { ${patch} let n = 0; const one = new Uint8Array(1); const body = new ReadableStream({ pull(c) { n += 1; if (n > 120000) c.close(); else c.enqueue(one); } }); try { const r = await fetch(url, { method: 'POST', body }); return (await r.json()).bytes; } catch (e) { return e.cause?.limit?.kind; } };`;
+    const allow = [`127.0.0.1:${port}`];
+    await deploy(world.server, 'bytewise', source, { timeoutMs: 10_000, cpuMs: 8_000, network: { allow } });
+    const { receipt, result } = await world.run('bytewise', { url: `http://127.0.0.1:${port}/` });
+    expect(receipt.error).toBeNull();
+    // Where the machine is busy its time may be over first.
+    expect([120_000, 'networkTimeMs']).toContain(result);
   });
 
   it('that leaves requests behind without waiting leaves nothing', async () => {

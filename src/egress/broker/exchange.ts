@@ -12,7 +12,7 @@ import type { NetworkFailure } from '../../guest/contract.ts';
 import type { Clock, Timer } from '../../ports/clock.ts';
 import { WINDOW_BYTES } from '../../sandbox/protocol/network-frames.ts';
 import { type AllowEntry, parseAllowList } from '../allow-list.ts';
-import { beyond, failed, NetworkError } from '../failures.ts';
+import { beyond, failed, failureOf, NetworkError } from '../failures.ts';
 import { AnswerBody } from './answer.ts';
 import { headJson } from './answer-head.ts';
 import { connectTo } from './connect.ts';
@@ -44,6 +44,10 @@ export interface ExchangeParts {
 
 /** Answers before the answer, such as 103: a server that sends no end of them is cut off. */
 const INFORMATIONAL_MAX = 16;
+/** What the socket may hold that was not looked at. */
+const READ_AHEAD_BYTES = 2 * WINDOW_BYTES;
+/** A chunk of one byte has five more. */
+const FRAMING_FACTOR = 8;
 
 export class Exchange {
   readonly #parts: ExchangeParts;
@@ -169,6 +173,7 @@ export class Exchange {
     return {
       onRequestStart: (controller) => {
         this.#controller = controller;
+        this.#socket?.prependListener('readable', () => this.#checkFraming());
       },
       onResponseStart: (controller, status, _headers, statusText) => {
         this.#controller = controller;
@@ -180,7 +185,9 @@ export class Exchange {
             );
           return;
         }
-        this.#events.head(headJson(status, statusText ?? '', controller.rawHeaders));
+        const json = headJson(status, statusText ?? '', controller.rawHeaders);
+        if (json === null) this.#finish(beyond('networkHeaderBytes', this.#parts.options.maxHeaderBytes));
+        else this.#events.head(json);
       },
       onResponseData: (_controller, bytes) => this.#received(bytes),
       onResponseEnd: () => this.#answer.end(),
@@ -194,6 +201,18 @@ export class Exchange {
     const { maxReceivedBytes, receivedLimit } = this.#policy;
     if (this.#downloaded > maxReceivedBytes) this.#finish(beyond('networkReceivedBytes', receivedLimit));
     else this.#answer.push(bytes);
+  }
+
+  /**
+   * What belongs to no body is never handed out, so that credit does not hold it back and the limit of bytes does not see
+   * it: status lines, spaces, sizes and extensions of chunks, without end.
+   */
+  #checkFraming(): void {
+    const { maxHeaderBytes } = this.#parts.options;
+    const heads = (INFORMATIONAL_MAX + 1) * maxHeaderBytes;
+    const most = heads + READ_AHEAD_BYTES + this.#downloaded * FRAMING_FACTOR;
+    if (this.#closed || (this.#socket?.bytesRead ?? 0) - this.#downloaded <= most) return;
+    this.#finish(failed('UND_ERR_SOCKET', `the answer has ${most} bytes that are no part of its body`));
   }
 
   /** Credit goes back as the connection takes the bytes. */
@@ -236,17 +255,6 @@ export class Exchange {
     this.#socket?.destroy();
   }
 }
-
-const DETAIL_MAX_CHARS = 300;
-
-const failureOf = (thrown: unknown): NetworkFailure => {
-  if (thrown instanceof NetworkError) return thrown.failure;
-  const { code, message } = thrown as { code?: unknown; message?: unknown };
-  return failed(
-    typeof code === 'string' ? code : 'UND_ERR',
-    typeof message === 'string' ? message.slice(0, DETAIL_MAX_CHARS) : 'the request failed',
-  );
-};
 
 const PARSED_MAX = 1_000;
 const PARSED = new Map<string, readonly AllowEntry[]>();
