@@ -13,7 +13,12 @@ import type { CpuShares } from '../cpu-shares.ts';
 import type { NetworkSession } from '../network.ts';
 import { FRAME, type Frame, FrameError, FrameReader, FrameWriter, OUTCOME } from '../protocol/frames.ts';
 import { type LoadMeta, parseTail } from '../protocol/messages.ts';
-import { NETWORK_FRAME, sendNetworkFrame } from '../protocol/network-frames.ts';
+import {
+  NETWORK_FRAME,
+  type NetworkFields,
+  type NetworkFrameType,
+  sendNetworkFrame,
+} from '../protocol/network-frames.ts';
 import type { HostOptions } from './host/main.ts';
 import type { Jail } from './jail.ts';
 
@@ -43,6 +48,9 @@ export const isolateBackend = (options: IsolateBackendOptions): Backend => ({
   },
   close: options.release,
 });
+
+/** What may lie in the server's memory for one host before the network brings it no more: far beyond what waits when all read. */
+const UNREAD_MAX_BYTES = 64 * 1024 * 1024;
 
 /** What no answer of a host may exceed, whatever the host has become. */
 type AnswerLimits = Pick<HostOptions, 'maxFrameBytes' | 'resultMaxBytes' | 'logMaxBytes'>;
@@ -99,8 +107,7 @@ class HostProcess implements BackendCarrier {
       try {
         reader.push(chunk);
       } catch (thrown) {
-        this.#violated = true;
-        events.violated(thrown instanceof Error ? thrown.message : String(thrown));
+        this.#violate(thrown instanceof Error ? thrown.message : String(thrown));
       }
     });
   }
@@ -134,7 +141,7 @@ class HostProcess implements BackendCarrier {
     const session = request.network ?? null;
     if (session !== null) {
       this.#networks.set(nonce, { instance, session });
-      session.attach((type, fields) => sendNetworkFrame(this.#writer, type, instance, nonce, fields));
+      session.attach((type, fields) => this.#bring(instance, nonce, type, fields));
     }
     this.#writer.send(FRAME.invoke, instance, nonce, {
       a: request.timeoutMs,
@@ -213,6 +220,19 @@ class HostProcess implements BackendCarrier {
     if (open.instance !== frame.instance)
       throw new FrameError(`instance ${frame.instance} used the network of instance ${open.instance}`);
     open.session.accept(frame);
+  }
+
+  /** Credit is given for each request; a host that ends requests without reading could have any number of windows. */
+  #bring(instance: number, nonce: number, type: NetworkFrameType, fields: NetworkFields): void {
+    if (this.#violated) return;
+    const unread = this.#handle.channel.writableLength;
+    if (unread > UNREAD_MAX_BYTES) this.#violate(`${unread} bytes that it asked for and does not read`);
+    else sendNetworkFrame(this.#writer, type, instance, nonce, fields);
+  }
+
+  #violate(reason: string): void {
+    this.#violated = true;
+    this.#events.violated(reason);
   }
 
   #forget(instance: number): void {
