@@ -233,10 +233,29 @@ describe('the broker', () => {
     const { clock, broker, heard, ask } = supervise();
     ask('a');
     await turns();
-    await clock.advance(8_000);
+    await clock.advance(15_000);
     await turns();
     expect(broker().killed).toBe(1);
     expect(heard).toEqual(['a lost: the egress broker did not answer']);
+  });
+
+  it('is not held to the time that a request waited for it', async () => {
+    const { clock, broker, brokers, heard, ask } = supervise();
+    for (let death = 0; death < 8; death += 1) {
+      ask('early');
+      await clock.advance(10_000);
+      await turns();
+      broker(death).die();
+      await turns();
+    }
+    heard.length = 0;
+    ask('late');
+    await clock.advance(10_000);
+    await turns();
+    expect(broker(8).frames.map(({ meta }) => meta)).toEqual(['late']);
+    await clock.advance(14_000);
+    await turns();
+    expect([broker(8).killed, brokers.length, heard]).toEqual([0, 9, []]);
   });
 
   it('hears when nobody waits any more, and is not listened to after that', async () => {

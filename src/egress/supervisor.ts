@@ -50,7 +50,7 @@ const BACK_OFF_MOST_MS = 10_000;
 /** Whoever lived so long did not die of its start. */
 const SOUND_AFTER_MS = 30_000;
 /** What a busy broker may be late by before it counts as silent. */
-const SILENCE_MS = 2_000;
+const SILENCE_MS = 10_000;
 
 export class Supervisor {
   readonly options: SupervisorOptions;
@@ -182,7 +182,7 @@ class Request implements BrokerRequest {
   readonly number: number;
   readonly listener: RequestListener;
   readonly #supervisor: Supervisor;
-  readonly #deadline: Timer;
+  #deadline: Timer | null = null;
   #link: Link | null = null;
   /** What was sent before the broker was up: at most a window of it. */
   #waiting: [NetworkFrameType, NetworkFields][] = [];
@@ -192,18 +192,18 @@ class Request implements BrokerRequest {
     this.number = number;
     this.listener = listener;
     this.#supervisor = supervisor;
-    const { clock, requestTimeoutMs, startTimeoutMs } = supervisor.options;
-    this.#deadline = clock.setTimer(requestTimeoutMs + startTimeoutMs + SILENCE_MS, () => {
-      supervisor.forget(this);
-      const isSilent = this.#link !== null;
-      this.lose('the egress broker did not answer');
-      if (isSilent) supervisor.silent();
-    });
   }
 
+  /** The broker's own limit counts from when it hears of the request, and so does what it is held to. */
   connect(link: Link): void {
     this.#link = link;
     for (const [type, fields] of this.#waiting.splice(0)) link.send(type, this.number, fields);
+    const { clock, requestTimeoutMs } = this.#supervisor.options;
+    this.#deadline = clock.setTimer(requestTimeoutMs + SILENCE_MS, () => {
+      this.#supervisor.forget(this);
+      this.lose('the egress broker did not answer');
+      this.#supervisor.silent();
+    });
   }
 
   send(type: NetworkFrameType, fields: NetworkFields): void {
@@ -228,7 +228,7 @@ class Request implements BrokerRequest {
   #close(): void {
     this.#over = true;
     this.#waiting = [];
-    this.#deadline.cancel();
+    this.#deadline?.cancel();
   }
 }
 
