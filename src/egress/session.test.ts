@@ -224,6 +224,13 @@ describe('a broker that breaks the protocol', () => {
     it.begin(1, 1);
     expect(() => listener(it).used(1)).toThrow(FrameError);
   });
+
+  it('and answers a request twice is found out', () => {
+    const it = open();
+    it.begin(1);
+    listener(it).head('{}');
+    expect(() => listener(it).head('{}')).toThrow(FrameError);
+  });
 });
 
 describe('a sandbox that breaks the protocol', () => {

@@ -144,6 +144,7 @@ export class EgressSession implements NetworkSession {
     }
     const passage: Passage = new Passage(number, target, {
       head: (json) => {
+        if (passage.heads > 0) throw new FrameError('the broker sent two heads of one answer');
         passage.heads += json.length;
         this.#tell(NETWORK_FRAME.head, { a: number, meta: json });
       },
