@@ -83,7 +83,11 @@ export class Exchange {
   }
 
   start(headJsonText: string): void {
-    this.#begin(headJsonText).catch((thrown: unknown) => this.#finish(failureOf(thrown)));
+    this.#begin(headJsonText).catch((thrown: unknown) => this.fail(thrown));
+  }
+
+  fail(thrown: unknown): void {
+    this.#finish(failureOf(thrown));
   }
 
   /** A part of the request's body. */

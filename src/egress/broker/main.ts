@@ -39,7 +39,15 @@ const main = (options: BrokerOptions): void => {
     },
   });
   const reader = new FrameReader(NETWORK_FRAME_MAX_BYTES, (frame) => broker.accept(frame));
-  socket.on('data', (chunk: Buffer) => reader.push(chunk));
+  socket.on('data', (chunk: Buffer) => {
+    try {
+      reader.push(chunk);
+    } catch (thrown) {
+      // Where the next frame begins is not known any more: the server starts another broker.
+      console.error(thrown);
+      process.exit(1);
+    }
+  });
   socket.on('close', () => process.exit(0));
   socket.on('error', () => process.exit(1));
   // What an upstream of one tenant may find in the HTTP client must not end the requests of the others; its own request
@@ -69,6 +77,15 @@ class Broker {
     }
     // It may have ended while the frame was on its way.
     const exchange = this.#exchanges.get(frame.nonce);
+    try {
+      this.#pass(frame, exchange);
+    } catch (thrown) {
+      // Of one request, and none of the frames behind this one.
+      exchange?.fail(thrown);
+    }
+  }
+
+  #pass(frame: Frame, exchange: Exchange | undefined): void {
     if (frame.type === NETWORK_FRAME.data) exchange?.data(frame.payload, (frame.flags & DATA.last) !== 0);
     else if (frame.type === NETWORK_FRAME.credit) exchange?.credit(frame.b);
     else if (frame.type === NETWORK_FRAME.end) {
