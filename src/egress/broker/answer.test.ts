@@ -70,3 +70,21 @@ it('sends nothing after it was closed', async () => {
   await turn();
   expect([sizes, state.done]).toEqual([[], 0]);
 });
+
+it('keeps of small pieces no more than their bytes', () => {
+  const { body } = record();
+  const before = process.memoryUsage();
+  for (let piece = 0; piece < WINDOW_BYTES; piece += 1) body.push(Buffer.from('x'));
+  const after = process.memoryUsage();
+  // A buffer for each would be more than ten million bytes; the collector may run, and then it is less than nothing.
+  expect(after.arrayBuffers - before.arrayBuffers).toBeLessThan(2 * WINDOW_BYTES);
+});
+
+it('keeps the order of large and small pieces', async () => {
+  const { body, state } = record();
+  const parts = ['a', 'b'.repeat(9_000), 'c', 'd'.repeat(5_000), 'e'.repeat(5_000), 'f'.repeat(8_192), 'g'];
+  for (const part of parts) body.push(Buffer.from(part));
+  body.end();
+  await turn();
+  expect([state.text, state.done]).toEqual([parts.join(''), 1]);
+});

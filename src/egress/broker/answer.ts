@@ -2,7 +2,7 @@
  * The body of an answer on its way to the sandbox, held back by the credit that the sandbox gives.
  *
  * Owns what came and was not sent yet. Invariants: never more than the window is under way; small pieces that come in one
- * turn leave as one, so that an upstream cannot make a frame of each byte.
+ * turn leave as one, so that an upstream cannot make a frame of each byte; what pieces cost in memory is their bytes.
  */
 import { CHUNK_BYTES, WINDOW_BYTES } from '../../sandbox/protocol/network-frames.ts';
 
@@ -14,9 +14,14 @@ export interface AnswerOutlet {
   done(): void;
 }
 
+/** Smaller pieces are put together as they come: a buffer of its own costs a hundred bytes. */
+const SLAB_BYTES = 8 * 1024;
+
 export class AnswerBody {
   readonly #outlet: AnswerOutlet;
   #pieces: Buffer[] = [];
+  #slab: Buffer | null = null;
+  #filled = 0;
   #held = 0;
   #credit = WINDOW_BYTES;
   #ended = false;
@@ -31,7 +36,11 @@ export class AnswerBody {
   /** The bytes are copied: the parser's buffer is not kept. */
   push(bytes: Buffer): void {
     if (this.#done) return;
-    this.#pieces.push(Buffer.from(bytes));
+    if (bytes.length < SLAB_BYTES) this.#gather(bytes);
+    else {
+      this.#seal();
+      this.#pieces.push(Buffer.from(bytes));
+    }
     this.#held += bytes.length;
     this.#schedule();
     if (this.#held >= WINDOW_BYTES) this.#pause(true);
@@ -52,7 +61,23 @@ export class AnswerBody {
   close(): void {
     this.#done = true;
     this.#pieces = [];
+    this.#slab = null;
     this.#held = 0;
+  }
+
+  #gather(bytes: Buffer): void {
+    if (this.#slab === null || this.#filled + bytes.length > SLAB_BYTES) {
+      this.#seal();
+      this.#slab = Buffer.allocUnsafeSlow(SLAB_BYTES);
+      this.#filled = 0;
+    }
+    this.#filled += bytes.copy(this.#slab, this.#filled);
+  }
+
+  /** What was put together is a piece from now on. */
+  #seal(): void {
+    if (this.#slab !== null) this.#pieces.push(this.#slab.subarray(0, this.#filled));
+    this.#slab = null;
   }
 
   #schedule(): void {
@@ -67,6 +92,7 @@ export class AnswerBody {
   #flush(): void {
     if (this.#done) return;
     if (this.#held > 0 && this.#credit > 0) {
+      this.#seal();
       const all = this.#pieces.length === 1 ? this.#pieces[0] : Buffer.concat(this.#pieces, this.#held);
       let at = 0;
       while (all !== undefined && at < all.length && this.#credit > 0) {
