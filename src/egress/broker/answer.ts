@@ -2,8 +2,7 @@
  * The body of an answer on its way to the sandbox, held back by the credit that the sandbox gives.
  *
  * Owns what came and was not sent yet. Invariants: never more than the window is under way; small pieces that come in one
- * turn leave as one, so that an upstream cannot make a frame of each byte; what pieces cost in memory is their bytes, and
- * in time no more than so many of them a turn, because all answers share one thread.
+ * turn leave as one, so that an upstream cannot make a frame of each byte; what pieces cost in memory is their bytes.
  */
 import { CHUNK_BYTES, WINDOW_BYTES } from '../../sandbox/protocol/network-frames.ts';
 
@@ -17,15 +16,12 @@ export interface AnswerOutlet {
 
 /** Smaller pieces are put together as they come: a buffer of its own costs a hundred bytes. */
 const SLAB_BYTES = 8 * 1024;
-/** An answer with more of them has to wait for the others' turn. */
-const PIECES_PER_TURN = 256;
 
 export class AnswerBody {
   readonly #outlet: AnswerOutlet;
   #pieces: Buffer[] = [];
   #slab: Buffer | null = null;
   #filled = 0;
-  #inTurn = 0;
   #held = 0;
   #credit = WINDOW_BYTES;
   #ended = false;
@@ -46,9 +42,8 @@ export class AnswerBody {
       this.#pieces.push(Buffer.from(bytes));
     }
     this.#held += bytes.length;
-    this.#inTurn += 1;
     this.#schedule();
-    if (this.#held >= WINDOW_BYTES || this.#inTurn >= PIECES_PER_TURN) this.#pause(true);
+    if (this.#held >= WINDOW_BYTES) this.#pause(true);
   }
 
   end(): void {
@@ -90,7 +85,6 @@ export class AnswerBody {
     this.#scheduled = true;
     setImmediate(() => {
       this.#scheduled = false;
-      this.#inTurn = 0;
       this.#flush();
     });
   }
@@ -110,7 +104,7 @@ export class AnswerBody {
       this.#held -= at;
       this.#pieces = this.#held === 0 || all === undefined ? [] : [all.subarray(at)];
     }
-    if (this.#held < WINDOW_BYTES / 2 && this.#inTurn < PIECES_PER_TURN) this.#pause(false);
+    if (this.#held < WINDOW_BYTES / 2) this.#pause(false);
     if (this.#ended && this.#held === 0) {
       this.#done = true;
       this.#outlet.done();
