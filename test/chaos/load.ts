@@ -43,7 +43,7 @@ export interface Receipted {
   readonly code: string;
 }
 
-const WRONG_KEPT = 20;
+const REASON_MAX_CHARS = 1_000;
 /** Of the right ones, the first are held against their receipts; of the others all are. */
 const RECEIPTS_KEPT = 40;
 const ERRORS_KEPT = 400;
@@ -130,15 +130,22 @@ export class Load {
 
   #book(tier: Tier, tenant: string, verdict: Verdict, nowMs: number): void {
     const account = this.accounts[tier];
-    const wrong = (reason: string): void =>
-      void (account.wrong.length < WRONG_KEPT && account.wrong.push(reason));
-    if (verdict.as === 'wrong') return wrong(verdict.reason);
+    const wrong = (reason: string): void => {
+      account.wrong.push(reason.slice(0, REASON_MAX_CHARS));
+    };
+    if (verdict.as === 'wrong') {
+      wrong(verdict.reason);
+      return;
+    }
     if (verdict.as === 'cut') {
       account.cut += 1;
       return;
     }
     const { id, code } = verdict;
-    if (this.#ids.has(id)) wrong(`two answers with the id ${id}`);
+    if (this.#ids.has(id)) {
+      wrong(`a second answer with the id ${id}`);
+      return;
+    }
     this.#ids.add(id);
     if (verdict.as === 'right') {
       account.right += 1;

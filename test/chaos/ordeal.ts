@@ -140,7 +140,7 @@ const conserved = async (world: World): Promise<readonly string[]> => {
   );
   return [
     ...open.map((name) => `${name} is ${sumOf(metrics, name)} at rest`),
-    ...(limits.inFlight === 0 ? [] : [`${limits.inFlight} in flight at rest`]),
+    ...(limits?.inFlight === 0 ? [] : [`${limits?.inFlight} in flight at rest`]),
     ...Object.entries(tiers).flatMap(([runtime, { slots }]) => {
       const { free, busy, starting, draining, total } = slots;
       const counted = sumOf(metrics, 'strata_pool_slots', new RegExp(`runtime="${runtime}"`));
