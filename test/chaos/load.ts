@@ -56,7 +56,7 @@ export class Load {
   readonly #agent = new http.Agent({ keepAlive: true });
   readonly #clients: Promise<void>[] = [];
   readonly #ids = new Set<string>();
-  readonly #waiting = new Set<{ left: number; readonly resolve: () => void }>();
+  readonly #waiting = new Set<{ left: number; readonly tier: Tier | null; readonly resolve: () => void }>();
   #number = 0;
   #rightKept = 0;
   #stopped = false;
@@ -82,9 +82,15 @@ export class Load {
     return this.#rates[tier];
   }
 
-  /** After so many more answers of all clients, right or not. */
-  answers(count: number): Promise<void> {
-    return new Promise((resolve) => this.#waiting.add({ left: count, resolve }));
+  /** After so many more answers, right or not: of one tier, or of both. */
+  answers(count: number, tier: Tier | null = null): Promise<void> {
+    return new Promise((resolve) => this.#waiting.add({ left: count, tier, resolve }));
+  }
+
+  /** What the clients would get from a server that answers at once. */
+  offered(tier: Tier): number {
+    const { clients = 0, periodMs = 0 } = this.#options.pace[tier] ?? {};
+    return (clients * 1_000) / periodMs;
   }
 
   /** Lets every client have its last answer. */
@@ -121,6 +127,7 @@ export class Load {
     this.#book(tier, tenant, verdict, nowMs);
     this.#options.onAnswer?.(tier, verdict, nowMs - sentMs);
     for (const waiter of this.#waiting) {
+      if (waiter.tier !== null && waiter.tier !== tier) continue;
       waiter.left -= 1;
       if (waiter.left > 0) continue;
       this.#waiting.delete(waiter);

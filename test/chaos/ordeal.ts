@@ -39,7 +39,10 @@ const PACE: Readonly<Record<Tier, Pace>> = {
   isolate: { clients: 6, periodMs: 30 },
   container: { clients: 4, periodMs: 60 },
 };
-const WARM_ANSWERS = 300;
+const WARM_ANSWERS = 60;
+/** What is less than this of what the clients offer is still warming up, until so much time has passed. */
+const STEADY_SHARE = 0.9;
+const STEADY_LIMIT_MS = 10_000;
 const BASE_MS = 1_500;
 const RECOVERY_LIMIT_MS = 5_000;
 /** The stretch in which a rate shows comes on top. */
@@ -55,11 +58,9 @@ export const undergo = async (world: World, fault: Fault, seed: number): Promise
   const pace = Object.fromEntries(world.tiers.map((tier) => [tier, PACE[tier]]));
   const load = new Load({ url: world.server.url, seed, kinds: world.kinds, pace });
   const struck = { world, load, chance };
-  await load.answers(WARM_ANSWERS);
-  await delay(BASE_MS);
+  await Promise.all(load.tiers.map((tier) => load.answers(WARM_ANSWERS, tier)));
+  const rates = await steadyRates(load);
   const before = await world.remains();
-  const baseMs = performance.now();
-  const rates = new Map(load.tiers.map((tier) => [tier, load.rates(tier).rate(baseMs - BASE_MS, baseMs)]));
   const { times = 1 } = fault;
   for (let strike = 0; strike < times; strike += 1) await fault.strike(struck);
   const overMs = performance.now();
@@ -96,6 +97,21 @@ const resultOf = (account: Account, ratePerSecond: number, recoveryMs: number | 
   wrong: account.wrong.length,
   ...{ ratePerSecond, recoveryMs },
 });
+
+/** The rates to compare with: once all functions are warm, over a stretch. */
+const steadyRates = async (load: Load): Promise<ReadonlyMap<Tier, number>> => {
+  const endMs = performance.now() + STEADY_LIMIT_MS;
+  await delay(BASE_MS);
+  for (;;) {
+    const nowMs = performance.now();
+    const rates = new Map(
+      load.tiers.map((tier) => [tier, load.rates(tier).rate(nowMs - BASE_MS, nowMs)] as const),
+    );
+    const steady = [...rates].every(([tier, rate]) => rate >= STEADY_SHARE * load.offered(tier));
+    if (steady || nowMs > endMs) return rates;
+    await delay(LOOK_INTERVAL_MS);
+  }
+};
 
 /** When each tier was back; null for one that was not in time. */
 const recovery = async (
