@@ -79,6 +79,13 @@ export const containerBackend = (options: ContainerBackendOptions): Backend => {
   };
 };
 
+/** What this machine shows of a container that is what was asked for. */
+interface Checked {
+  readonly cgroup: Cgroup | null;
+  readonly meter: ContainerMeter;
+  readonly agentPid: number | null;
+}
+
 /** One container on its way up; what it has taken so far is given back when it fails. */
 class Provision {
   readonly #options: ContainerBackendOptions;
@@ -125,11 +132,11 @@ class Provision {
       const ready = this.#connect(socket);
       // It may fail while the check is waited for, or after the check has failed.
       ready.catch(() => undefined);
-      const { cgroup, meter } = await unlessEarly(this.#check(template, containerId));
+      const checked = await unlessEarly(this.#check(template, containerId));
       const link = await unlessEarly(ready);
       // Until now nobody else would hear of it.
       if (this.#failed !== null) throw this.#failed;
-      this.#carrier = this.#assemble(containerId, cgroup, meter, link);
+      this.#carrier = this.#assemble(containerId, checked, link);
       return this.#carrier;
     } catch (thrown) {
       await this.#release().catch((left: unknown) =>
@@ -187,10 +194,7 @@ class Provision {
   }
 
   /** Compares the container with its template, and finds the kernel's account of it. */
-  async #check(
-    template: ContainerTemplate,
-    containerId: string,
-  ): Promise<{ cgroup: Cgroup | null; meter: ContainerMeter }> {
+  async #check(template: ContainerTemplate, containerId: string): Promise<Checked> {
     const { engine, metering } = this.#options;
     const seen = await engine.inspect(containerId);
     if (!seen.State.Running || seen.State.Pid <= 0)
@@ -212,15 +216,11 @@ class Provision {
     cgroup?.boundSockets(SOCKETS_MAX_BYTES);
     const meter =
       cgroup === null || metering === 'stats' ? statsMeter(engine, containerId) : kernelMeter(cgroup);
-    return { cgroup: metering === 'stats' ? null : cgroup, meter };
+    const agentPid = cgroup === null ? null : seen.State.Pid;
+    return { cgroup: metering === 'stats' ? null : cgroup, meter, agentPid };
   }
 
-  #assemble(
-    containerId: string,
-    cgroup: Cgroup | null,
-    meter: ContainerMeter,
-    link: AgentLink,
-  ): ContainerCarrier {
+  #assemble(containerId: string, { cgroup, meter, agentPid }: Checked, link: AgentLink): ContainerCarrier {
     const {
       clock,
       engine,
@@ -233,7 +233,7 @@ class Provision {
       onFault,
     } = this.#options;
     return new ContainerCarrier({
-      ...{ clock, engine, containerId, cgroup, meter, link, events: this.#events, onFault },
+      ...{ clock, engine, containerId, agentPid, cgroup, meter, link, events: this.#events, onFault },
       ...{ memoryMb: template.memoryMb, cpusFor, cpuShares, freezeAfterMs, resultMaxBytes, logMaxBytes },
       codeCache: new CodeCache({
         bytes: template.codeMb * MB * CODE_SHARE,

@@ -9,7 +9,7 @@
  */
 import type { Meter } from '../../core/receipt.ts';
 import type { Clock, Timer } from '../../ports/clock.ts';
-import type { ProcessUsage } from '../../ports/processes.ts';
+import { isStopped, type ProcessUsage } from '../../ports/processes.ts';
 import type { InvokeRequest, LoadRequest } from '../api.ts';
 import type { BackendCarrier, BackendEvents, BackendExit, RawOutcome } from '../backend.ts';
 import type { CpuMember, CpuShares } from '../cpu-shares.ts';
@@ -30,6 +30,8 @@ export interface CarrierParts {
   readonly clock: Clock;
   readonly engine: ContainerEngine;
   readonly containerId: string;
+  /** Its first process; null where this machine does not show it. */
+  readonly agentPid: number | null;
   /** Null where this machine does not show it: everything goes through the engine then. */
   readonly cgroup: Cgroup | null;
   readonly meter: ContainerMeter;
@@ -201,6 +203,14 @@ export class ContainerCarrier implements BackendCarrier {
     const { meter } = this.#parts;
     const residentBytes = meter.memoryBytes();
     return residentBytes === null ? null : { residentBytes, cpuNs: meter.cpuNs() };
+  }
+
+  /** By a signal to the agent, or frozen by somebody else: what is awaited is never frozen by the server. */
+  stopped(): boolean {
+    const { agentPid, cgroup } = this.#parts;
+    if (this.#closing) return false;
+    if (agentPid !== null && isStopped(agentPid)) return true;
+    return this.#freezer.immediate && !this.#freezer.frozen && (cgroup?.frozen() ?? false);
   }
 
   usedNs(nonce: number): number | null {
