@@ -109,7 +109,7 @@ describe('the guard', () => {
       const boot =
         what === 'boot' ? expect(carrier.boot(128)).rejects.toMatchObject({ code: 'start_failed' }) : null;
       const disposal = what === 'disposal' ? instance.dispose() : null;
-      await clock.advance(1_600);
+      await clock.advance(450);
       expect(await carrier.exited).toMatchObject({ cause: 'stopped', suspects: [], proven: false });
       expect((await call)?.failure?.code).toBe(what === 'call' ? 'sandbox_lost' : undefined);
       await Promise.all([boot, disposal]);

@@ -24,7 +24,7 @@ it('tells once of a process that stays stopped while something is awaited of it'
   const { clock, seen, state, pulse } = setUp();
   pulse.watch();
   state.stopped = true;
-  await clock.advance(1_450);
+  await clock.advance(350);
   expect(seen.told).toBe(0);
   await clock.advance(100);
   expect(seen.told).toBe(1);
@@ -38,9 +38,9 @@ it('takes a process for sound that was stopped for a moment', async () => {
   pulse.watch();
   for (let at = 0; at < 10; at += 1) {
     state.stopped = true;
-    await clock.advance(1_000);
-    state.stopped = false;
     await clock.advance(250);
+    state.stopped = false;
+    await clock.advance(100);
   }
   expect(seen.told).toBe(0);
 });
@@ -54,7 +54,7 @@ it('does not look while nothing is awaited, nor after its end', async () => {
   expect(seen).toEqual({ looks: 0, told: 0 });
   state.awaited = true;
   pulse.watch();
-  await clock.advance(300);
+  await clock.advance(150);
   pulse.end();
   await clock.advance(5_000);
   expect(seen).toEqual({ looks: 1, told: 0 });

@@ -16,9 +16,9 @@ export interface PulseOptions {
   readonly onStopped: () => void;
 }
 
-const LOOK_INTERVAL_MS = 250;
+const LOOK_INTERVAL_MS = 100;
 /** Looks one after the other that have to agree. */
-const LOOKS = 6;
+const LOOKS = 4;
 
 export class Pulse {
   readonly #options: PulseOptions;

@@ -51,6 +51,8 @@ const ERRORS_KEPT = 400;
 export class Load {
   readonly accounts: Readonly<Record<Tier, Account>> = { isolate: newAccount(), container: newAccount() };
   readonly receipted: Receipted[] = [];
+  /** Requests that a fault made beside the load: the server may have settled them or not. */
+  outside = 0;
   readonly #options: LoadOptions;
   readonly #rates: Readonly<Record<Tier, Rates>>;
   readonly #agent = new http.Agent({ keepAlive: true });

@@ -181,7 +181,8 @@ const booked = async (world: World, load: Load, before: string | null): Promise<
   const sent = sum((account) => account.sent);
   const cut = sum((account) => account.cut);
   const lost: string[] = [];
-  if (settled < sent - cut || settled > sent) lost.push(`${sent} sent, the server settled ${settled}`);
+  if (settled < sent - cut || settled > sent + load.outside)
+    lost.push(`${sent} sent, the server settled ${settled}`);
   for (const { id, tenant, code } of load.receipted) {
     const headers = { 'Strata-Tenant': tenant };
     const { status, json } = await call(world.server, 'GET', `/v1/invocations/${id}`, { headers });

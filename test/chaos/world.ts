@@ -26,7 +26,8 @@ export interface WorldOptions {
   /** With containers on an engine of its own. */
   readonly containers?: boolean;
   readonly env?: Readonly<Record<string, string>>;
-  readonly through?: ServerPlace['through'];
+  /** In front of the server's command; the data folder is given to it first. */
+  readonly through?: readonly string[];
   /** A data folder that is there already; else the world makes one, and removes it. */
   readonly dataDir?: string;
 }
@@ -65,8 +66,7 @@ export class World {
           ? { STRATA_CONTAINER_MODE: 'off' }
           : { STRATA_CONTAINER_MODE: 'required', DOCKER_HOST: engine.host, STRATA_CONTAINER_RUN_DIR: runDir };
       const env = { ...SETTINGS, ...containers, ...options.env };
-      const place = { dataDir, ...(options.through === undefined ? {} : { through: options.through }) };
-      const server = await startServer([], env, place);
+      const server = await startServer([], env, placeOf(options, dataDir));
       const world = new World({ ...options, dataDir }, env, server, engine, [own, runDir]);
       await world.deploy();
       await world.filled();
@@ -162,8 +162,7 @@ export class World {
 
   /** The same server again, on the same data and the same port. */
   async startAgain(): Promise<void> {
-    const { through } = this.#options;
-    const place = { dataDir: this.dataDir, ...(through === undefined ? {} : { through }) };
+    const place = placeOf(this.#options, this.dataDir);
     this.server = await startServer(['--port', String(this.server.port)], this.#env, place);
   }
 
@@ -173,3 +172,6 @@ export class World {
     for (const folder of this.#folders) await rm(folder, { recursive: true, force: true });
   }
 }
+
+const placeOf = ({ through }: WorldOptions, dataDir: string): ServerPlace =>
+  through === undefined ? { dataDir } : { dataDir, through: [...through, dataDir] };

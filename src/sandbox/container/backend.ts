@@ -50,6 +50,8 @@ export interface ContainerBackendOptions {
   readonly onFault: (message: string, details: Readonly<Record<string, unknown>>) => void;
   /** Containers that are up or coming up, by id: what the sweep leaves alone. */
   readonly live: Set<string>;
+  /** Told of a container that could not be removed. */
+  readonly left: (containerId: string) => void;
 }
 
 /** Code may take so much of the code folder; the rest is for what file systems need. */
@@ -139,9 +141,10 @@ class Provision {
       this.#carrier = this.#assemble(containerId, checked, link);
       return this.#carrier;
     } catch (thrown) {
-      await this.#release().catch((left: unknown) =>
-        this.#options.onFault('a container that did not come up is left over', { detail: String(left) }),
-      );
+      await this.#release().catch((left: unknown) => {
+        this.#options.onFault('a container that did not come up is left over', { detail: String(left) });
+        if (this.#containerId !== null) this.#options.left(this.#containerId);
+      });
       throw thrown;
     }
   }
@@ -239,7 +242,11 @@ class Provision {
         bytes: template.codeMb * MB * CODE_SHARE,
         entries: CODE_INODES * CODE_SHARE,
       }),
-      release: () => this.#giveBack(),
+      release: async (isRemoved) => {
+        await this.#giveBack();
+        // Once it is nobody's: the sweep leaves alone what is in use.
+        if (!isRemoved) this.#options.left(containerId);
+      },
     });
   }
 

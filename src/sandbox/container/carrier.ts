@@ -46,8 +46,8 @@ export interface CarrierParts {
   readonly logMaxBytes: number;
   readonly events: BackendEvents;
   readonly onFault: (message: string, details: Readonly<Record<string, unknown>>) => void;
-  /** Gives back what the container had of the server: its socket folder, its user. */
-  readonly release: () => Promise<void>;
+  /** Gives back what the container had of the server: its socket folder, its user. Told whether the engine removed it. */
+  readonly release: (isRemoved: boolean) => Promise<void>;
 }
 
 /** The one instance that a container holds. */
@@ -466,6 +466,7 @@ export class ContainerCarrier implements BackendCarrier {
     this.#reportMemory();
     const { cgroup, engine, containerId, link, onFault, release } = this.#parts;
     this.#calls.stop();
+    let isRemoved = true;
     this.#emptied?.cancel();
     const thawed = this.#freezer.stop();
     // The first two end it without the engine: the agent ends when its connection does.
@@ -476,13 +477,11 @@ export class ContainerCarrier implements BackendCarrier {
       await thawed;
       await engine.remove(containerId);
     } catch (thrown) {
-      onFault('a container could not be removed; the sweep will try again', {
-        containerId,
-        detail: String(thrown),
-      });
+      isRemoved = false;
+      onFault('the sweep has to remove a container', { containerId, detail: String(thrown) });
     }
     cgroup?.close();
-    await release().catch((thrown: unknown) =>
+    await release(isRemoved).catch((thrown: unknown) =>
       onFault('a socket folder is left over', { detail: String(thrown) }),
     );
     this.#resolveExit({ exitCode, signal: null, external: true });

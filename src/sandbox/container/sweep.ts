@@ -20,6 +20,8 @@ export class ContainerSweeper {
   readonly #engine: Pick<ContainerEngine, 'list' | 'inspect' | 'remove'>;
   readonly #identity: ServerIdentity;
   readonly #live: ReadonlySet<string>;
+  /** Containers that are known to be left: they could not be removed when their time came. */
+  readonly #owed = new Set<string>();
   /** Containers of this start that were in nobody's use at the sweep before: the next sweep removes them. */
   #unused: ReadonlySet<string> = new Set();
 
@@ -34,9 +36,21 @@ export class ContainerSweeper {
     this.#live = live;
   }
 
+  get owes(): boolean {
+    return this.#owed.size > 0;
+  }
+
+  /** This one could not be removed: the next sweep tries again. */
+  owe(id: string): void {
+    this.#owed.add(id);
+  }
+
   async sweep(): Promise<Swept> {
     const unused = new Set<string>();
     const found = await this.#engine.list(ownerLabels(this.#identity));
+    // What the engine does not have any more is owed no longer.
+    const there = new Set(found.map(({ id }) => id));
+    for (const id of this.#owed) if (!there.has(id)) this.#owed.delete(id);
     const swept = await this.#remove(found.filter((container) => this.#isLeftover(container, unused)));
     this.#unused = unused;
     return swept;
@@ -55,6 +69,7 @@ export class ContainerSweeper {
       try {
         await thaw(this.#engine, container.id);
         await this.#engine.remove(container.id);
+        this.#owed.delete(container.id);
         removed += 1;
       } catch (thrown) {
         failed.push(
@@ -69,6 +84,7 @@ export class ContainerSweeper {
   #isLeftover({ id, labels }: ListedContainer, unused: Set<string>): boolean {
     if (labels[LABELS.boot] !== this.#identity.boot) return !isAlive(labels[LABELS.process]);
     if (this.#live.has(id)) return false;
+    if (this.#owed.has(id)) return true;
     unused.add(id);
     return this.#unused.has(id);
   }
