@@ -24,6 +24,8 @@ export interface Fault {
   readonly times?: number;
   /** How long clients may have to wait for service after the fault is over; 5 s unless told. */
   readonly recoveryLimitMs?: number;
+  /** How long it may take until nothing is left of what it hit; 10 s unless told. */
+  readonly settleLimitMs?: number;
   /** Resolves when the fault is over, as far as it ends by itself. */
   strike(struck: Struck): Promise<void>;
   /** What has to hold afterwards beside what holds after every fault; answers what does not, a line for each. */

@@ -23,6 +23,8 @@ export interface LoadOptions {
   readonly seed: number;
   readonly kinds: readonly Kind[];
   readonly pace: Partial<Readonly<Record<Tier, Pace>>>;
+  /** After so many requests of a tier its clients end; never unless told. */
+  readonly most?: Partial<Readonly<Record<Tier, number>>>;
   /** Told about every answer with its latency. */
   readonly onAnswer?: (tier: Tier, verdict: Verdict, latencyMs: number) => void;
 }
@@ -95,6 +97,12 @@ export class Load {
     return (clients * 1_000) / periodMs;
   }
 
+  /** After the last answer, where the number of requests is bounded. */
+  async finished(): Promise<void> {
+    await Promise.all(this.#clients);
+    await this.stop();
+  }
+
   /** Lets every client have its last answer. */
   async stop(): Promise<void> {
     this.#stopped = true;
@@ -106,8 +114,9 @@ export class Load {
   async #run(tier: Tier, { clients, periodMs }: Pace, at: number, chance: Chance): Promise<void> {
     const kinds = this.#options.kinds.filter((kind) => kind.tier === tier);
     const weighted = kinds.map((kind) => [kind, kind.weight] as const);
+    const most = this.#options.most?.[tier] ?? Number.POSITIVE_INFINITY;
     let dueMs = performance.now() + (periodMs * at) / clients;
-    while (!this.#stopped) {
+    while (!this.#stopped && this.accounts[tier].sent < most) {
       const waitMs = dueMs - performance.now();
       if (waitMs > 0) await delay(waitMs);
       if (this.#stopped) return;

@@ -73,13 +73,18 @@ export const undergo = async (world: World, fault: Fault, seed: number): Promise
     ...load.tiers
       .filter((tier) => recovered.get(tier) === null)
       .map((tier) => {
-        const now = load.rates(tier).rate(performance.now() - STRETCH_MS, performance.now());
-        return `${tier}: not back at 95 % of ${rates.get(tier)} a second in ${limitMs} ms: ${now} a second`;
+        const seconds = Array.from({ length: Math.ceil(limitMs / 1_000) }, (_, at) =>
+          Math.round(load.rates(tier).rate(overMs + at * 1_000, overMs + (at + 1) * 1_000)),
+        );
+        return `${tier}: not back at 95 % of ${Math.round(rates.get(tier) ?? 0)} a second in ${limitMs} ms; second by second: ${seconds.join(', ')}`;
       }),
     ...((await world.filled()) ? [] : [`the pools did not refill: ${JSON.stringify(await world.pools())}`]),
     ...(await conserved(world)),
     ...(await booked(world, load, world.server.pid === pidBefore ? metricsBefore : null)),
-    ...(await leftSince(world.watched, before, { memoryMb: MEMORY_MB })),
+    ...(await leftSince(world.watched, before, {
+      memoryMb: MEMORY_MB,
+      ...(fault.settleLimitMs === undefined ? {} : { limitMs: fault.settleLimitMs }),
+    })),
     ...((await fault.check?.(struck)) ?? []),
   ];
   const tiers = Object.fromEntries(

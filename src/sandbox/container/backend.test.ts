@@ -20,7 +20,7 @@ describe('a container that does not come up', () => {
     const gone = (): Promise<never> => Promise.reject(new Error('the engine is gone'));
     const engine = { create: async () => 'c1', start: gone, remove: gone } as unknown as ContainerEngine;
     const live = new Set<string>();
-    const left: string[] = [];
+    const left: (string | null)[] = [];
     const users = new UserIds(0);
     const faults: string[] = [];
     const backend = containerBackend({

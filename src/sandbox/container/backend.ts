@@ -50,8 +50,8 @@ export interface ContainerBackendOptions {
   readonly onFault: (message: string, details: Readonly<Record<string, unknown>>) => void;
   /** Containers that are up or coming up, by id: what the sweep leaves alone. */
   readonly live: Set<string>;
-  /** Told of a container that could not be removed. */
-  readonly left: (containerId: string) => void;
+  /** Told of a container that could not be removed; null for one that the engine may have made without saying its id. */
+  readonly left: (containerId: string | null) => void;
 }
 
 /** Code may take so much of the code folder; the rest is for what file systems need. */
@@ -126,7 +126,10 @@ class Provision {
       const socket = await openAgentSocket(runFolder, random.uuid().slice(0, 8));
       this.#socket = socket;
       const template = this.#template(socket, this.#uid);
-      this.#containerId = await engine.create(template);
+      this.#containerId = await engine.create(template).catch((thrown: unknown) => {
+        this.#options.left(null);
+        throw thrown;
+      });
       const containerId = this.#containerId;
       live.add(containerId);
       await unlessEarly(engine.start(containerId));

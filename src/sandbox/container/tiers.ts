@@ -91,7 +91,7 @@ export const createContainerTiers = async (options: ContainerTiersOptions): Prom
   }
   const identity = await serverIdentity(options.dataDir, random);
   const live = new Set<string>();
-  const sweeper = new ContainerSweeper(engine, identity, live);
+  const sweeper = new ContainerSweeper(engine, identity, live, options.clock);
   const runFolder = await makeRunFolder(settings.runDir, identity);
   await report(sweeper.sweep(), onFault);
   const schedule = new SweepSchedule(
@@ -99,7 +99,7 @@ export const createContainerTiers = async (options: ContainerTiersOptions): Prom
     () => report(sweeper.sweep(), onFault),
     () => sweeper.owes,
   );
-  const left = (containerId: string): void => {
+  const left: Shared['left'] = (containerId) => {
     sweeper.owe(containerId);
     schedule.soon();
   };
@@ -144,7 +144,7 @@ interface Shared {
   readonly runFolder: string;
   readonly users: UserIds;
   readonly live: Set<string>;
-  readonly left: (containerId: string) => void;
+  readonly left: (containerId: string | null) => void;
   readonly identity: ServerIdentity;
 }
 
