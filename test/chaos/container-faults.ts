@@ -54,6 +54,10 @@ const inside = async (
   return found;
 };
 
+/** The first processes of all containers. */
+export const agentsOf = async (struck: Struck): Promise<readonly number[]> =>
+  (await inside(struck, await struck.world.containers())).map(({ agent }) => agent);
+
 const signal = async (pids: readonly number[], name: NodeJS.Signals): Promise<void> => {
   for (const pid of pids) await quietly(() => process.kill(pid, name));
 };
@@ -96,19 +100,15 @@ export const CONTAINER_FAULTS: readonly Fault[] = [
     },
   },
   {
-    name: 'containers are killed behind the server’s back',
+    name: 'containers are killed and removed behind the server’s back',
     allows: { container: LOST },
     async strike(struck) {
-      await byEngine(struck, await struck.world.containers(), (container) => container.kill());
-    },
-  },
-  {
-    name: 'containers are removed behind the server’s back',
-    allows: { container: LOST },
-    async strike(struck) {
-      await byEngine(struck, await struck.world.containers(), (container) =>
-        container.remove({ force: true }),
-      );
+      const containers = await struck.world.containers();
+      const half = Math.ceil(containers.length / 2);
+      await Promise.all([
+        byEngine(struck, containers.slice(0, half), (container) => container.kill()),
+        byEngine(struck, containers.slice(half), (container) => container.remove({ force: true })),
+      ]);
     },
   },
   {

@@ -44,13 +44,6 @@ export const ISOLATE_FAULTS: readonly Fault[] = [
     },
   },
   {
-    name: 'isolate hosts are stopped and stay so',
-    allows: { isolate: ['function_timeout', 'init_timeout', 'sandbox_lost', 'start_failed'] },
-    async strike(struck) {
-      signal(await victims(struck, 2), 'SIGSTOP');
-    },
-  },
-  {
     name: 'all isolate hosts are stopped and stay so',
     allows: { isolate: ['function_timeout', 'init_timeout', 'sandbox_lost', 'start_failed'] },
     async strike({ world }) {
