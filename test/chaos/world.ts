@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Tier } from '../../src/core/spec.ts';
 import type { PoolsView } from '../../src/pool/api.ts';
-import { noPrivateEngine, openPrivateEngine, type PrivateEngine } from '../container/private-engine.ts';
+import { openPrivateEngine, type PrivateEngine } from '../container/private-engine.ts';
 import { call } from '../e2e/http-client.ts';
 import { type ServerPlace, type ServerProcess, startServer } from '../e2e/server-process.ts';
 import {
@@ -42,9 +42,6 @@ const SETTINGS = {
 
 const FILLED_LIMIT_MS = 30_000;
 const LOOK_INTERVAL_MS = 25;
-
-/** Why there can be no engine to strike at; null when there can. */
-export const noContainers = noPrivateEngine;
 
 export class World {
   server: ServerProcess;

@@ -117,7 +117,7 @@ export const leftSince = async (
 };
 
 /** What the later look has more than the earlier, a line for each. */
-export const differences = (before: Remains, after: Remains, allowance: Allowance): readonly string[] => [
+const differences = (before: Remains, after: Remains, allowance: Allowance): readonly string[] => [
   ...strays(after),
   ...moreProcesses(before, after, allowance),
   ...moreDescriptors(before, after, allowance),
@@ -128,7 +128,7 @@ export const differences = (before: Remains, after: Remains, allowance: Allowanc
 ];
 
 /** What is there and the server does not know of, and what it counts that is not there. */
-export const strays = ({ processes, containers, groups, counted }: Remains): readonly string[] => {
+const strays = ({ processes, containers, groups, counted }: Remains): readonly string[] => {
   const zombies = processes
     .filter(({ state }) => state === 'Z')
     .map(({ name, pid }) => `zombie ${name} ${pid}`);

@@ -7,7 +7,7 @@
 import type { Clock, Timer } from '../../ports/clock.ts';
 
 /** How often it is looked for what nobody knows to be left. */
-export const SWEEP_INTERVAL_MS = 60_000;
+const SWEEP_INTERVAL_MS = 60_000;
 const SOON_MS = 500;
 
 export class SweepSchedule {
