@@ -8,7 +8,7 @@ import { agentsOf, CONTAINER_FAULTS, ENGINE_FAULTS } from './container-faults.ts
 import type { Fault } from './fault.ts';
 import { CONTAINER_KINDS, ISOLATE_KINDS } from './kinds.ts';
 import { agentFault, serverFault } from './machine-faults.ts';
-import { undergo } from './ordeal.ts';
+import { ORDEAL_LIMIT_MS, undergo } from './ordeal.ts';
 import { report } from './report.ts';
 import { SEEDS } from './seeds.ts';
 import { noCompiler, Tools } from './tools.ts';
@@ -37,11 +37,15 @@ describe.skipIf(leftOut(missing))(missing === null ? name : `${name} (skipped: $
   });
 
   for (const fault of FAULTS) {
-    it.each(SEEDS)(`${fault.name}: nothing is lost, and service is back (seed %i)`, async (seed) => {
-      const ordeal = await undergo(world, fault, seed);
-      report('chaos.json', ordeal);
-      expect(ordeal.broken, JSON.stringify(ordeal.tiers)).toEqual([]);
-    });
+    it.each(SEEDS)(
+      `${fault.name}: nothing is lost, and service is back (seed %i)`,
+      async (seed) => {
+        const ordeal = await undergo(world, fault, seed);
+        report('chaos.json', ordeal);
+        expect(ordeal.broken, JSON.stringify(ordeal.tiers)).toEqual([]);
+      },
+      ORDEAL_LIMIT_MS,
+    );
   }
 
   // It takes a compiler; the name says that it is missing.

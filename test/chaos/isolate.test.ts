@@ -7,7 +7,7 @@ import type { Fault } from './fault.ts';
 import { ISOLATE_FAULTS } from './isolate-faults.ts';
 import { fetchKind, ISOLATE_KINDS } from './kinds.ts';
 import { brokerFault, channelFault, clientFault, clockFaults, serverFault } from './machine-faults.ts';
-import { undergo } from './ordeal.ts';
+import { ORDEAL_LIMIT_MS, undergo } from './ordeal.ts';
 import { report } from './report.ts';
 import { SEEDS } from './seeds.ts';
 import { noCompiler, Tools } from './tools.ts';
@@ -41,11 +41,15 @@ describe('under load on isolates', () => {
   });
 
   for (const fault of FAULTS) {
-    it.each(SEEDS)(`${fault.name}: nothing is lost, and service is back (seed %i)`, async (seed) => {
-      const ordeal = await undergo(world, fault, seed);
-      report('chaos.json', ordeal);
-      expect(ordeal.broken, JSON.stringify(ordeal.tiers)).toEqual([]);
-    });
+    it.each(SEEDS)(
+      `${fault.name}: nothing is lost, and service is back (seed %i)`,
+      async (seed) => {
+        const ordeal = await undergo(world, fault, seed);
+        report('chaos.json', ordeal);
+        expect(ordeal.broken, JSON.stringify(ordeal.tiers)).toEqual([]);
+      },
+      ORDEAL_LIMIT_MS,
+    );
   }
 
   // These take a compiler; the name says that it is missing.

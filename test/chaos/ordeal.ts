@@ -50,6 +50,9 @@ const STRETCH_MS = 1_100;
 const LOOK_INTERVAL_MS = 50;
 const MEMORY_MB = 96;
 
+/** Far longer than on a machine that does nothing else. */
+export const ORDEAL_LIMIT_MS = 180_000;
+
 export const undergo = async (world: World, fault: Fault, seed: number): Promise<Ordeal> => {
   const chance = seededChance(seed);
   await world.filled();

@@ -1,7 +1,7 @@
 /**
  * A short soak; `npm run soak` makes a long one.
  */
-import { expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it } from 'vitest';
 import { missingFor } from '../container/availability.ts';
 import { noPrivateEngine } from '../container/private-engine.ts';
 import { CONTAINER_KINDS, ISOLATE_KINDS } from './kinds.ts';
@@ -10,19 +10,23 @@ import { soak } from './soak-run.ts';
 import { World } from './world.ts';
 
 const containers = (noPrivateEngine() ?? (await missingFor(['nodejs24', 'python3']))) === null;
+const INVOCATIONS = { isolate: 4_000, container: containers ? 400 : 0 };
+/** Far longer than on a machine that does nothing else. */
+const LIMIT_MS = 300_000;
 
-it('thousands of invocations leave memory, handles and latency as they were', async () => {
+let world: World;
+beforeAll(async () => {
   const kinds = [...ISOLATE_KINDS, ...(containers ? CONTAINER_KINDS : [])];
-  const world = await World.open({ kinds, containers });
-  try {
-    const result = await soak({
-      world,
-      seed: 1,
-      invocations: { isolate: 8_000, container: containers ? 800 : 0 },
-    });
+  world = await World.open({ kinds, containers });
+}, LIMIT_MS);
+afterAll(() => world?.close(), LIMIT_MS);
+
+it(
+  'thousands of invocations leave memory, handles and latency as they were',
+  async () => {
+    const result = await soak({ world, seed: 1, invocations: INVOCATIONS });
     report('soak.json', result);
     expect(result.broken, JSON.stringify(result.quarters)).toEqual([]);
-  } finally {
-    await world.close();
-  }
-});
+  },
+  LIMIT_MS,
+);
