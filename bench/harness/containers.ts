@@ -8,6 +8,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ContainerRuntime } from '../../src/core/spec.ts';
+import { systemClock } from '../../src/ports/clock.ts';
 import { dockerEngine } from '../../src/sandbox/container/engine.ts';
 import { expectedImage } from '../../src/sandbox/container/images/state.ts';
 import { ContainerSweeper, sweepRunFolders } from '../../src/sandbox/container/sweep.ts';
@@ -43,7 +44,7 @@ export const removeContainersOf = async (dataFolder: string): Promise<void> => {
   if (owner === undefined || owner === '') return;
   // Of no start: what a start of this owner made is a leftover once its process has gone.
   const identity = { owner, boot: '', process: '' };
-  const { failed } = await new ContainerSweeper(engine(), identity, new Set()).sweep();
+  const { failed } = await new ContainerSweeper(engine(), identity, new Set(), systemClock).sweep();
   await sweepRunFolders(tmpdir(), identity);
   if (failed.length > 0) throw new Error(`containers are left: ${failed.join('; ')}`);
 };

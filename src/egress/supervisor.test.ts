@@ -58,6 +58,10 @@ class PlayedBroker implements ProcessHandle {
     this.die();
   }
 
+  stopped(): boolean {
+    return false;
+  }
+
   usage(): null {
     return null;
   }

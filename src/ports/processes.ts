@@ -31,6 +31,8 @@ export interface ProcessHandle {
   kill(): void;
   /** What the kernel has on the process that does the work; null when it cannot be read. */
   usage(): ProcessUsage | null;
+  /** Whether the process that does the work was stopped by a signal, as the kernel has it. */
+  stopped(): boolean;
   /** The number of the process that does the work, behind its wrappers; null when it has ended or is not found. */
   workerPid(): number | null;
 }
@@ -155,15 +157,25 @@ class SystemProcess implements ProcessHandle {
       this.#statm ??= openSync(`/proc/${worker}/statm`, 'r');
       this.#stat ??= openSync(`/proc/${worker}/stat`, 'r');
       const resident = readText(this.#statm).split(' ', 2)[1];
-      // The command's name may hold spaces; the fields are counted from behind its closing bracket.
-      const stat = readText(this.#stat);
-      const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+      const fields = fieldsOf(readText(this.#stat));
       return {
         residentBytes: Number(resident) * PAGE_BYTES,
         cpuNs: (Number(fields[11]) + Number(fields[12])) * TICK_NS,
       };
     } catch {
       return null;
+    }
+  }
+
+  stopped(): boolean {
+    if (this.#ended) return false;
+    try {
+      const worker = this.#worker();
+      if (worker === null) return false;
+      this.#stat ??= openSync(`/proc/${worker}/stat`, 'r');
+      return fieldsOf(readText(this.#stat))[0] === STOPPED;
+    } catch {
+      return false;
     }
   }
 
@@ -194,11 +206,25 @@ const childOf = (parent: number): number | null => {
   }
   for (const entry of readdirSync('/proc')) {
     if (!/^\d+$/.test(entry)) continue;
-    const stat = readFileSync(`/proc/${entry}/stat`, 'utf8');
-    if (Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]) === parent) return Number(entry);
+    if (Number(fieldsOf(readFileSync(`/proc/${entry}/stat`, 'utf8'))[1]) === parent) return Number(entry);
   }
   return null;
 };
+
+/** The state of a process that a signal has stopped. */
+const STOPPED = 'T';
+
+/** Whether a process was stopped by a signal; false as well when there is none of that number. */
+export const isStopped = (pid: number): boolean => {
+  try {
+    return fieldsOf(readFileSync(`/proc/${pid}/stat`, 'latin1'))[0] === STOPPED;
+  } catch {
+    return false;
+  }
+};
+
+/** Of /proc/PID/stat from the state on: the command's name before it may hold spaces and brackets. */
+const fieldsOf = (stat: string): readonly string[] => stat.slice(stat.lastIndexOf(')') + 2).split(' ');
 
 const BUFFER = Buffer.alloc(1_024);
 const readText = (descriptor: number): string =>

@@ -74,6 +74,8 @@ export type KillCause =
   | 'idle'
   | 'shutdown'
   | 'unresponsive'
+  /** Its process was stopped from outside. */
+  | 'stopped'
   | 'memory'
   | 'protocol'
   | 'start_failed'

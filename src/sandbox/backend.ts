@@ -48,6 +48,8 @@ export interface BackendCarrier {
   /** SIGKILL. */
   kill(): void;
   usage(): ProcessUsage | null;
+  /** Whether its process was stopped from outside and can answer nothing; absent where that cannot be seen. */
+  stopped?(): boolean;
   /** CPU time that an open call has used so far, where the backend keeps an account of each; null otherwise. */
   usedNs?(nonce: number): number | null;
   /** What the process wrote to its standard error last: evidence after a crash. */

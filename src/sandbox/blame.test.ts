@@ -79,7 +79,7 @@ describe('blame', () => {
       ['sandbox_lost', 'sandbox_lost'],
       [1, 2],
     ],
-    ...(['idle', 'shutdown', 'unresponsive', 'start_failed', 'evicted'] as const).map(
+    ...(['idle', 'shutdown', 'unresponsive', 'stopped', 'start_failed', 'evicted'] as const).map(
       (cause): [string, readonly Candidate[], Partial<Death>, readonly string[], readonly number[]] => [
         `nobody when the server ended it (${cause})`,
         [ran(1)],

@@ -10,16 +10,21 @@ const scripted = (): {
   events: () => BackendEvents;
   nonces: number[];
   killed: () => boolean;
+  /** From now on it answers nothing, and shows that it is stopped. */
+  stop: () => void;
 } => {
   let events: BackendEvents | undefined;
   let killed = false;
+  let stopped = false;
   const nonces: number[] = [];
   let exit: (how: { exitCode: number | null; signal: string | null }) => void = () => undefined;
   const carrier: BackendCarrier = {
     exited: new Promise((resolve) => {
       exit = resolve;
     }),
-    boot: (instance) => events?.booted(instance),
+    boot: (instance) => {
+      if (!stopped) events?.booted(instance);
+    },
     load: (_instance, nonce) => nonces.push(nonce),
     invoke: (_instance, nonce) => nonces.push(nonce),
     terminate: () => undefined,
@@ -29,11 +34,15 @@ const scripted = (): {
       exit({ exitCode: null, signal: 'SIGKILL' });
     },
     usage: () => null,
+    stopped: () => stopped,
     stderrTail: () => '',
   };
   return {
     nonces,
     killed: () => killed,
+    stop: () => {
+      stopped = true;
+    },
     events: () => {
       if (events === undefined) throw new Error('nothing was provisioned');
       return events;
@@ -52,12 +61,12 @@ const scripted = (): {
   };
 };
 
-const INVOKE = { invocationId: 'i', eventJson: Buffer.from('{}'), timeoutMs: 1_000, cpuMs: 1_000 };
+const INVOKE = { invocationId: 'i', eventJson: Buffer.from('{}'), timeoutMs: 2_000, cpuMs: 2_000 };
 
 const setUp = async () => {
   const clock = new ManualClock();
   const script = scripted();
-  const options = { clock, random: seededRandom(3), startTimeoutMs: 500, killGraceMs: 50, watchdog: null };
+  const options = { clock, random: seededRandom(3), startTimeoutMs: 5_000, killGraceMs: 50, watchdog: null };
   const tier = guardTier(script.backend, options);
   const carrier = await tier.provision();
   const instance = await carrier.boot(128);
@@ -90,6 +99,22 @@ describe('the guard', () => {
     for (let count = 0; count < 60_000 && !script.killed(); count += 1) script.events().parked(1, 1, true);
     expect((await carrier.exited).cause).toBe('protocol');
   });
+
+  it.each(['call', 'boot', 'disposal'] as const)(
+    'kills a sandbox that was stopped while a %s is awaited, and blames nobody',
+    async (what) => {
+      const { clock, script, carrier, instance } = await setUp();
+      script.stop();
+      const call = what === 'call' ? instance.invoke(INVOKE) : null;
+      const boot =
+        what === 'boot' ? expect(carrier.boot(128)).rejects.toMatchObject({ code: 'start_failed' }) : null;
+      const disposal = what === 'disposal' ? instance.dispose() : null;
+      await clock.advance(450);
+      expect(await carrier.exited).toMatchObject({ cause: 'stopped', suspects: [], proven: false });
+      expect((await call)?.failure?.code).toBe(what === 'call' ? 'sandbox_lost' : undefined);
+      await Promise.all([boot, disposal]);
+    },
+  );
 
   it('believes no CPU time beyond the time that has passed', async () => {
     const { clock, script, instance } = await setUp();

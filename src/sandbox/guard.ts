@@ -14,6 +14,7 @@ import type { Backend, BackendCarrier, BackendEvents, BackendExit, RawOutcome } 
 import { assignBlame, type Death } from './blame.ts';
 import type { Call, CallKind } from './call.ts';
 import { GuardedInstance } from './guarded-instance.ts';
+import { Pulse } from './pulse.ts';
 
 export interface GuardOptions {
   readonly clock: Clock;
@@ -94,6 +95,7 @@ export class GuardedCarrier implements Carrier, BackendEvents {
   #processMemory: Death['processMemory'] = null;
   #baselineBytes: number | null = null;
   #watchdog: Timer | null = null;
+  readonly #pulse: Pulse;
   /** Aborted when the carrier is to end before it is up. */
   readonly #abandoned = new AbortController();
   /** CPU time of the process at the watchdog's last look. */
@@ -104,6 +106,12 @@ export class GuardedCarrier implements Carrier, BackendEvents {
     this.capacity = backend.capacity;
     this.#meter = backend.meter;
     this.options = options;
+    this.#pulse = new Pulse({
+      clock: options.clock,
+      awaited: () => this.#calls.size > 0 || [...this.#instances.values()].some(({ awaited }) => awaited),
+      stopped: () => this.#raw?.stopped?.() ?? false,
+      onStopped: () => this.#stopped(),
+    });
     this.exited = new Promise((resolve) => {
       this.#resolveExit = resolve;
     });
@@ -150,6 +158,7 @@ export class GuardedCarrier implements Carrier, BackendEvents {
     const instance = new GuardedInstance(this, number, memoryMb);
     if (this.ended || this.#raw === null) throw startFailed('the carrier has ended');
     this.#instances.set(number, instance);
+    this.#pulse.watch();
     this.#raw.boot(number, memoryMb);
     const timer = this.options.clock.setTimer(this.options.startTimeoutMs, () => {
       instance.bootFailed(startFailed(`it did not boot within ${this.options.startTimeoutMs} ms`));
@@ -190,6 +199,12 @@ export class GuardedCarrier implements Carrier, BackendEvents {
     call.nonce = this.options.random.nonce();
     this.#calls.set(call.nonce, call);
     if (this.#watchdog === null && this.options.watchdog !== null) this.#watch(this.options.watchdog);
+    this.#pulse.watch();
+  }
+
+  /** Something of an instance is awaited that is no call. */
+  await(): void {
+    this.#pulse.watch();
   }
 
   /**
@@ -282,6 +297,7 @@ export class GuardedCarrier implements Carrier, BackendEvents {
   #died({ exitCode, signal, external = false }: BackendExit): void {
     this.#ended = true;
     this.#watchdog?.cancel();
+    this.#pulse.end();
     const calls = [...this.#calls.values()];
     this.#calls.clear();
     const stderr = this.#raw?.stderrTail() ?? '';
@@ -321,6 +337,12 @@ export class GuardedCarrier implements Carrier, BackendEvents {
       proven: this.#condemned !== null || proven,
     });
     for (const instance of instances) instance.carrierDied();
+  }
+
+  #stopped(): void {
+    if (this.ended) return;
+    this.options.onFault?.('a sandbox was stopped from outside and is killed', { carrier: this.id });
+    this.kill('stopped');
   }
 
   /** Looks at the process's real memory for as long as calls are open. */

@@ -56,6 +56,11 @@ export class GuardedInstance implements Instance, CallHome {
     return this.#state === 'ending' || this.#state === 'gone' || this.#carrier.ended;
   }
 
+  /** Its boot or its end is awaited. */
+  get awaited(): boolean {
+    return this.#state === 'booting' || this.#graceTimer !== null;
+  }
+
   /** Megabytes that the watchdog grants the carrier for this instance. */
   get allowanceMb(): number {
     return this.#loaded || this.#loadPending ? this.memoryMb : RUNTIME_MB;
@@ -169,6 +174,7 @@ export class GuardedInstance implements Instance, CallHome {
     this.#state = 'ending';
     if (this.#graceTimer !== null) return;
     this.#carrier.raw?.dispose(this.number);
+    this.#carrier.await();
     // What broke a limit is suspected to run on; what was idle may only have to wait for a busy host.
     const { clock, killGraceMs, startTimeoutMs } = this.#carrier.options;
     const graceMs = this.#broke ? killGraceMs : startTimeoutMs;

@@ -83,12 +83,18 @@ await describeContainers('a container', ['nodejs24', 'python3', 'provided'], () 
     expect(listed.some((container) => container.id.startsWith(id))).toBe(!dies);
   });
 
-  it('whose agent hangs is killed after the deadline and the grace, and replaced', async () => {
-    const { id, code } = await held('hasty');
-    await signalAgent(id, 'SIGSTOP');
-    expect(await code).toBe('function_timeout');
+  it.each([
+    ['whose agent is stopped', (id: string) => signalAgent(id, 'SIGSTOP')],
+    [
+      'that is paused by an operator',
+      (id: string) => new Docker(dockerodeOptions(ENGINE_HOST)).getContainer(id).pause(),
+    ],
+  ])('%s is killed long before the deadline, nobody is blamed, and it is replaced', async (_, stop) => {
+    const { id, code } = await held('f');
+    await stop(id);
+    expect(await code).toBe('sandbox_lost');
     expect(await gone(id)).toBe(true);
-    expect(await containers.result<string>('hasty')).not.toBe(id);
+    expect(await containers.result<string>('f')).not.toBe(id);
   });
 
   it.each([

@@ -83,6 +83,7 @@ export const openSandboxes = async (
   const backend = containerBackend({
     cpuShares: null,
     ...{ clock: systemClock, random: systemRandom, engine, runFolder, onFault, live: new Set() },
+    left: () => undefined,
     confinement: confinementOf(await engine.info(), ''),
     template: {
       ...{ runtime, imageId: image?.id ?? '', ociRuntime: '', memoryMb, pidsMax: TEST_SETTINGS.pidsMax },

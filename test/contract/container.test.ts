@@ -5,7 +5,7 @@ import { systemClock } from '../../src/ports/clock.ts';
 import { systemRandom } from '../../src/ports/random.ts';
 import { createContainerTiers } from '../../src/sandbox/container/tiers.ts';
 import { describeContainers } from '../container/availability.ts';
-import { signalAgent } from '../container/processes.ts';
+import { holdAgent } from '../container/processes.ts';
 import { TEST_SETTINGS } from '../container/settings.ts';
 import { type Dialect, ISOLATE_DIALECT, sandboxContract } from './sandbox.suite.ts';
 
@@ -67,7 +67,7 @@ for (const dialect of [NODE, PYTHON]) {
         tier,
         dialect,
         settle: (promise) => promise,
-        deafen: (carrier) => signalAgent(carrier.id, 'SIGSTOP'),
+        deafen: (carrier) => holdAgent(carrier.id),
       };
     });
   });

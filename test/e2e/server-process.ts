@@ -29,6 +29,7 @@ export interface ServerProcess {
   readonly pid: number;
   readonly ended: Promise<Ended>;
   readonly stdout: () => string;
+  readonly stderr: () => string;
   signal(name: NodeJS.Signals): void;
   /** Resolves when the log on stderr matches; rejects when the process ends before. */
   logged(pattern: RegExp): Promise<void>;
@@ -37,20 +38,28 @@ export interface ServerProcess {
 
 type Environment = Readonly<Record<string, string>>;
 
+export interface ServerPlace {
+  /** A folder that outlives the server; else it has one of its own. */
+  readonly dataDir?: string;
+  /** What stands in front of the command and becomes it in the end, such as `unshare --mount …`. */
+  readonly through?: readonly string[];
+}
+
 /** Starts a server on a free port; more arguments of `serve` can follow, and more of the environment. */
 export const startServer = async (
   args: readonly string[] = [],
   env: Environment = {},
+  { dataDir: kept, through = [] }: ServerPlace = {},
 ): Promise<ServerProcess> => {
-  const dataDir = await mkdtemp(path.join(tmpdir(), 'strata-e2e-'));
-  const output = run([mainFile, 'serve', '--port', '0', '--data-dir', dataDir, ...args], env);
+  const dataDir = kept ?? (await mkdtemp(path.join(tmpdir(), 'strata-e2e-')));
+  const output = run([mainFile, 'serve', '--port', '0', '--data-dir', dataDir, ...args], env, through);
   const { child, ended } = output;
   const stop = async (): Promise<void> => {
     child.kill('SIGTERM');
     const limit = setTimeout(() => child.kill('SIGKILL'), STOP_LIMIT_MS);
     await ended;
     clearTimeout(limit);
-    await rm(dataDir, { recursive: true, force: true });
+    if (kept === undefined) await rm(dataDir, { recursive: true, force: true });
   };
   const limit = setTimeout(() => child.kill('SIGKILL'), START_LIMIT_MS);
   try {
@@ -63,6 +72,7 @@ export const startServer = async (
       pid: child.pid ?? 0,
       ended,
       stdout: () => output.text.stdout,
+      stderr: () => output.text.stderr,
       signal: (name) => void child.kill(name),
       logged: async (pattern) => void (await output.seen('stderr', pattern)),
       stop,
@@ -91,7 +101,7 @@ interface Run {
   seen(stream: 'stdout' | 'stderr', pattern: RegExp): Promise<RegExpExecArray>;
 }
 
-const run = (args: readonly string[], more: Environment = {}): Run => {
+const run = (args: readonly string[], more: Environment = {}, through: readonly string[] = []): Run => {
   const { PATH, HOME } = process.env;
   // Containers have suites of their own, which switch them on.
   const env = {
@@ -100,7 +110,8 @@ const run = (args: readonly string[], more: Environment = {}): Run => {
     STRATA_CONTAINER_MODE: 'off',
     ...more,
   };
-  const child = spawn(process.execPath, args, { cwd: ROOT, env, stdio: ['pipe', 'pipe', 'pipe'] });
+  const [command = process.execPath, ...words] = [...through, process.execPath, ...args];
+  const child = spawn(command, words, { cwd: ROOT, env, stdio: ['pipe', 'pipe', 'pipe'] });
   const kill = (): void => void child.kill('SIGKILL');
   process.on('exit', kill);
   const text = { stdout: '', stderr: '' };

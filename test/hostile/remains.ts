@@ -41,7 +41,10 @@ export interface SeenContainer {
 export interface Remains {
   /** The server first, then everything below it. */
   readonly processes: readonly SeenProcess[];
-  /** Of the server, by kind; connections by HTTP are `connection`, unix sockets `socket`. */
+  /**
+   * Of the server, by kind: `connection` for TCP, `socket` for unix sockets, `account` for the kernel's files about
+   * sandboxes, `file` for others.
+   */
   readonly descriptors: Readonly<Record<string, number>>;
   /** Of this server's process: those of other servers of the same data folder are not among them. */
   readonly containers: readonly SeenContainer[];
@@ -73,11 +76,10 @@ export interface Allowance {
 const SETTLE_LIMIT_MS = 10_000;
 const LOOK_INTERVAL_MS = 50;
 const PAGE_MB = 4 / 1024;
-/** Of a container its connection; of a host its pipe and its streams. */
+/** Of a container its connections and one to the engine; of a host its pipe and its streams. */
 const DESCRIPTORS_PER_SANDBOX = 6;
-
-/** Clients come and go; files of control groups are opened when first read, up to a dozen for each container. */
-const UNCOUNTED = new Set(['connection', 'group']);
+/** Files of a container's control groups, opened when they are needed first, and two of a host's in /proc. */
+const ACCOUNTS_PER_SANDBOX = 24;
 
 /** One look at everything. */
 export const remainsOf = async (watched: Watched): Promise<Remains> => {
@@ -115,7 +117,7 @@ export const leftSince = async (
 };
 
 /** What the later look has more than the earlier, a line for each. */
-export const differences = (before: Remains, after: Remains, allowance: Allowance): readonly string[] => [
+const differences = (before: Remains, after: Remains, allowance: Allowance): readonly string[] => [
   ...strays(after),
   ...moreProcesses(before, after, allowance),
   ...moreDescriptors(before, after, allowance),
@@ -126,7 +128,7 @@ export const differences = (before: Remains, after: Remains, allowance: Allowanc
 ];
 
 /** What is there and the server does not know of, and what it counts that is not there. */
-export const strays = ({ processes, containers, groups, counted }: Remains): readonly string[] => {
+const strays = ({ processes, containers, groups, counted }: Remains): readonly string[] => {
   const zombies = processes
     .filter(({ state }) => state === 'Z')
     .map(({ name, pid }) => `zombie ${name} ${pid}`);
@@ -186,14 +188,20 @@ const moreProcesses = (before: Remains, after: Remains, { processes = {} }: Allo
 
 const moreDescriptors = (before: Remains, after: Remains, allowance: Allowance): readonly string[] => {
   const { descriptorsPerSandbox = DESCRIPTORS_PER_SANDBOX, descriptors = 0 } = allowance;
+  // Connections are the clients' to keep; accounts are held against the number of sandboxes.
   const total = ({ descriptors: kinds }: Remains): number =>
-    Object.entries(kinds).reduce((sum, [kind, count]) => sum + (UNCOUNTED.has(kind) ? 0 : count), 0);
+    Object.entries(kinds).reduce((sum, [kind, count]) => sum + (OTHERS.has(kind) ? 0 : count), 0);
+  const { account = 0 } = after.descriptors;
   const grown = Math.max(0, sandboxesIn(after) - sandboxesIn(before));
-  const found = more('descriptors', total(before), total(after), grown * descriptorsPerSandbox + descriptors);
-  return found.map(
-    (line) => `${line} (${JSON.stringify(before.descriptors)} → ${JSON.stringify(after.descriptors)})`,
-  );
+  return [
+    ...more('descriptors', total(before), total(after), grown * descriptorsPerSandbox + descriptors).map(
+      (line) => `${line} (${JSON.stringify(before.descriptors)} → ${JSON.stringify(after.descriptors)})`,
+    ),
+    ...more('descriptors of accounts', sandboxesIn(after) * ACCOUNTS_PER_SANDBOX, account, 0),
+  ];
 };
+
+const OTHERS: ReadonlySet<string> = new Set(['connection', 'account']);
 
 const moreMemory = (before: Remains, after: Remains, { memoryMb }: Allowance): readonly string[] => {
   const resident = ({ processes }: Remains, role: Role): number =>
@@ -254,8 +262,7 @@ const descriptorsOf = (pid: number): Readonly<Record<string, number>> => {
 
 const kindOf = (link: string | null, connections: ReadonlySet<string>): string | null => {
   if (link === null) return null;
-  // Those of a control group that has gone say so.
-  if (link.startsWith('/sys/fs/cgroup')) return link.endsWith(' (deleted)') ? 'deleted group' : 'group';
+  if (/^\/(?:sys\/fs\/cgroup|proc\/\d+\/statm?$)/.test(link)) return 'account';
   const [, kind = 'file', inode = ''] = /^(socket|pipe|anon_inode):\[?(.*?)\]?$/.exec(link) ?? [];
   return kind === 'socket' && connections.has(inode) ? 'connection' : kind;
 };

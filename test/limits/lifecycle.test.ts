@@ -44,6 +44,7 @@ const request = (served: Served, method: string, url: string, body?: unknown) =>
       ...served,
       pid: served.child.pid ?? 0,
       stdout: () => '',
+      stderr: () => '',
       signal: () => {},
       logged: async () => {},
       stop: async () => {},

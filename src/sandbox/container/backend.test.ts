@@ -20,11 +20,13 @@ describe('a container that does not come up', () => {
     const gone = (): Promise<never> => Promise.reject(new Error('the engine is gone'));
     const engine = { create: async () => 'c1', start: gone, remove: gone } as unknown as ContainerEngine;
     const live = new Set<string>();
+    const left: (string | null)[] = [];
     const users = new UserIds(0);
     const faults: string[] = [];
     const backend = containerBackend({
       cpuShares: null,
       ...{ clock: systemClock, random: systemRandom, engine, runFolder, users, live },
+      left: (id) => void left.push(id),
       confinement: { kind: 'docker', summary: '', gaps: [] },
       template: {
         ...{ runtime: 'python3', imageId: 'sha256:aa', ociRuntime: '', memoryMb: 64, pidsMax: 64, tmpMb: 1 },
@@ -37,6 +39,7 @@ describe('a container that does not come up', () => {
     await expect(start).rejects.toThrow('the engine is gone');
     // The sweep passes over what is alive.
     expect([...live]).toEqual([]);
+    expect(left).toEqual(['c1']);
     expect(await readdir(runFolder)).toEqual([]);
     expect(Array.from({ length: 1_000 }, () => users.take())).toContain(20_000);
     expect(faults).toEqual(['a container that did not come up is left over']);

@@ -50,6 +50,8 @@ export interface ContainerBackendOptions {
   readonly onFault: (message: string, details: Readonly<Record<string, unknown>>) => void;
   /** Containers that are up or coming up, by id: what the sweep leaves alone. */
   readonly live: Set<string>;
+  /** Told of a container that could not be removed; null for one that the engine may have made without saying its id. */
+  readonly left: (containerId: string | null) => void;
 }
 
 /** Code may take so much of the code folder; the rest is for what file systems need. */
@@ -78,6 +80,13 @@ export const containerBackend = (options: ContainerBackendOptions): Backend => {
     close: async () => void (await Promise.allSettled(pending)),
   };
 };
+
+/** What this machine shows of a container that is what was asked for. */
+interface Checked {
+  readonly cgroup: Cgroup | null;
+  readonly meter: ContainerMeter;
+  readonly agentPid: number | null;
+}
 
 /** One container on its way up; what it has taken so far is given back when it fails. */
 class Provision {
@@ -117,7 +126,10 @@ class Provision {
       const socket = await openAgentSocket(runFolder, random.uuid().slice(0, 8));
       this.#socket = socket;
       const template = this.#template(socket, this.#uid);
-      this.#containerId = await engine.create(template);
+      this.#containerId = await engine.create(template).catch((thrown: unknown) => {
+        this.#options.left(null);
+        throw thrown;
+      });
       const containerId = this.#containerId;
       live.add(containerId);
       await unlessEarly(engine.start(containerId));
@@ -125,16 +137,17 @@ class Provision {
       const ready = this.#connect(socket);
       // It may fail while the check is waited for, or after the check has failed.
       ready.catch(() => undefined);
-      const { cgroup, meter } = await unlessEarly(this.#check(template, containerId));
+      const checked = await unlessEarly(this.#check(template, containerId));
       const link = await unlessEarly(ready);
       // Until now nobody else would hear of it.
       if (this.#failed !== null) throw this.#failed;
-      this.#carrier = this.#assemble(containerId, cgroup, meter, link);
+      this.#carrier = this.#assemble(containerId, checked, link);
       return this.#carrier;
     } catch (thrown) {
-      await this.#release().catch((left: unknown) =>
-        this.#options.onFault('a container that did not come up is left over', { detail: String(left) }),
-      );
+      await this.#release().catch((left: unknown) => {
+        this.#options.onFault('a container that did not come up is left over', { detail: String(left) });
+        if (this.#containerId !== null) this.#options.left(this.#containerId);
+      });
       throw thrown;
     }
   }
@@ -187,10 +200,7 @@ class Provision {
   }
 
   /** Compares the container with its template, and finds the kernel's account of it. */
-  async #check(
-    template: ContainerTemplate,
-    containerId: string,
-  ): Promise<{ cgroup: Cgroup | null; meter: ContainerMeter }> {
+  async #check(template: ContainerTemplate, containerId: string): Promise<Checked> {
     const { engine, metering } = this.#options;
     const seen = await engine.inspect(containerId);
     if (!seen.State.Running || seen.State.Pid <= 0)
@@ -212,15 +222,11 @@ class Provision {
     cgroup?.boundSockets(SOCKETS_MAX_BYTES);
     const meter =
       cgroup === null || metering === 'stats' ? statsMeter(engine, containerId) : kernelMeter(cgroup);
-    return { cgroup: metering === 'stats' ? null : cgroup, meter };
+    const agentPid = cgroup === null ? null : seen.State.Pid;
+    return { cgroup: metering === 'stats' ? null : cgroup, meter, agentPid };
   }
 
-  #assemble(
-    containerId: string,
-    cgroup: Cgroup | null,
-    meter: ContainerMeter,
-    link: AgentLink,
-  ): ContainerCarrier {
+  #assemble(containerId: string, { cgroup, meter, agentPid }: Checked, link: AgentLink): ContainerCarrier {
     const {
       clock,
       engine,
@@ -233,13 +239,17 @@ class Provision {
       onFault,
     } = this.#options;
     return new ContainerCarrier({
-      ...{ clock, engine, containerId, cgroup, meter, link, events: this.#events, onFault },
+      ...{ clock, engine, containerId, agentPid, cgroup, meter, link, events: this.#events, onFault },
       ...{ memoryMb: template.memoryMb, cpusFor, cpuShares, freezeAfterMs, resultMaxBytes, logMaxBytes },
       codeCache: new CodeCache({
         bytes: template.codeMb * MB * CODE_SHARE,
         entries: CODE_INODES * CODE_SHARE,
       }),
-      release: () => this.#giveBack(),
+      release: async (isRemoved) => {
+        await this.#giveBack();
+        // Once it is nobody's: the sweep leaves alone what is in use.
+        if (!isRemoved) this.#options.left(containerId);
+      },
     });
   }
 

@@ -9,7 +9,7 @@
  */
 import type { Meter } from '../../core/receipt.ts';
 import type { Clock, Timer } from '../../ports/clock.ts';
-import type { ProcessUsage } from '../../ports/processes.ts';
+import { isStopped, type ProcessUsage } from '../../ports/processes.ts';
 import type { InvokeRequest, LoadRequest } from '../api.ts';
 import type { BackendCarrier, BackendEvents, BackendExit, RawOutcome } from '../backend.ts';
 import type { CpuMember, CpuShares } from '../cpu-shares.ts';
@@ -30,6 +30,8 @@ export interface CarrierParts {
   readonly clock: Clock;
   readonly engine: ContainerEngine;
   readonly containerId: string;
+  /** Its first process; null where this machine does not show it. */
+  readonly agentPid: number | null;
   /** Null where this machine does not show it: everything goes through the engine then. */
   readonly cgroup: Cgroup | null;
   readonly meter: ContainerMeter;
@@ -44,8 +46,8 @@ export interface CarrierParts {
   readonly logMaxBytes: number;
   readonly events: BackendEvents;
   readonly onFault: (message: string, details: Readonly<Record<string, unknown>>) => void;
-  /** Gives back what the container had of the server: its socket folder, its user. */
-  readonly release: () => Promise<void>;
+  /** Gives back what the container had of the server: its socket folder, its user. Told whether the engine removed it. */
+  readonly release: (isRemoved: boolean) => Promise<void>;
 }
 
 /** The one instance that a container holds. */
@@ -201,6 +203,14 @@ export class ContainerCarrier implements BackendCarrier {
     const { meter } = this.#parts;
     const residentBytes = meter.memoryBytes();
     return residentBytes === null ? null : { residentBytes, cpuNs: meter.cpuNs() };
+  }
+
+  /** By a signal to the agent, or frozen by somebody else: what is awaited is never frozen by the server. */
+  stopped(): boolean {
+    const { agentPid, cgroup } = this.#parts;
+    if (this.#closing) return false;
+    if (agentPid !== null && isStopped(agentPid)) return true;
+    return this.#freezer.immediate && !this.#freezer.frozen && (cgroup?.frozen() ?? false);
   }
 
   usedNs(nonce: number): number | null {
@@ -456,6 +466,7 @@ export class ContainerCarrier implements BackendCarrier {
     this.#reportMemory();
     const { cgroup, engine, containerId, link, onFault, release } = this.#parts;
     this.#calls.stop();
+    let isRemoved = true;
     this.#emptied?.cancel();
     const thawed = this.#freezer.stop();
     // The first two end it without the engine: the agent ends when its connection does.
@@ -466,13 +477,11 @@ export class ContainerCarrier implements BackendCarrier {
       await thawed;
       await engine.remove(containerId);
     } catch (thrown) {
-      onFault('a container could not be removed; the sweep will try again', {
-        containerId,
-        detail: String(thrown),
-      });
+      isRemoved = false;
+      onFault('the sweep has to remove a container', { containerId, detail: String(thrown) });
     }
     cgroup?.close();
-    await release().catch((thrown: unknown) =>
+    await release(isRemoved).catch((thrown: unknown) =>
       onFault('a socket folder is left over', { detail: String(thrown) }),
     );
     this.#resolveExit({ exitCode, signal: null, external: true });

@@ -56,6 +56,8 @@ export interface Cgroup {
    * as memory. False when that cannot be done here.
    */
   boundSockets(bytes: number): boolean;
+  /** Whether all of it is frozen, by whomever. */
+  frozen(): boolean;
   /** False when it cannot be done this way. */
   freeze(frozen: boolean): boolean;
   /** SIGKILL to every process in it, without asking the engine; false when that is not allowed here. */
@@ -236,6 +238,10 @@ class CgroupV1 implements Cgroup {
     return this.#files.write(join(this.#freezer, 'freezer.state'), frozen ? 'FROZEN' : 'THAWED');
   }
 
+  frozen(): boolean {
+    return this.#files.read(join(this.#freezer, 'freezer.state'), 'r+')?.trim() === 'FROZEN';
+  }
+
   kill(): boolean {
     return killListed(this.#files.read(join(this.#memory, 'cgroup.procs')));
   }
@@ -311,6 +317,10 @@ class CgroupV2 implements Cgroup {
 
   freeze(frozen: boolean): boolean {
     return this.#files.write(this.#path('cgroup.freeze'), frozen ? '1' : '0');
+  }
+
+  frozen(): boolean {
+    return this.#files.field(this.#path('cgroup.events'), 'frozen') === 1;
   }
 
   kill(): boolean {

@@ -36,6 +36,11 @@ export class Freezer {
     return this.#state === 'frozen';
   }
 
+  /** Orders are carried out at once; those of the engine may still be under way. */
+  get immediate(): boolean {
+    return this.#orders === null;
+  }
+
   /** Nothing is under way in the container: the grace begins. */
   rest(): void {
     const { clock, graceMs } = this.#options;

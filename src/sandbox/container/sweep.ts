@@ -6,10 +6,14 @@
  */
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Clock } from '../../ports/clock.ts';
 import { isAlive } from '../../ports/process-label.ts';
 import { openCgroup } from './cgroup.ts';
 import type { ContainerEngine, ListedContainer } from './engine.ts';
 import { LABELS, ownerLabels, type ServerIdentity } from './server-identity.ts';
+
+/** The engine says the id of a new container long before. */
+const UNKNOWN_MS = 5_000;
 
 export interface Swept {
   readonly removed: number;
@@ -20,23 +24,44 @@ export class ContainerSweeper {
   readonly #engine: Pick<ContainerEngine, 'list' | 'inspect' | 'remove'>;
   readonly #identity: ServerIdentity;
   readonly #live: ReadonlySet<string>;
-  /** Containers of this start that were in nobody's use at the sweep before: the next sweep removes them. */
-  #unused: ReadonlySet<string> = new Set();
+  /** Containers that are known to be left: they could not be removed when their time came. */
+  readonly #owed = new Set<string>();
+  /** Containers of this start that are in nobody's use, and since when. */
+  #unused: ReadonlyMap<string, number> = new Map();
+  /** One may have been made whose id the engine did not get to say. */
+  #suspects = false;
+  readonly #clock: Clock;
 
   /** @param live the containers of this start that are in use. */
   constructor(
     engine: Pick<ContainerEngine, 'list' | 'inspect' | 'remove'>,
     identity: ServerIdentity,
     live: ReadonlySet<string>,
+    clock: Clock,
   ) {
+    this.#clock = clock;
     this.#engine = engine;
     this.#identity = identity;
     this.#live = live;
   }
 
+  get owes(): boolean {
+    return this.#owed.size > 0 || this.#unused.size > 0 || this.#suspects;
+  }
+
+  /** This one could not be removed, or one of unknown id may be left: the next sweep looks for it. */
+  owe(id: string | null): void {
+    if (id === null) this.#suspects = true;
+    else this.#owed.add(id);
+  }
+
   async sweep(): Promise<Swept> {
-    const unused = new Set<string>();
+    const unused = new Map<string, number>();
     const found = await this.#engine.list(ownerLabels(this.#identity));
+    this.#suspects = false;
+    // What the engine does not have any more is owed no longer.
+    const there = new Set(found.map(({ id }) => id));
+    for (const id of this.#owed) if (!there.has(id)) this.#owed.delete(id);
     const swept = await this.#remove(found.filter((container) => this.#isLeftover(container, unused)));
     this.#unused = unused;
     return swept;
@@ -55,6 +80,7 @@ export class ContainerSweeper {
       try {
         await thaw(this.#engine, container.id);
         await this.#engine.remove(container.id);
+        this.#owed.delete(container.id);
         removed += 1;
       } catch (thrown) {
         failed.push(
@@ -65,12 +91,16 @@ export class ContainerSweeper {
     return { removed, failed };
   }
 
-  /** One of this start may just have been made, before the server knows its id: it is looked at twice. */
-  #isLeftover({ id, labels }: ListedContainer, unused: Set<string>): boolean {
+  /** One of this start may just have been made, before the server knows its id: it is given time. */
+  #isLeftover({ id, labels }: ListedContainer, unused: Map<string, number>): boolean {
     if (labels[LABELS.boot] !== this.#identity.boot) return !isAlive(labels[LABELS.process]);
     if (this.#live.has(id)) return false;
-    unused.add(id);
-    return this.#unused.has(id);
+    if (this.#owed.has(id)) return true;
+    const nowMs = this.#clock.nowMs();
+    const sinceMs = this.#unused.get(id) ?? nowMs;
+    if (nowMs - sinceMs >= UNKNOWN_MS) return true;
+    unused.set(id, sinceMs);
+    return false;
   }
 }
 

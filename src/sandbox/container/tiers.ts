@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { StrataError } from '../../core/errors.ts';
 import { CONTAINER_RUNTIMES, type ContainerRuntime } from '../../core/spec.ts';
-import type { Clock, Timer } from '../../ports/clock.ts';
+import type { Clock } from '../../ports/clock.ts';
 import type { Random } from '../../ports/random.ts';
 import type { SandboxTier } from '../api.ts';
 import type { CpuShares } from '../cpu-shares.ts';
@@ -20,6 +20,7 @@ import { type ContainerEngine, dockerEngine, type EngineInfo } from './engine.ts
 import { expectedImage } from './images/state.ts';
 import { labelsOf, type ServerIdentity, serverIdentity } from './server-identity.ts';
 import { ContainerSweeper, runFolderName, type Swept, sweepRunFolders } from './sweep.ts';
+import { SweepSchedule } from './sweep-schedule.ts';
 import { UserIds } from './user-ids.ts';
 
 export interface ContainerTiersOptions {
@@ -64,7 +65,6 @@ export interface ContainerTiers {
 }
 
 const API_MIN = [1, 41] as const;
-const SWEEP_INTERVAL_MS = 60_000;
 const MB = 1024 * 1024;
 /** JSON may escape each character of a log line to six, and a line costs some forty beside its text. */
 const TAIL_BYTES_PER_LOG_BYTE = 46;
@@ -91,9 +91,18 @@ export const createContainerTiers = async (options: ContainerTiersOptions): Prom
   }
   const identity = await serverIdentity(options.dataDir, random);
   const live = new Set<string>();
-  const sweeper = new ContainerSweeper(engine, identity, live);
+  const sweeper = new ContainerSweeper(engine, identity, live, options.clock);
   const runFolder = await makeRunFolder(settings.runDir, identity);
   await report(sweeper.sweep(), onFault);
+  const schedule = new SweepSchedule(
+    options.clock,
+    () => report(sweeper.sweep(), onFault),
+    () => sweeper.owes,
+  );
+  const left: Shared['left'] = (containerId) => {
+    sweeper.owe(containerId);
+    schedule.soon();
+  };
   const tiers = new Map<ContainerRuntime, SandboxTier>();
   const unavailable = new Map<ContainerRuntime, string>();
   const users = new UserIds(random.nonce());
@@ -107,22 +116,22 @@ export const createContainerTiers = async (options: ContainerTiersOptions): Prom
       );
       continue;
     }
-    const shared = { engine, info, runFolder, users, live, identity };
+    const shared = { engine, info, runFolder, users, live, left, identity };
     tiers.set(runtime, tierFor(runtime, image.id, options, shared));
   }
   if (settings.mode === 'required' && tiers.size === 0) {
+    schedule.stop();
     await rm(runFolder, { recursive: true, force: true });
     throw new StrataError(
       'runtime_unavailable',
       `Containers are required: ${[...unavailable.values()].join('; ')}.`,
     );
   }
-  const stopSweeping = sweepRegularly(options.clock, sweeper, onFault);
   return {
     tiers,
     unavailable,
     async close() {
-      stopSweeping();
+      schedule.stop();
       await report(sweeper.sweepOwn(), onFault);
       await rm(runFolder, { recursive: true, force: true });
     },
@@ -135,6 +144,7 @@ interface Shared {
   readonly runFolder: string;
   readonly users: UserIds;
   readonly live: Set<string>;
+  readonly left: (containerId: string | null) => void;
   readonly identity: ServerIdentity;
 }
 
@@ -142,13 +152,13 @@ const tierFor = (
   runtime: ContainerRuntime,
   imageId: string,
   options: ContainerTiersOptions,
-  { engine, info, runFolder, users, live, identity }: Shared,
+  { engine, info, runFolder, users, live, left, identity }: Shared,
 ): SandboxTier => {
   const { clock, random, settings, limits, cpuShares, onFault } = options;
   const { ociRuntime, memoryMb, pidsMax, tmpMb } = settings;
   const ociName = ociRuntime === '' ? info.defaultOciRuntime : ociRuntime;
   const backend = containerBackend({
-    ...{ clock, random, engine, runFolder, users, live, cpuShares, onFault },
+    ...{ clock, random, engine, runFolder, users, live, left, cpuShares, onFault },
     confinement: confinementOf(info, ociName),
     template: {
       ...{ runtime, imageId, ociRuntime, memoryMb, pidsMax, tmpMb },
@@ -219,22 +229,4 @@ const report = async (sweeping: Promise<Swept>, onFault: ContainerTiersOptions['
   } catch (thrown) {
     onFault('leftover containers could not be looked for', { detail: String(thrown) });
   }
-};
-
-const sweepRegularly = (
-  clock: Clock,
-  sweeper: ContainerSweeper,
-  onFault: ContainerTiersOptions['onFault'],
-): (() => void) => {
-  let timer: Timer;
-  let stopped = false;
-  const schedule = (): void => {
-    if (stopped) return;
-    timer = clock.setTimer(SWEEP_INTERVAL_MS, () => void report(sweeper.sweep(), onFault).finally(schedule));
-  };
-  schedule();
-  return () => {
-    stopped = true;
-    timer.cancel();
-  };
 };

@@ -167,6 +167,10 @@ class HostProcess implements BackendCarrier {
     return this.#handle.usage();
   }
 
+  stopped(): boolean {
+    return this.#handle.stopped();
+  }
+
   stderrTail(): string {
     return this.#handle.stderrTail();
   }
