@@ -211,5 +211,5 @@ describe('the supervisor', () => {
 
 const handleOf = (puppet: Puppet): ProcessHandle => ({
   ...{ pid: 1, channel: puppet.channel, exited: puppet.exited, stderrTail: () => '', usage: () => null },
-  ...{ kill: () => puppet.die(), workerPid: () => null },
+  ...{ kill: () => puppet.die(), workerPid: () => null, stopped: () => false },
 });

@@ -140,6 +140,7 @@ export const hostTier = (puppet: Puppet, clock: ManualClock): SandboxTier => {
     kill: () => puppet.die(),
     usage: () => null,
     workerPid: () => null,
+    stopped: () => false,
   };
   const hostOptions = {
     ...{ maxFrameBytes: MAX_FRAME_BYTES, logMaxBytes: LOG_MAX_BYTES, resultMaxBytes: RESULT_MAX_BYTES },
@@ -179,7 +180,16 @@ export const agentTier = (puppet: Puppet, clock: ManualClock, dice: Dice): Sandb
         closed: () => carrier?.ended(null),
       });
       carrier = new ContainerCarrier({
-        ...{ clock, engine, containerId: 'c'.repeat(64), cgroup: null, link, events, memoryMb: 128 },
+        ...{
+          clock,
+          engine,
+          containerId: 'c'.repeat(64),
+          agentPid: null,
+          cgroup: null,
+          link,
+          events,
+          memoryMb: 128,
+        },
         ...{ meter: playedMeter(dice, slow), cpusFor: () => 1, freezeAfterMs: 100, cpuShares: null },
         ...{ resultMaxBytes: RESULT_MAX_BYTES, logMaxBytes: LOG_MAX_BYTES, onFault: () => undefined },
         codeCache: new CodeCache({ bytes: 1e6, entries: 100 }),

@@ -19,7 +19,7 @@ const deafHost = (): ProcessHandle => {
   writer.send(FRAME.ready, 0);
   return {
     ...{ pid: 1, channel, exited: new Promise(() => undefined), stderrTail: () => '' },
-    ...{ kill: () => undefined, usage: () => null, workerPid: () => 1 },
+    ...{ kill: () => undefined, usage: () => null, workerPid: () => 1, stopped: () => false },
   };
 };
 
