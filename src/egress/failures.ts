@@ -55,3 +55,26 @@ export const beyond = (
 export const failed = (code: string, message: string): NetworkFailure => ({
   ...{ code, message, refused: false, limit: null },
 });
+
+const DETAIL_MAX_CHARS = 300;
+
+/** What anything thrown on the way of a request comes to. */
+export const failureOf = (thrown: unknown): NetworkFailure => {
+  if (thrown instanceof NetworkError) return thrown.failure;
+  const { code, message } = thrown as { code?: unknown; message?: unknown };
+  return failed(
+    typeof code === 'string' ? code : 'UND_ERR',
+    typeof message === 'string' ? message.slice(0, DETAIL_MAX_CHARS) : 'the request failed',
+  );
+};
+
+const TIMED_OUT: ReadonlySet<string> = new Set(['ETIMEOUT', 'ETIMEDOUT', 'UND_ERR_CONNECT_TIMEOUT']);
+
+/** What a proxy answers a failure with. */
+export const proxyStatusOf = ({ code, limit }: NetworkFailure): number => {
+  if (code === 'network_denied') return 403;
+  if (code === 'network_unavailable') return 503;
+  if (limit?.kind === 'networkTimeMs' || TIMED_OUT.has(code)) return 504;
+  if (code === 'network_limit') return 429;
+  return code === 'ERR_INVALID_REQUEST' ? 400 : 502;
+};

@@ -50,7 +50,7 @@ const open = (limits: Partial<SessionHost['limits']> = {}, allow = ['a.com:443']
         };
       },
     },
-    { tenant: 'acme', functionId: 'f1', allow },
+    { tenant: 'acme', functionId: 'f1', allow, kind: 'exchange' },
   );
   session.attach((type, fields) => toSandbox.push([type, fields]));
   const frame = (type: NetworkFrameType, fields: Partial<Frame>): void =>

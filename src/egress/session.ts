@@ -3,8 +3,8 @@
  *
  * Owns the account and the flow control between sandbox and broker. Never reads what passes. Invariants: a sandbox that
  * numbers requests anew, sends more than its credit or gives credit for what it did not get breaks the protocol, and so
- * does a broker that does the like; after
- * `close` nothing reaches the sandbox, and nothing of it is left at the broker.
+ * does a broker that does the like; after `close` nothing reaches the sandbox, and nothing of it is left at the broker; a
+ * byte is on the account of one invocation, that in whose time it passed.
  */
 import type { ErrorCode, NetworkLimitKind } from '../core/errors.ts';
 import type { NetworkRefusal, ReceiptNetwork } from '../core/receipt.ts';
@@ -19,10 +19,11 @@ import {
   NETWORK_FRAME,
   type NetworkFields,
   type NetworkFrameType,
+  TUNNEL_TARGET_MAX_BYTES,
   WINDOW_BYTES,
 } from '../sandbox/protocol/network-frames.ts';
 import type { RequestPolicy } from './broker/options.ts';
-import { beyond, denied, NO_NETWORK_TEXT, unavailable } from './failures.ts';
+import { beyond, denied, NO_NETWORK_TEXT, proxyStatusOf, unavailable } from './failures.ts';
 import type { BrokerRequest, RequestListener } from './supervisor.ts';
 
 export interface Grant {
@@ -31,6 +32,8 @@ export interface Grant {
   readonly functionId: string;
   /** Entries of `network.allow` in their canonical form. */
   readonly allow: readonly string[];
+  /** What its sandbox asks for: exchanges of HTTP, or tunnels. */
+  readonly kind: 'exchange' | 'tunnel';
 }
 
 export interface SessionLimits {
@@ -103,6 +106,21 @@ export class EgressSession implements NetworkSession {
     else throw new FrameError(`a frame of type ${frame.type} about a request`);
   }
 
+  /**
+   * What is under way goes on for another invocation of the same function in the same sandbox, which cannot tell them
+   * apart. What has passed until now stays on this account.
+   */
+  handOver(to: NetworkSession): void {
+    if (!(to instanceof EgressSession) || to.#closed || this.#closed) return;
+    for (const [number, passage] of this.#requests) {
+      this.#charge(passage, passage.passed());
+      passage.session = to;
+      to.#requests.set(number, passage);
+      to.#lastNumber = Math.max(to.#lastNumber, number);
+    }
+    this.#requests.clear();
+  }
+
   /** Ends what is under way, and tells what all of it came to. Idempotent. */
   close(): ReceiptNetwork {
     this.#closed = true;
@@ -122,6 +140,9 @@ export class EgressSession implements NetworkSession {
   #open(number: number, { flags, meta, payload }: Frame): void {
     if (number <= this.#lastNumber) throw new FrameError(`request ${number} after ${this.#lastNumber}`);
     if (payload.length > HEAD_MAX_BYTES) throw new FrameError(`a request's head of ${payload.length} bytes`);
+    const tunnel = (flags & FETCH.tunnel) !== 0;
+    if (tunnel !== (this.#grant.kind === 'tunnel') || (tunnel && payload.length > TUNNEL_TARGET_MAX_BYTES))
+      throw new FrameError(`a request of a kind that this sandbox does not make`);
     this.#lastNumber = number;
     this.#count += 1;
     const target = printable(meta.slice(0, TARGET_MAX_CHARS));
@@ -143,19 +164,20 @@ export class EgressSession implements NetworkSession {
       this.#refuse(number, target, beyond('networkRequestsAtOnce', most));
       return;
     }
-    const passage: Passage = new Passage(number, target, {
+    const passage: Passage = new Passage(number, target, this, {
       head: (json) => {
         passage.heads += json.length;
-        this.#tell(NETWORK_FRAME.head, { a: number, meta: json });
+        passage.session.#tell(NETWORK_FRAME.head, { a: number, meta: json });
       },
-      data: (bytes, last, sent, received) => this.#download(passage, bytes, last, sent, received),
+      data: (bytes, last, sent, received) =>
+        passage.session.#download(passage, bytes, last, { sent, received }),
       used: (bytes) => {
         passage.upCredit += bytes;
         if (passage.upCredit > WINDOW_BYTES) throw new FrameError('the broker used up more than it was sent');
-        this.#tell(NETWORK_FRAME.credit, { a: number, b: bytes });
+        passage.session.#tell(NETWORK_FRAME.credit, { a: number, b: bytes });
       },
-      failed: (failure, sent, received) => this.#fail(passage, failure, { sent, received }),
-      lost: (reason) => this.#fail(passage, unavailable(reason), passage.passed()),
+      failed: (failure, sent, received) => passage.session.#fail(passage, failure, { sent, received }),
+      lost: (reason) => passage.session.#fail(passage, unavailable(reason), passage.passed()),
     });
     this.#requests.set(number, passage);
     const upstream = this.#host.request(passage.listener);
@@ -164,8 +186,13 @@ export class EgressSession implements NetworkSession {
       return;
     }
     passage.upstream = upstream;
-    passage.head = payload.length;
-    upstream.send(NETWORK_FRAME.fetch, { flags: flags & FETCH.body, meta: this.#policyJson(), payload });
+    // Where a tunnel leads to is not sent to the other side.
+    if (!tunnel) passage.head = payload.length;
+    upstream.send(NETWORK_FRAME.fetch, {
+      flags: flags & (FETCH.body | FETCH.tunnel),
+      meta: this.#policyJson(),
+      payload,
+    });
   }
 
   #policyJson(): string {
@@ -193,7 +220,7 @@ export class EgressSession implements NetworkSession {
     else passage.upstream?.send(NETWORK_FRAME.data, { flags: flags & DATA.last, payload });
   }
 
-  #download(passage: Passage, bytes: Uint8Array, last: boolean, sent: number, received: number): void {
+  #download(passage: Passage, bytes: Uint8Array, last: boolean, passed: Passed): void {
     passage.outstanding += bytes.length;
     if (passage.outstanding > WINDOW_BYTES)
       throw new FrameError('the broker sent more than the sandbox has room for');
@@ -205,7 +232,7 @@ export class EgressSession implements NetworkSession {
       return;
     }
     this.#tell(NETWORK_FRAME.data, { a: passage.number, flags: last ? DATA.last : 0, payload: bytes });
-    if (last) this.#over(passage, { sent, received });
+    if (last) this.#over(passage, passed);
   }
 
   #exceed(passage: Passage, kind: NetworkLimitKind, limit: number): void {
@@ -215,13 +242,18 @@ export class EgressSession implements NetworkSession {
   #fail(passage: Passage, failure: NetworkFailure, passed: Passed): void {
     if (!this.#over(passage, passed)) return;
     if (failure.refused) this.#noteRefusal(passage.target, failure);
-    this.#tell(NETWORK_FRAME.end, { a: passage.number, meta: JSON.stringify(failure) });
+    this.#tellFailure(passage.number, failure);
   }
 
   /** One that never began. */
   #refuse(number: number, target: string, failure: NetworkFailure): void {
     this.#noteRefusal(target, failure);
-    this.#tell(NETWORK_FRAME.end, { a: number, meta: JSON.stringify(failure) });
+    this.#tellFailure(number, failure);
+  }
+
+  #tellFailure(number: number, failure: NetworkFailure): void {
+    const status = this.#grant.kind === 'tunnel' ? { b: proxyStatusOf(failure) } : {};
+    this.#tell(NETWORK_FRAME.end, { a: number, ...status, meta: JSON.stringify(failure) });
   }
 
   #noteRefusal(target: string, { code, message }: NetworkFailure): void {
@@ -235,9 +267,15 @@ export class EgressSession implements NetworkSession {
     if (!this.#requests.delete(passage.number)) return false;
     passage.upstream?.end();
     this.#host.leave(this.#grant);
-    this.#sent += passed.sent;
-    this.#received += passed.received;
+    this.#charge(passage, passed);
     return true;
+  }
+
+  /** Puts on the account what has passed and is on none yet. */
+  #charge(passage: Passage, { sent, received }: Passed): void {
+    this.#sent += Math.max(0, sent - passage.counted.sent);
+    this.#received += Math.max(0, received - passage.counted.received);
+    passage.counted = { sent, received };
   }
 
   #tell(type: NetworkFrameType, fields: NetworkFields): void {
@@ -258,6 +296,10 @@ class Passage {
   /** Host and port as the sandbox says; for people. */
   readonly target: string;
   readonly listener: RequestListener;
+  /** Of the invocation that it goes on for. */
+  session: EgressSession;
+  /** What is on an account already. */
+  counted: Passed = NONE_PASSED;
   upstream: BrokerRequest | null = null;
   /** Bytes of the request's head, as it was written in the sandbox. */
   head = 0;
@@ -271,9 +313,10 @@ class Passage {
   /** What the sandbox was sent and has not used up. */
   outstanding = 0;
 
-  constructor(number: number, target: string, listener: RequestListener) {
+  constructor(number: number, target: string, session: EgressSession, listener: RequestListener) {
     this.number = number;
     this.target = target;
+    this.session = session;
     this.listener = listener;
   }
 

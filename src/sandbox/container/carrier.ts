@@ -24,6 +24,7 @@ import { type Ending, endingOf, memoryEnding } from './ending.ts';
 import type { ContainerEngine } from './engine.ts';
 import { Freezer } from './freezer.ts';
 import type { ContainerMeter } from './meter.ts';
+import { ContainerNetwork, isNetworkFrame } from './network.ts';
 import { ContainerOutput } from './output.ts';
 
 export interface CarrierParts {
@@ -76,6 +77,10 @@ export class ContainerCarrier implements BackendCarrier {
   readonly #calls: ContainerCalls;
   readonly #freezer: Freezer;
   readonly #output = new ContainerOutput();
+  readonly #network = new ContainerNetwork((nonce, type, fields) => {
+    if (this.#held !== null && !this.#closing)
+      this.#parts.link.network(type, this.#held.number, nonce, fields);
+  });
   readonly removed: Promise<void>;
   #resolveRemoved: () => void = () => undefined;
   #resolveExit: (exit: BackendExit) => void = () => undefined;
@@ -176,6 +181,8 @@ export class ContainerCarrier implements BackendCarrier {
     }
     if (held.loading) held.behindLoad.push({ nonce, budgetNs });
     else this.#calls.open(nonce, 'invoke', budgetNs);
+    const network = request.network ?? null;
+    if (network !== null) this.#network.open(nonce, network);
     this.#parts.link.invoke(instance, nonce, request);
   }
 
@@ -243,6 +250,7 @@ export class ContainerCarrier implements BackendCarrier {
         this.#parts.events.bootFailed(frame.instance, frame.meta.slice(0, 500));
         break;
       case FRAME.disposed:
+        this.#network.clear();
         this.#held = null;
         this.#orderDone();
         this.#emptied = this.#parts.clock.setTimer(EMPTY_MS, () => this.#restEmpty());
@@ -255,7 +263,10 @@ export class ContainerCarrier implements BackendCarrier {
         this.#parts.events.violated(frame.meta.slice(0, 500));
         break;
       default:
-        throw new FrameError(`a frame of type ${frame.type}, which no agent sends`);
+        if (!isNetworkFrame(frame))
+          throw new FrameError(`a frame of type ${frame.type}, which no agent sends`);
+        this.#parts.events.unasked();
+        this.#network.accept(frame);
     }
   }
 
@@ -297,6 +308,7 @@ export class ContainerCarrier implements BackendCarrier {
     const { failed, firstMs, tail, payload } = answer;
     const cpuNs = this.#calls.close(call.nonce);
     if (call.kind === 'load') this.#loadEnded(failed);
+    else this.#network.close(call.nonce);
     const second = call.kind === 'load' ? answer.initMs : (this.#peakBytes() ?? -1);
     const outcome: RawOutcome = { cpuNs, firstMs, second, failed, tail, payload };
     if (call.kind === 'load') events.loaded(number, call.nonce, outcome);
