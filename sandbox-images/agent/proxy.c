@@ -25,8 +25,13 @@ void proxy_prepare(void) {
 }
 
 int proxy_open(void) {
+    const int window = PROXY_WINDOW_BYTES;
     proxy.listener = loopback_listen(PROXY_PORT, PROXY_BACKLOG);
-    return proxy.listener < 0 ? errno : 0;
+    if (proxy.listener < 0) return errno;
+    // Connections have them from here. The kernel would let them grow to megabytes each.
+    (void)setsockopt(proxy.listener, SOL_SOCKET, SO_SNDBUF, &window, sizeof window);
+    (void)setsockopt(proxy.listener, SOL_SOCKET, SO_RCVBUF, &window, sizeof window);
+    return 0;
 }
 
 static void close_all(void) {
