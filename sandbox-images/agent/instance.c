@@ -236,7 +236,8 @@ unsigned instance_watch(struct instance *instance, struct poll_set *set) {
     logs_watch(&instance->logs, set);
     // Its connections are prepared for the one model alone; for others they are no descriptors to wait for.
     if (instance->runtime->model == MODEL_BOOTSTRAP) runtime_api_watch(set);
-    return proxy_watch(set);
+    // Of an instance that is ending nothing is read there any more, so that nothing may wake the agent for it.
+    return instance->state == INSTANCE_ENDING ? SLOT_PROXY_LISTENER : proxy_watch(set);
 }
 
 int instance_timeout_ms(const struct instance *instance) {

@@ -218,7 +218,7 @@ except OSError as error:
             runtime === 'nodejs24'
               ? `return (await fetch('${base}/again')).status`
               : `answer = urllib.request.urlopen("${base}/again").status`;
-          for (let n = 0; n < 5; n += 1) {
+          for (let n = 0; n < (processModel === 'resident' ? 25 : 3); n += 1) {
             const { result, receipt } = await run(world, name, code);
             expect(result).toBe(200);
             expect(receipt.network).toMatchObject({ requests: 1, refused: 0 });

@@ -4,7 +4,6 @@
  * Owns which of Node's two loaders a file is given to. Never reads a file itself: `require` and `import` do, so that
  * packages, JSON, native addons and relative files work as in plain Node.
  */
-import { setGlobalProxyFromEnv } from 'node:http';
 import { createRequire } from 'node:module';
 import { pathToFileURL } from 'node:url';
 import { types } from 'node:util';
@@ -47,7 +46,7 @@ export const enterSurroundings = ({ codePath, entry, env }: LoadMeta): void => {
   process.argv = [process.execPath, `${codePath}/${entry.path}`];
   process.execArgv = [];
   // As Node does at its start where the variable is set; this process was started before.
-  if (env.NODE_USE_ENV_PROXY === '1') setGlobalProxyFromEnv(process.env);
+  if (env.NODE_USE_ENV_PROXY === '1') process.getBuiltinModule('http').setGlobalProxyFromEnv(process.env);
 };
 
 /** The function, or why there is none. Rejects with what the code throws. */
