@@ -24,6 +24,7 @@ import {
 } from '../sandbox/protocol/network-frames.ts';
 import type { RequestPolicy } from './broker/options.ts';
 import { beyond, denied, NO_NETWORK_TEXT, proxyStatusOf, unavailable } from './failures.ts';
+import { NONE_PASSED, Passage, type Passed } from './passage.ts';
 import type { BrokerRequest, RequestListener } from './supervisor.ts';
 
 export interface Grant {
@@ -63,7 +64,7 @@ const NOTHING = new Uint8Array();
 export class EgressSession implements NetworkSession {
   readonly #host: SessionHost;
   readonly #grant: Grant;
-  readonly #requests = new Map<number, Passage>();
+  readonly #requests = new Map<number, Passage<EgressSession>>();
   readonly #refusals: NetworkRefusal[] = [];
   #send: ((type: NetworkFrameType, fields: NetworkFields) => void) | null = null;
   #lastNumber = 0;
@@ -164,7 +165,7 @@ export class EgressSession implements NetworkSession {
       this.#refuse(number, target, beyond('networkRequestsAtOnce', most));
       return;
     }
-    const passage: Passage = new Passage(number, target, this, {
+    const passage: Passage<EgressSession> = new Passage(number, target, this, {
       head: (json) => {
         passage.heads += json.length;
         passage.session.#tell(NETWORK_FRAME.head, { a: number, meta: json });
@@ -206,7 +207,7 @@ export class EgressSession implements NetworkSession {
     } satisfies RequestPolicy);
   }
 
-  #upload(passage: Passage, { flags, payload }: Frame): void {
+  #upload(passage: Passage<EgressSession>, { flags, payload }: Frame): void {
     const { length } = payload;
     if (length > CHUNK_BYTES || length > passage.upCredit)
       throw new FrameError(
@@ -220,7 +221,7 @@ export class EgressSession implements NetworkSession {
     else passage.upstream?.send(NETWORK_FRAME.data, { flags: flags & DATA.last, payload });
   }
 
-  #download(passage: Passage, bytes: Uint8Array, last: boolean, passed: Passed): void {
+  #download(passage: Passage<EgressSession>, bytes: Uint8Array, last: boolean, passed: Passed): void {
     passage.outstanding += bytes.length;
     if (passage.outstanding > WINDOW_BYTES)
       throw new FrameError('the broker sent more than the sandbox has room for');
@@ -235,11 +236,11 @@ export class EgressSession implements NetworkSession {
     if (last) this.#over(passage, passed);
   }
 
-  #exceed(passage: Passage, kind: NetworkLimitKind, limit: number): void {
+  #exceed(passage: Passage<EgressSession>, kind: NetworkLimitKind, limit: number): void {
     this.#fail(passage, beyond(kind, limit), passage.passed());
   }
 
-  #fail(passage: Passage, failure: NetworkFailure, passed: Passed): void {
+  #fail(passage: Passage<EgressSession>, failure: NetworkFailure, passed: Passed): void {
     if (!this.#over(passage, passed)) return;
     if (failure.refused) this.#noteRefusal(passage.target, failure);
     this.#tellFailure(passage.number, failure);
@@ -263,7 +264,7 @@ export class EgressSession implements NetworkSession {
   }
 
   /** Settles a request's account; false when that was done before. */
-  #over(passage: Passage, passed: Passed): boolean {
+  #over(passage: Passage<EgressSession>, passed: Passed): boolean {
     if (!this.#requests.delete(passage.number)) return false;
     passage.upstream?.end();
     this.#host.leave(this.#grant);
@@ -272,7 +273,7 @@ export class EgressSession implements NetworkSession {
   }
 
   /** Puts on the account what has passed and is on none yet. */
-  #charge(passage: Passage, { sent, received }: Passed): void {
+  #charge(passage: Passage<EgressSession>, { sent, received }: Passed): void {
     this.#sent += Math.max(0, sent - passage.counted.sent);
     this.#received += Math.max(0, received - passage.counted.received);
     passage.counted = { sent, received };
@@ -280,56 +281,6 @@ export class EgressSession implements NetworkSession {
 
   #tell(type: NetworkFrameType, fields: NetworkFields): void {
     if (!this.#closed) this.#send?.(type, { payload: NOTHING, ...fields });
-  }
-}
-
-interface Passed {
-  readonly sent: number;
-  readonly received: number;
-}
-
-const NONE_PASSED: Passed = { sent: 0, received: 0 };
-
-/** One request on its way through the server. */
-class Passage {
-  readonly number: number;
-  /** Host and port as the sandbox says; for people. */
-  readonly target: string;
-  readonly listener: RequestListener;
-  /** Of the invocation that it goes on for. */
-  session: EgressSession;
-  /** What is on an account already. */
-  counted: Passed = NONE_PASSED;
-  upstream: BrokerRequest | null = null;
-  /** Bytes of the request's head, as it was written in the sandbox. */
-  head = 0;
-  /** The same of the answer. */
-  heads = 0;
-  /** Bytes of bodies that have passed. */
-  sent = 0;
-  received = 0;
-  /** What the sandbox may send before the broker has used some up. */
-  upCredit = WINDOW_BYTES;
-  /** What the sandbox was sent and has not used up. */
-  outstanding = 0;
-
-  constructor(number: number, target: string, session: EgressSession, listener: RequestListener) {
-    this.number = number;
-    this.target = target;
-    this.session = session;
-    this.listener = listener;
-  }
-
-  credit(bytes: number): void {
-    if (!Number.isSafeInteger(bytes) || bytes < 1 || bytes > this.outstanding)
-      throw new FrameError(`credit for ${bytes} bytes of an answer; ${this.outstanding} were sent`);
-    this.outstanding -= bytes;
-    this.upstream?.send(NETWORK_FRAME.credit, { b: bytes });
-  }
-
-  /** What is known here of a request that ends before the broker has told: bodies, and the head as it was asked for. */
-  passed(): Passed {
-    return { sent: this.head + this.sent, received: this.heads + this.received };
   }
 }
 

@@ -106,6 +106,7 @@ const PIECES = [
   ...['0\r\n\r\n', '3\r\nabc\r\n', 'ffffffffffffffff\r\n', 'f;x=y\r\n', 'abc', '\x80\xff', 'x'.repeat(400)],
 ];
 
+// Needs a C compiler with its sanitizers.
 describe.skipIf(!hasCompiler)('the reader of the proxy', () => {
   beforeAll(() => {
     folder = mkdtempSync(join(tmpdir(), 'strata-proxy-reader-'));

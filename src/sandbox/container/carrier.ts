@@ -8,46 +8,21 @@
  * cannot be reached: a slow engine must not make the end of a container look like a function that takes too long.
  */
 import type { Meter } from '../../core/receipt.ts';
-import type { Clock, Timer } from '../../ports/clock.ts';
+import type { Timer } from '../../ports/clock.ts';
 import type { ProcessUsage } from '../../ports/processes.ts';
 import type { InvokeRequest, LoadRequest } from '../api.ts';
-import type { BackendCarrier, BackendEvents, BackendExit, RawOutcome } from '../backend.ts';
-import type { CpuMember, CpuShares } from '../cpu-shares.ts';
+import type { BackendCarrier, BackendExit, RawOutcome } from '../backend.ts';
+import type { CpuMember } from '../cpu-shares.ts';
 import { FRAME, type Frame, FrameError, LOG, LOG_LEVELS, OUTCOME } from '../protocol/frames.ts';
 import type { HostFailure, OutcomeTail } from '../protocol/messages.ts';
-import type { AgentLink } from './agent-link.ts';
 import { parseOwnTail } from './answers.ts';
-import type { Cgroup, MemoryEvents } from './cgroup.ts';
-import type { CodeCache } from './code-cache.ts';
+import type { CarrierParts } from './carrier-parts.ts';
+import type { MemoryEvents } from './cgroup.ts';
 import { ContainerCalls, type OpenCall } from './container-calls.ts';
 import { type Ending, endingOf, memoryEnding } from './ending.ts';
-import type { ContainerEngine } from './engine.ts';
 import { Freezer } from './freezer.ts';
-import type { ContainerMeter } from './meter.ts';
 import { ContainerNetwork, isNetworkFrame } from './network.ts';
 import { ContainerOutput } from './output.ts';
-
-export interface CarrierParts {
-  readonly clock: Clock;
-  readonly engine: ContainerEngine;
-  readonly containerId: string;
-  /** Null where this machine does not show it: everything goes through the engine then. */
-  readonly cgroup: Cgroup | null;
-  readonly meter: ContainerMeter;
-  readonly link: AgentLink;
-  readonly codeCache: CodeCache;
-  readonly memoryMb: number;
-  readonly cpusFor: (memoryMb: number) => number;
-  readonly freezeAfterMs: number;
-  /** Null where CPU time is not divided between tenants. */
-  readonly cpuShares: CpuShares | null;
-  readonly resultMaxBytes: number;
-  readonly logMaxBytes: number;
-  readonly events: BackendEvents;
-  readonly onFault: (message: string, details: Readonly<Record<string, unknown>>) => void;
-  /** Gives back what the container had of the server: its socket folder, its user. */
-  readonly release: () => Promise<void>;
-}
 
 /** The one instance that a container holds. */
 interface Held {
