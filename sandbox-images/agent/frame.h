@@ -40,8 +40,8 @@ enum frame_type {
 
 /** Flags of load: the function has a network. */
 enum { LOAD_NETWORK = 1 };
-/** Flags of network frames: of fetch, that bytes are to follow; of data, that they end. */
-enum { NETWORK_TUNNEL = 2, NETWORK_LAST = 1 };
+/** Flags of network frames: of fetch, that it is a tunnel and bytes follow; of data, that they end. */
+enum { NETWORK_TUNNEL = 3, NETWORK_LAST = 1 };
 
 /** Flags of loaded and outcome. */
 enum { OUTCOME_FAILED = 1, OUTCOME_HAS_TAIL = 2 };

@@ -68,7 +68,12 @@ const open = (
   const begin = (a: number, flags = 0): void =>
     frame(NETWORK_FRAME.fetch, { a, flags, meta: 'a.com:443', payload: HEAD });
   const tunnel = (a: number, target = 'a.com:443'): void =>
-    frame(NETWORK_FRAME.fetch, { a, flags: FETCH.tunnel, meta: target, payload: Buffer.from(target) });
+    frame(NETWORK_FRAME.fetch, {
+      a,
+      flags: FETCH.tunnel | FETCH.body,
+      meta: target,
+      payload: Buffer.from(target),
+    });
   const failures = (): NetworkFailure[] =>
     toSandbox
       .filter(([type]) => type === NETWORK_FRAME.end)
@@ -312,7 +317,10 @@ describe('the tunnels of an invocation', () => {
   it('are passed on as such, and where they lead to is not counted as sent', () => {
     const it = openTunnels();
     it.tunnel(1);
-    expect(it.toBroker[0]?.[1]).toMatchObject({ flags: FETCH.tunnel, payload: Buffer.from('a.com:443') });
+    expect(it.toBroker[0]?.[1]).toMatchObject({
+      flags: FETCH.tunnel | FETCH.body,
+      payload: Buffer.from('a.com:443'),
+    });
     expect(it.session.close()).toMatchObject({ requests: 1, sentBytes: 0, receivedBytes: 0 });
   });
 

@@ -80,7 +80,7 @@ describe.skipIf(leftOut(missing))('the proxy of the agent', { timeout: 60_000 },
     invoke(container, 'pass', 5);
     invoke(container, 's = connect(CONNECT); s.sendall(b"hello"); s.shutdown(1); answer(read(s))', 6);
     const fetch = await container.next(TYPES.fetch);
-    expect(asked(fetch)).toEqual([TYPES.fetch, FETCH.tunnel, 6, 1, 'a.test:443', 'a.test:443']);
+    expect(asked(fetch)).toEqual([TYPES.fetch, FETCH.tunnel | FETCH.body, 6, 1, 'a.test:443', 'a.test:443']);
     expect(fetch.instance).toBe(1);
     container.send(TYPES.head, { nonce: 6, a: 1 });
     const sent = await container.until(TYPES.data);

@@ -99,6 +99,11 @@ export class AgentLink {
     this.#send(() => this.#writer.send(FRAME.invoke, instance, nonce, fields));
   }
 
+  /** What was sent and has not left the server's memory. */
+  get unreadBytes(): number {
+    return this.#socket.writableLength;
+  }
+
   network(type: NetworkFrameType, instance: number, nonce: number, fields: NetworkFields): void {
     this.#send(() => sendNetworkFrame(this.#writer, type, instance, nonce, fields));
   }

@@ -15,6 +15,7 @@ import type { BackendCarrier, BackendExit, RawOutcome } from '../backend.ts';
 import type { CpuMember } from '../cpu-shares.ts';
 import { FRAME, type Frame, FrameError, LOG, LOG_LEVELS, OUTCOME } from '../protocol/frames.ts';
 import type { HostFailure, OutcomeTail } from '../protocol/messages.ts';
+import type { NetworkFields, NetworkFrameType } from '../protocol/network-frames.ts';
 import { parseOwnTail } from './answers.ts';
 import type { CarrierParts } from './carrier-parts.ts';
 import type { MemoryEvents } from './cgroup.ts';
@@ -35,6 +36,8 @@ interface Held {
 }
 
 const MB = 1024 * 1024;
+/** What may wait for an agent before the network brings it no more: far beyond what waits while it reads. */
+const UNREAD_MAX_BYTES = 64 * MB;
 const NS_PER_MS = 1e6;
 const CPU_PERIOD_US = 100_000;
 const NO_BYTES = Buffer.alloc(0);
@@ -52,10 +55,7 @@ export class ContainerCarrier implements BackendCarrier {
   readonly #calls: ContainerCalls;
   readonly #freezer: Freezer;
   readonly #output = new ContainerOutput();
-  readonly #network = new ContainerNetwork((nonce, type, fields) => {
-    if (this.#held !== null && !this.#closing)
-      this.#parts.link.network(type, this.#held.number, nonce, fields);
-  });
+  readonly #network = new ContainerNetwork((...frame) => this.#bring(...frame));
   readonly removed: Promise<void>;
   #resolveRemoved: () => void = () => undefined;
   #resolveExit: (exit: BackendExit) => void = () => undefined;
@@ -356,6 +356,15 @@ export class ContainerCarrier implements BackendCarrier {
       this.#output.addTo(call, LOG_LEVELS[frame.b] ?? 'info', timeMs, text);
     else if ((flags & (LOG.stdout | LOG.stderr)) !== 0)
       this.#output.add((flags & LOG.stderr) === 0 ? 'info' : 'error', timeMs, text);
+  }
+
+  /** Credit is for each connection; an agent that reads nothing could have any number of them. */
+  #bring(nonce: number, type: NetworkFrameType, fields: NetworkFields): void {
+    const { link, events } = this.#parts;
+    if (this.#held === null || this.#closing) return;
+    if (link.unreadBytes > UNREAD_MAX_BYTES)
+      events.violated(`${link.unreadBytes} bytes that it asked for and does not read`);
+    else link.network(type, this.#held.number, nonce, fields);
   }
 
   /** Without the code, which is not the function's doing, and may be another function's of its tenant. */
