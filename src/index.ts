@@ -138,7 +138,7 @@ export const createExecutor = async (options: ExecutorOptions = {}): Promise<Exe
     provisions: new Provisions({
       ...{ budgetMb: budget.limitMb, percentPerTenant: config.admission.maxProvisionedPercent },
     }),
-    openNetwork: (record) => (tierOf(record.runtime) === 'isolate' ? egress.open(grantOf(record)) : null),
+    openNetwork: (record) => (isAsking(record) ? egress.open(grantOf(record)) : null),
     drainTimeoutMs: config.server.drainTimeoutMs,
   });
   return executor;
@@ -196,8 +196,13 @@ const openEgress = ({ egress }: Config, onFault: OnFault): Egress => {
   return new Egress({ clock: systemClock, settings: egress, spawn, release, onFault });
 };
 
-const grantOf = ({ tenant, id, network }: FunctionRecord): Grant => ({
+/** In isolates there is a `fetch` in any case, and its refusals are told; containers without a list have no proxy. */
+const isAsking = ({ runtime, network }: FunctionRecord): boolean =>
+  tierOf(runtime) === 'isolate' || network.allow.length > 0;
+
+const grantOf = ({ tenant, id, runtime, network }: FunctionRecord): Grant => ({
   ...{ tenant, functionId: id, allow: network.allow },
+  kind: tierOf(runtime) === 'isolate' ? 'exchange' : 'tunnel',
 });
 
 const openIsolateTier = (

@@ -45,7 +45,7 @@ static bool relay_answer(struct instance *instance, const struct frame *frame, e
         return true;
     }
     if (!logs_settle(&instance->logs)) return false;
-    calls_close(&instance->calls, frame->nonce);
+    instance_answered(instance, frame->nonce);
     if (!calls_any(&instance->calls, CALL_INVOKE)) logs_cut(&instance->logs);
     struct frame relayed = *frame;
     relayed.instance = instance->id;

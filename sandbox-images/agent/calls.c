@@ -3,6 +3,8 @@
  */
 #include "calls.h"
 
+#include <string.h>
+
 bool calls_open(struct calls *calls, enum call_kind kind, uint64_t nonce) {
     if (calls->count == OPEN_CALLS_MAX) return false;
     for (size_t i = 0; i < calls->count; i++) {
@@ -29,7 +31,8 @@ struct call *calls_find(struct calls *calls, uint64_t nonce) {
 void calls_close(struct calls *calls, uint64_t nonce) {
     for (size_t i = 0; i < calls->count; i++) {
         if (calls->open[i].nonce != nonce) continue;
-        calls->open[i] = calls->open[--calls->count];
+        calls->count--;
+        memmove(&calls->open[i], &calls->open[i + 1], (calls->count - i) * sizeof calls->open[0]);
         return;
     }
 }
@@ -39,4 +42,17 @@ bool calls_any(const struct calls *calls, enum call_kind kind) {
         if (calls->open[i].kind == kind) return true;
     }
     return false;
+}
+
+const struct call *calls_newest(const struct calls *calls, enum call_kind kind) {
+    for (size_t i = calls->count; i > 0; i--) {
+        if (calls->open[i - 1].kind == kind) return &calls->open[i - 1];
+    }
+    return NULL;
+}
+
+size_t calls_count(const struct calls *calls, enum call_kind kind) {
+    size_t count = 0;
+    for (size_t i = 0; i < calls->count; i++) count += calls->open[i].kind == kind;
+    return count;
 }

@@ -12,6 +12,7 @@
 
 enum call_kind { CALL_LOAD, CALL_INVOKE };
 
+/** In the order in which they were opened. */
 struct calls {
     struct call {
         uint64_t nonce;
@@ -31,5 +32,8 @@ struct call *calls_find(struct calls *calls, uint64_t nonce);
 void calls_close(struct calls *calls, uint64_t nonce);
 /** Whether any call of this kind is open. */
 bool calls_any(const struct calls *calls, enum call_kind kind);
+/** The one that was opened last; null when there is none. */
+const struct call *calls_newest(const struct calls *calls, enum call_kind kind);
+size_t calls_count(const struct calls *calls, enum call_kind kind);
 
 #endif

@@ -14,6 +14,7 @@
 #include "failure.h"
 #include "files.h"
 #include "launch.h"
+#include "proxy.h"
 #include "runtime-api.h"
 #include "server.h"
 #include "zygote.h"
@@ -37,7 +38,9 @@ static void load(struct instance *instance, const struct frame *frame) {
     if (!calls_open(&instance->calls, CALL_LOAD, frame->nonce)) die(EXIT_MALFORMED, "load: its nonce is open");
     instance->log_max_bytes = frame->a;
     logs_renew(&instance->logs, frame->a);
-    int error = files_error(load.digest);
+    int error = (frame->flags & LOAD_NETWORK) == 0 ? 0 : proxy_open();
+    if (error != 0) die(EXIT_UNCLEAN, "the proxy cannot listen: %s", strerror(error));
+    error = files_error(load.digest);
     if (error != 0) fail_load(instance, frame->nonce, error);
     else if (instance->runtime->model == MODEL_BOOTSTRAP) runtime_api_load(instance, frame, &load);
     else if (!channel_send(&instance->channel, frame)) instance_end(instance, END_CHANNEL_UNREAD);
@@ -53,6 +56,7 @@ static void invoke(struct instance *instance, const struct frame *frame) {
         (void)logs_settle(&instance->logs);
         logs_renew(&instance->logs, instance->log_max_bytes);
     }
+    if (!calls_any(&instance->calls, CALL_INVOKE)) proxy_begin();
     if (!calls_open(&instance->calls, CALL_INVOKE, frame->nonce)) {
         die(EXIT_MALFORMED, "invoke: its nonce is open, or too many are");
     }
@@ -91,6 +95,12 @@ static void carry_out(struct instance *instance, const struct frame *frame) {
         }
         if (frame->type == FRAME_LOAD) load(instance, frame);
         else invoke(instance, frame);
+        return;
+    case FRAME_NETWORK_HEAD:
+    case FRAME_NETWORK_DATA:
+    case FRAME_NETWORK_CREDIT:
+    case FRAME_NETWORK_END:
+        proxy_hear(frame);
         return;
     default:
         die(EXIT_MALFORMED, "the server sent a frame of type %u", frame->type);

@@ -31,7 +31,17 @@ enum frame_type {
     FRAME_EXITED = 17,
     FRAME_FORGET = 18,
     FRAME_REST = 19,
+    FRAME_NETWORK_FETCH = 20,
+    FRAME_NETWORK_HEAD = 21,
+    FRAME_NETWORK_DATA = 22,
+    FRAME_NETWORK_CREDIT = 23,
+    FRAME_NETWORK_END = 24,
 };
+
+/** Flags of load: the function has a network. */
+enum { LOAD_NETWORK = 1 };
+/** Flags of network frames: of fetch, that it is a tunnel and bytes follow; of data, that they end. */
+enum { NETWORK_TUNNEL = 3, NETWORK_LAST = 1 };
 
 /** Flags of loaded and outcome. */
 enum { OUTCOME_FAILED = 1, OUTCOME_HAS_TAIL = 2 };

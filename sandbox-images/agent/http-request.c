@@ -8,43 +8,12 @@
 
 #include <ctype.h>
 #include <string.h>
-#include <strings.h>
 
+#include "http-text.h"
 #include "limits.h"
 
 static const char LINE_END[] = "\r\n";
-enum { LINE_END_BYTES = 2, LENGTH_DIGITS_MAX = 15, CHUNK_DIGITS_MAX = 8, HEXADECIMAL = 16, DECIMAL = 10 };
-
-struct span {
-    const char *start;
-    size_t bytes;
-};
-
-static bool span_is(struct span span, const char *text) {
-    return span.bytes == strlen(text) && strncasecmp(span.start, text, span.bytes) == 0;
-}
-
-static struct span trimmed(struct span span) {
-    while (span.bytes > 0 && (*span.start == ' ' || *span.start == '\t')) {
-        span.start++;
-        span.bytes--;
-    }
-    while (span.bytes > 0 && (span.start[span.bytes - 1] == ' ' || span.start[span.bytes - 1] == '\t')) span.bytes--;
-    return span;
-}
-
-/** Digits and nothing else. */
-static bool read_digits(struct span span, unsigned base, size_t most, uint64_t *value) {
-    if (span.bytes == 0 || span.bytes > most) return false;
-    *value = 0;
-    for (size_t i = 0; i < span.bytes; i++) {
-        int digit = tolower((unsigned char)span.start[i]);
-        if (isdigit(digit)) *value = *value * base + (uint64_t)(digit - '0');
-        else if (base == HEXADECIMAL && isxdigit(digit)) *value = *value * base + (uint64_t)(digit - 'a' + DECIMAL);
-        else return false;
-    }
-    return true;
-}
+enum { LINE_END_BYTES = 2, LENGTH_DIGITS_MAX = 15, CHUNK_DIGITS_MAX = 8 };
 
 static bool read_request_line(const char *start, struct span line, struct http_request *request) {
     const char *end = line.start + line.bytes;

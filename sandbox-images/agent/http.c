@@ -7,15 +7,14 @@
  */
 #include "http.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "limits.h"
+#include "loopback.h"
 
 enum { RESPONSE_HEAD_BYTES = 2048 };
 
@@ -53,23 +52,8 @@ void http_prepare(size_t max_body_bytes) {
 }
 
 int http_open(void) {
-    const struct sockaddr_in address = {
-        .sin_family = AF_INET,
-        .sin_port = htons(RUNTIME_API_PORT),
-        .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
-    };
-    const int yes = 1;
-    http.listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (http.listener < 0) return errno;
-    if (setsockopt(http.listener, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes) == 0 &&
-        bind(http.listener, (const struct sockaddr *)&address, sizeof address) == 0 &&
-        listen(http.listener, HTTP_BACKLOG) == 0) {
-        return 0;
-    }
-    int error = errno;
-    close(http.listener);
-    http.listener = -1;
-    return error;
+    http.listener = loopback_listen(RUNTIME_API_PORT, HTTP_BACKLOG);
+    return http.listener < 0 ? errno : 0;
 }
 
 static void close_connection(struct http_connection *connection) {

@@ -20,6 +20,7 @@
 #include "launch.h"
 #include "limits.h"
 #include "process.h"
+#include "proxy.h"
 #include "runtime-api.h"
 #include "server.h"
 #include "sweep.h"
@@ -54,6 +55,7 @@ void instance_prepare(struct instance *instance) {
     channel_prepare(&instance->channel, instance->max_frame_bytes);
     if (instance->runtime->model == MODEL_BOOTSTRAP) runtime_api_prepare(instance->max_frame_bytes);
     logs_prepare(&instance->logs);
+    proxy_prepare();
 }
 
 static void send_about(const struct instance *instance, enum frame_type type, double a, double b, const char *meta) {
@@ -90,6 +92,7 @@ static void close_streams(struct instance *instance) {
     channel_close(&instance->channel);
     logs_close(&instance->logs);
     runtime_api_close();
+    proxy_close();
     instance->calls.count = 0;
 }
 
@@ -112,6 +115,12 @@ void instance_dispose(struct instance *instance, uint32_t id) {
     instance_end(instance, END_BY_ITSELF);
     instance->disposing = true;
     close_streams(instance);
+}
+
+void instance_answered(struct instance *instance, uint64_t nonce) {
+    bool invocation = calls_is_open(&instance->calls, CALL_INVOKE, nonce);
+    if (invocation && calls_count(&instance->calls, CALL_INVOKE) == 1) proxy_end(instance);
+    calls_close(&instance->calls, nonce);
 }
 
 void instance_violated(struct instance *instance, const char *why) {
@@ -217,15 +226,18 @@ void instance_turn(struct instance *instance, const struct poll_set *set) {
     logs_turn(&instance->logs, set);
     if (instance->runtime->model == MODEL_BOOTSTRAP) runtime_api_turn(instance, set);
     else turn_channel(instance, set);
+    if (instance->state != INSTANCE_ENDING) proxy_turn(instance, set);
     if (instance->state == INSTANCE_ENDING) advance_end(instance);
     channel_flush(&instance->channel);
 }
 
-void instance_watch(struct instance *instance, struct poll_set *set) {
+unsigned instance_watch(struct instance *instance, struct poll_set *set) {
     channel_watch(&instance->channel, set);
     logs_watch(&instance->logs, set);
     // Its connections are prepared for the one model alone; for others they are no descriptors to wait for.
     if (instance->runtime->model == MODEL_BOOTSTRAP) runtime_api_watch(set);
+    // Of an instance that is ending nothing is read there any more, so that nothing may wake the agent for it.
+    return instance->state == INSTANCE_ENDING ? SLOT_PROXY_LISTENER : proxy_watch(set);
 }
 
 int instance_timeout_ms(const struct instance *instance) {
@@ -233,7 +245,9 @@ int instance_timeout_ms(const struct instance *instance) {
         bool waits_for_end = instance->main.state == MAIN_ASKED_FOR || instance->main.state == MAIN_RUNS;
         return waits_for_end || instance->disposing ? KILL_AGAIN_MS : -1;
     }
-    if (instance->grace_until_ms == 0) return -1;
+    int proxy_ms = proxy_timeout_ms();
+    if (instance->grace_until_ms == 0) return proxy_ms;
     double left = instance->grace_until_ms - monotonic_ms();
-    return left > 0 ? (int)left + 1 : 0;
+    int grace_ms = left > 0 ? (int)left + 1 : 0;
+    return proxy_ms >= 0 && proxy_ms < grace_ms ? proxy_ms : grace_ms;
 }

@@ -79,6 +79,8 @@ void instance_boot(struct instance *instance, uint32_t id, double memory_mb);
 void instance_end(struct instance *instance, enum end_cause cause);
 /** Kills everything, tells nothing more, and makes the container empty again. */
 void instance_dispose(struct instance *instance, uint32_t id);
+/** A call has its answer, which is about to be told. */
+void instance_answered(struct instance *instance, uint64_t nonce);
 /** The code process broke the protocol. */
 void instance_violated(struct instance *instance, const char *why);
 
@@ -86,7 +88,8 @@ void instance_violated(struct instance *instance, const char *why);
 void instance_reaped(struct instance *instance, pid_t pid, int status);
 void instance_zygote_news(struct instance *instance, const struct zygote_news *news);
 
-void instance_watch(struct instance *instance, struct poll_set *set);
+/** How many slots are in use. */
+unsigned instance_watch(struct instance *instance, struct poll_set *set);
 /** Does all that can be done now. */
 void instance_turn(struct instance *instance, const struct poll_set *set);
 /** How long the agent may sleep; −1: until something happens. */

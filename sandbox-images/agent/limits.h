@@ -41,6 +41,21 @@ enum {
     /** An error body may have this size even where results must be smaller. */
     HTTP_ERROR_BODY_BYTES = 64 * 1024,
     RUNTIME_API_PORT = 9001,
+
+    /** Connections to the proxy at once; further ones wait in the kernel's backlog. */
+    PROXY_PORT = 9002,
+    PROXY_CONNECTIONS = 64,
+    PROXY_BACKLOG = 256,
+    /** Host and port. */
+    PROXY_TARGET_BYTES = 300,
+    /** What may be under way in one direction of a connection, as the server counts it, and when credit is given. */
+    PROXY_WINDOW_BYTES = 128 * 1024,
+    PROXY_CREDIT_BYTES = 32 * 1024,
+    /** What one frame to the server takes of a connection. */
+    PROXY_CHUNK_BYTES = 32 * 1024,
+    /** Frames to the server; it takes fewer than five times as many for an attack. */
+    PROXY_FRAMES_PER_SECOND = 10000,
+
     /** Characters of an error's type, message and stack, and of a failure's detail. */
     ERROR_TEXT_BYTES = 8192,
     DETAIL_BYTES = 1000,

@@ -76,8 +76,8 @@ static void reap(struct instance *instance, int signals) {
     for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;) instance_reaped(instance, pid, status);
 }
 
-static void wait_for_something(struct poll_set *set, int timeout_ms) {
-    if (poll(set->slots, SLOTS, timeout_ms) >= 0) return;
+static void wait_for_something(struct poll_set *set, unsigned slots, int timeout_ms) {
+    if (poll(set->slots, slots, timeout_ms) >= 0) return;
     if (errno != EINTR) die(EXIT_UNCLEAN, "cannot wait: %s", strerror(errno));
     for (unsigned i = 0; i < SLOTS; i++) set->slots[i].revents = 0;
 }
@@ -105,8 +105,8 @@ int main(int count, char *arguments[]) {
         server_watch(&set);
         poll_watch(&set, SLOT_SIGNALS, signals, POLLIN);
         zygote_watch(&set);
-        instance_watch(&instance, &set);
-        wait_for_something(&set, room_was_made ? 0 : instance_timeout_ms(&instance));
+        unsigned slots = instance_watch(&instance, &set);
+        wait_for_something(&set, slots, room_was_made ? 0 : instance_timeout_ms(&instance));
         if (poll_readable(&set, SLOT_SIGNALS)) reap(&instance, signals);
         struct zygote_news news;
         while (poll_readable(&set, SLOT_ZYGOTE) && zygote_hear(&news)) instance_zygote_news(&instance, &news);

@@ -200,7 +200,7 @@ static bool answer(struct instance *instance, struct http_connection *connection
     struct failure failure = {.code = "function_error"};
     if (!server_has_room() || !logs_settle(&instance->logs)) return false;
     logs_cut(&instance->logs);
-    calls_close(&instance->calls, api.nonce);
+    instance_answered(instance, api.nonce);
     api.work = WORK_NONE;
     memcpy(api.answered_id, api.id, sizeof api.id);
     bool error_fits = failed && call->body_bytes <= HTTP_ERROR_BODY_BYTES;

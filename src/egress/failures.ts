@@ -75,3 +75,14 @@ const messageOf = (thrown: unknown): string => {
   if (typeof library === 'string') return `${library}: ${typeof reason === 'string' ? reason : 'failed'}`;
   return typeof message === 'string' ? message : 'the request failed';
 };
+
+const TIMED_OUT: ReadonlySet<string> = new Set(['ETIMEOUT', 'ETIMEDOUT', 'UND_ERR_CONNECT_TIMEOUT']);
+
+/** What a proxy answers a failure with. */
+export const proxyStatusOf = ({ code, limit }: NetworkFailure): number => {
+  if (code === 'network_denied') return 403;
+  if (code === 'network_unavailable') return 503;
+  if (limit?.kind === 'networkTimeMs' || TIMED_OUT.has(code)) return 504;
+  if (code === 'network_limit') return 429;
+  return code === 'ERR_INVALID_REQUEST' ? 400 : 502;
+};

@@ -3,13 +3,15 @@ import type { NetworkFailure } from '../guest/contract.ts';
 import { type Frame, FrameError } from '../sandbox/protocol/frames.ts';
 import {
   CHUNK_BYTES,
+  FETCH,
   HEAD_MAX_BYTES,
   NETWORK_FRAME,
   type NetworkFields,
   type NetworkFrameType,
   WINDOW_BYTES,
 } from '../sandbox/protocol/network-frames.ts';
-import { EgressSession, type SessionHost } from './session.ts';
+import { denied, failed } from './failures.ts';
+import { EgressSession, type Grant, type SessionHost } from './session.ts';
 import type { RequestListener } from './supervisor.ts';
 
 type Sent = [type: NetworkFrameType, fields: NetworkFields];
@@ -17,7 +19,12 @@ type Sent = [type: NetworkFrameType, fields: NetworkFields];
 const HEAD = Buffer.from('{"any":"text"}');
 
 /** A session between a sandbox and a broker that the test plays. */
-const open = (limits: Partial<SessionHost['limits']> = {}, allow = ['a.com:443'], offered = true) => {
+const open = (
+  limits: Partial<SessionHost['limits']> = {},
+  allow = ['a.com:443'],
+  offered = true,
+  kind: Grant['kind'] = 'exchange',
+) => {
   const toSandbox: Sent[] = [];
   const toBroker: Sent[] = [];
   const listeners: RequestListener[] = [];
@@ -50,7 +57,7 @@ const open = (limits: Partial<SessionHost['limits']> = {}, allow = ['a.com:443']
         };
       },
     },
-    { tenant: 'acme', functionId: 'f1', allow },
+    { tenant: 'acme', functionId: 'f1', allow, kind },
   );
   session.attach((type, fields) => toSandbox.push([type, fields]));
   const frame = (type: NetworkFrameType, fields: Partial<Frame>): void =>
@@ -60,11 +67,18 @@ const open = (limits: Partial<SessionHost['limits']> = {}, allow = ['a.com:443']
     });
   const begin = (a: number, flags = 0): void =>
     frame(NETWORK_FRAME.fetch, { a, flags, meta: 'a.com:443', payload: HEAD });
+  const tunnel = (a: number, target = 'a.com:443'): void =>
+    frame(NETWORK_FRAME.fetch, {
+      a,
+      flags: FETCH.tunnel | FETCH.body,
+      meta: target,
+      payload: Buffer.from(target),
+    });
   const failures = (): NetworkFailure[] =>
     toSandbox
       .filter(([type]) => type === NETWORK_FRAME.end)
       .map(([, { meta = '' }]) => JSON.parse(meta) as NetworkFailure);
-  return { session, toSandbox, toBroker, listeners, counts, frame, begin, failures };
+  return { session, toSandbox, toBroker, listeners, counts, frame, begin, tunnel, failures };
 };
 
 const listener = ({ listeners }: ReturnType<typeof open>, index = 0): RequestListener => {
@@ -317,5 +331,67 @@ describe('a sandbox that breaks the protocol', () => {
       listener(it).used(CHUNK_BYTES);
     }
     expect(it.toSandbox.filter(([type]) => type === NETWORK_FRAME.credit)).toHaveLength(4);
+  });
+});
+
+describe('the tunnels of an invocation', () => {
+  const openTunnels = (limits = {}) => open(limits, ['a.com:443'], true, 'tunnel');
+
+  it('are passed on as such, and where they lead to is not counted as sent', () => {
+    const it = openTunnels();
+    it.tunnel(1);
+    expect(it.toBroker[0]?.[1]).toMatchObject({
+      flags: FETCH.tunnel | FETCH.body,
+      payload: Buffer.from('a.com:443'),
+    });
+    expect(it.session.close()).toMatchObject({ requests: 1, sentBytes: 0, receivedBytes: 0 });
+  });
+
+  it('that fail say what a proxy answers with', () => {
+    const it = openTunnels({ maxRequests: 3 });
+    it.tunnel(1);
+    listener(it).failed(denied('no'), 0, 0);
+    it.tunnel(2);
+    listener(it, 1).lost('gone');
+    it.tunnel(3);
+    listener(it, 2).failed(failed('ECONNREFUSED', 'nobody there'), 0, 0);
+    it.tunnel(4);
+    expect(it.toSandbox.map(([, { b }]) => b)).toEqual([403, 503, 502, 429]);
+  });
+
+  it.each([
+    ['an exchange', (it: ReturnType<typeof open>) => it.begin(1)],
+    ['a tunnel with too long a target', (it: ReturnType<typeof open>) => it.tunnel(1, 'a'.repeat(301))],
+  ])('are all that there is: %s breaks the protocol', (_what, ask) => {
+    expect(() => ask(openTunnels())).toThrow(FrameError);
+  });
+
+  it('are none where a sandbox makes exchanges', () => {
+    const it = open();
+    expect(() => it.tunnel(1)).toThrow(FrameError);
+  });
+
+  it('go on for another invocation, and each pays for its time', () => {
+    const [first, second] = [openTunnels(), openTunnels()];
+    first.tunnel(7);
+    listener(first).head('');
+    listener(first).data(Buffer.alloc(1_000), false, 0, 0);
+    first.session.handOver(second.session);
+    expect(first.session.close()).toMatchObject({ requests: 1, receivedBytes: 1_000 });
+    expect(first.counts).toMatchObject({ open: 1, ended: 0 });
+    const before = first.toSandbox.length;
+    listener(first).data(Buffer.alloc(500), false, 0, 0);
+    second.frame(NETWORK_FRAME.credit, { a: 7, b: 1_500 });
+    second.frame(NETWORK_FRAME.data, { a: 7, payload: Buffer.alloc(20) });
+    listener(first).data(Buffer.alloc(0), true, 30, 1_600);
+    expect(first.toSandbox.length).toBe(before);
+    expect(second.toSandbox.map(([type, { a }]) => [type, a])).toEqual([
+      [NETWORK_FRAME.data, 7],
+      [NETWORK_FRAME.data, 7],
+    ]);
+    // In this test each has a host of its own: the place is given back to that of the second.
+    expect([first.counts.ended, second.counts.open]).toEqual([1, -1]);
+    expect(second.session.close()).toMatchObject({ requests: 0, sentBytes: 30, receivedBytes: 600 });
+    expect(() => second.tunnel(7)).not.toThrow();
   });
 });

@@ -3,7 +3,8 @@
  *
  * Owns the account and the flow control between sandbox and broker. Never reads what passes. Invariants: a sandbox that
  * numbers requests anew, sends more than its credit or gives credit for what it did not get breaks the protocol, and so
- * does a broker that does the like; after `close` nothing reaches the sandbox, and nothing of it is left at the broker.
+ * does a broker that does the like; after `close` nothing reaches the sandbox, and nothing of it is left at the broker; a
+ * byte is on the account of one invocation, that in whose time it passed.
  */
 import type { ErrorCode, NetworkLimitKind } from '../core/errors.ts';
 import type { NetworkRefusal, ReceiptNetwork } from '../core/receipt.ts';
@@ -18,10 +19,12 @@ import {
   NETWORK_FRAME,
   type NetworkFields,
   type NetworkFrameType,
+  TUNNEL_TARGET_MAX_BYTES,
   WINDOW_BYTES,
 } from '../sandbox/protocol/network-frames.ts';
 import type { RequestPolicy } from './broker/options.ts';
-import { beyond, denied, NO_NETWORK_TEXT, unavailable } from './failures.ts';
+import { beyond, denied, NO_NETWORK_TEXT, proxyStatusOf, unavailable } from './failures.ts';
+import { NONE_PASSED, Passage, type Passed } from './passage.ts';
 import type { BrokerRequest, RequestListener } from './supervisor.ts';
 
 export interface Grant {
@@ -30,6 +33,8 @@ export interface Grant {
   readonly functionId: string;
   /** Entries of `network.allow` in their canonical form. */
   readonly allow: readonly string[];
+  /** What its sandbox asks for: exchanges of HTTP, or tunnels. */
+  readonly kind: 'exchange' | 'tunnel';
 }
 
 export interface SessionLimits {
@@ -59,7 +64,7 @@ const NOTHING = new Uint8Array();
 export class EgressSession implements NetworkSession {
   readonly #host: SessionHost;
   readonly #grant: Grant;
-  readonly #requests = new Map<number, Passage>();
+  readonly #requests = new Map<number, Passage<EgressSession>>();
   readonly #refusals: NetworkRefusal[] = [];
   #send: ((type: NetworkFrameType, fields: NetworkFields) => void) | null = null;
   #lastNumber = 0;
@@ -102,6 +107,21 @@ export class EgressSession implements NetworkSession {
     else throw new FrameError(`a frame of type ${frame.type} about a request`);
   }
 
+  /**
+   * What is under way goes on for another invocation of the same function in the same sandbox, which cannot tell them
+   * apart. What has passed until now stays on this account.
+   */
+  handOver(to: NetworkSession): void {
+    if (!(to instanceof EgressSession) || to.#closed || this.#closed) return;
+    for (const [number, passage] of this.#requests) {
+      this.#charge(passage, passage.passed());
+      passage.session = to;
+      to.#requests.set(number, passage);
+      to.#lastNumber = Math.max(to.#lastNumber, number);
+    }
+    this.#requests.clear();
+  }
+
   /** Ends what is under way, and tells what all of it came to. Idempotent. */
   close(): ReceiptNetwork {
     this.#closed = true;
@@ -121,6 +141,9 @@ export class EgressSession implements NetworkSession {
   #open(number: number, { flags, meta, payload }: Frame): void {
     if (number <= this.#lastNumber) throw new FrameError(`request ${number} after ${this.#lastNumber}`);
     if (payload.length > HEAD_MAX_BYTES) throw new FrameError(`a request's head of ${payload.length} bytes`);
+    const tunnel = (flags & FETCH.tunnel) !== 0;
+    if (tunnel !== (this.#grant.kind === 'tunnel') || (tunnel && payload.length > TUNNEL_TARGET_MAX_BYTES))
+      throw new FrameError(`a request of a kind that this sandbox does not make`);
     this.#lastNumber = number;
     this.#count += 1;
     const target = printable(meta.slice(0, TARGET_MAX_CHARS));
@@ -142,20 +165,21 @@ export class EgressSession implements NetworkSession {
       this.#refuse(number, target, beyond('networkRequestsAtOnce', most));
       return;
     }
-    const passage: Passage = new Passage(number, target, {
+    const passage: Passage<EgressSession> = new Passage(number, target, this, {
       head: (json) => {
         if (passage.heads > 0) throw new FrameError('the broker sent two heads of one answer');
         passage.heads += json.length;
-        this.#tell(NETWORK_FRAME.head, { a: number, meta: json });
+        passage.session.#tell(NETWORK_FRAME.head, { a: number, meta: json });
       },
-      data: (bytes, last, sent, received) => this.#download(passage, bytes, last, sent, received),
+      data: (bytes, last, sent, received) =>
+        passage.session.#download(passage, bytes, last, { sent, received }),
       used: (bytes) => {
         passage.upCredit += bytes;
         if (passage.upCredit > WINDOW_BYTES) throw new FrameError('the broker used up more than it was sent');
-        this.#tell(NETWORK_FRAME.credit, { a: number, b: bytes });
+        passage.session.#tell(NETWORK_FRAME.credit, { a: number, b: bytes });
       },
-      failed: (failure, sent, received) => this.#fail(passage, failure, { sent, received }),
-      lost: (reason) => this.#fail(passage, unavailable(reason), passage.passed()),
+      failed: (failure, sent, received) => passage.session.#fail(passage, failure, { sent, received }),
+      lost: (reason) => passage.session.#fail(passage, unavailable(reason), passage.passed()),
     });
     this.#requests.set(number, passage);
     const upstream = this.#host.request(passage.listener);
@@ -164,9 +188,14 @@ export class EgressSession implements NetworkSession {
       return;
     }
     passage.upstream = upstream;
-    passage.uploads = (flags & FETCH.body) !== 0;
-    passage.head = payload.length;
-    upstream.send(NETWORK_FRAME.fetch, { flags: flags & FETCH.body, meta: this.#policyJson(), payload });
+    passage.uploads = tunnel || (flags & FETCH.body) !== 0;
+    // Where a tunnel leads to is not sent to the other side.
+    if (!tunnel) passage.head = payload.length;
+    upstream.send(NETWORK_FRAME.fetch, {
+      flags: flags & (FETCH.body | FETCH.tunnel),
+      meta: this.#policyJson(),
+      payload,
+    });
   }
 
   #policyJson(): string {
@@ -180,7 +209,7 @@ export class EgressSession implements NetworkSession {
     } satisfies RequestPolicy);
   }
 
-  #upload(passage: Passage, { flags, payload }: Frame): void {
+  #upload(passage: Passage<EgressSession>, { flags, payload }: Frame): void {
     const { length } = payload;
     const isLast = (flags & DATA.last) !== 0;
     // Credit does not hold back parts without bytes.
@@ -199,7 +228,7 @@ export class EgressSession implements NetworkSession {
     else passage.upstream?.send(NETWORK_FRAME.data, { flags: flags & DATA.last, payload });
   }
 
-  #download(passage: Passage, bytes: Uint8Array, last: boolean, sent: number, received: number): void {
+  #download(passage: Passage<EgressSession>, bytes: Uint8Array, last: boolean, passed: Passed): void {
     passage.outstanding += bytes.length;
     if (passage.outstanding > WINDOW_BYTES)
       throw new FrameError('the broker sent more than the sandbox has room for');
@@ -211,23 +240,28 @@ export class EgressSession implements NetworkSession {
       return;
     }
     this.#tell(NETWORK_FRAME.data, { a: passage.number, flags: last ? DATA.last : 0, payload: bytes });
-    if (last) this.#over(passage, { sent, received });
+    if (last) this.#over(passage, passed);
   }
 
-  #exceed(passage: Passage, kind: NetworkLimitKind, limit: number): void {
+  #exceed(passage: Passage<EgressSession>, kind: NetworkLimitKind, limit: number): void {
     this.#fail(passage, beyond(kind, limit), passage.passed());
   }
 
-  #fail(passage: Passage, failure: NetworkFailure, passed: Passed): void {
+  #fail(passage: Passage<EgressSession>, failure: NetworkFailure, passed: Passed): void {
     if (!this.#over(passage, passed)) return;
     if (failure.refused) this.#noteRefusal(passage.target, failure);
-    this.#tell(NETWORK_FRAME.end, { a: passage.number, meta: JSON.stringify(failure) });
+    this.#tellFailure(passage.number, failure);
   }
 
   /** One that never began. */
   #refuse(number: number, target: string, failure: NetworkFailure): void {
     this.#noteRefusal(target, failure);
-    this.#tell(NETWORK_FRAME.end, { a: number, meta: JSON.stringify(failure) });
+    this.#tellFailure(number, failure);
+  }
+
+  #tellFailure(number: number, failure: NetworkFailure): void {
+    const status = this.#grant.kind === 'tunnel' ? { b: proxyStatusOf(failure) } : {};
+    this.#tell(NETWORK_FRAME.end, { a: number, ...status, meta: JSON.stringify(failure) });
   }
 
   #noteRefusal(target: string, { code, message }: NetworkFailure): void {
@@ -237,64 +271,23 @@ export class EgressSession implements NetworkSession {
   }
 
   /** Settles a request's account; false when that was done before. */
-  #over(passage: Passage, passed: Passed): boolean {
+  #over(passage: Passage<EgressSession>, passed: Passed): boolean {
     if (!this.#requests.delete(passage.number)) return false;
     passage.upstream?.end();
     this.#host.leave(this.#grant);
-    this.#sent += passed.sent;
-    this.#received += passed.received;
+    this.#charge(passage, passed);
     return true;
+  }
+
+  /** Puts on the account what has passed and is on none yet. */
+  #charge(passage: Passage<EgressSession>, { sent, received }: Passed): void {
+    this.#sent += Math.max(0, sent - passage.counted.sent);
+    this.#received += Math.max(0, received - passage.counted.received);
+    passage.counted = { sent, received };
   }
 
   #tell(type: NetworkFrameType, fields: NetworkFields): void {
     if (!this.#closed) this.#send?.(type, { payload: NOTHING, ...fields });
-  }
-}
-
-interface Passed {
-  readonly sent: number;
-  readonly received: number;
-}
-
-const NONE_PASSED: Passed = { sent: 0, received: 0 };
-
-/** One request on its way through the server. */
-class Passage {
-  readonly number: number;
-  /** Host and port as the sandbox says; for people. */
-  readonly target: string;
-  readonly listener: RequestListener;
-  upstream: BrokerRequest | null = null;
-  /** Bytes of the request's head, as it was written in the sandbox. */
-  head = 0;
-  /** The same of the answer. */
-  heads = 0;
-  /** Bytes of bodies that have passed. */
-  sent = 0;
-  received = 0;
-  /** Parts of its body may come. */
-  uploads = false;
-  /** What the sandbox may send before the broker has used some up. */
-  upCredit = WINDOW_BYTES;
-  /** What the sandbox was sent and has not used up. */
-  outstanding = 0;
-
-  constructor(number: number, target: string, listener: RequestListener) {
-    this.number = number;
-    this.target = target;
-    this.listener = listener;
-  }
-
-  credit(bytes: number): void {
-    if (!Number.isSafeInteger(bytes) || bytes < 1 || bytes > this.outstanding)
-      throw new FrameError(`credit for ${bytes} bytes of an answer; ${this.outstanding} were sent`);
-    this.outstanding -= bytes;
-    this.upstream?.send(NETWORK_FRAME.credit, { b: bytes });
-  }
-
-  /** What is known here of a request that ends before the broker has told: bodies, and the head as it was asked for. */
-  passed(): Passed {
-    return { sent: this.head + this.sent, received: this.heads + this.received };
   }
 }
 

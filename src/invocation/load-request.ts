@@ -22,4 +22,5 @@ export const loadRequest = (context: LoadContext, record: FunctionRecord, files:
   initCpuMs: context.initCpuMs,
   resultMaxBytes: context.resultMaxBytes,
   logMaxBytes: context.logMaxBytes,
+  network: record.network.allow.length > 0,
 });

@@ -5,7 +5,6 @@
  * addresses that the operator keeps from functions.
  */
 import { StrataError } from '../core/errors.ts';
-import type { Runtime } from '../core/spec.ts';
 import type { Range } from '../egress/addresses.ts';
 import { parseAllowEntry, refusalOfEntry } from '../egress/allow-list.ts';
 import { shown } from './spec-errors.ts';
@@ -21,19 +20,10 @@ export interface NetworkRules {
 export const PUBLIC_NETWORK: NetworkRules = { offered: true, privateRanges: [] };
 
 /** @throws StrataError `invalid_request` naming the entry and what is wrong with it. */
-export const completeAllow = (
-  allow: readonly string[],
-  runtime: Runtime,
-  rules: NetworkRules,
-): readonly string[] => {
+export const completeAllow = (allow: readonly string[], rules: NetworkRules): readonly string[] => {
   if (allow.length === 0) return Object.freeze([]);
   if (!rules.offered)
     refuse(`network.allow: ${shown(allow)} is not offered here: egress.mode is off. Leave the list empty.`);
-  if (runtime !== 'isolate')
-    refuse(
-      `network.allow: ${shown(allow)} is not offered with the runtime ${runtime}: containers have no network. Use ` +
-        'isolate, or leave the list empty.',
-    );
   const texts = allow.map((text) => {
     const entry = parseAllowEntry(text);
     const wrong = typeof entry === 'string' ? entry : refusalOfEntry(entry, rules.privateRanges);

@@ -179,7 +179,6 @@ describe('completeSpec', () => {
     [{ runtime: 'provided', handler: 'a\0' }, 'handler: holds a NUL'],
     [{ runtime: 'python3', handler: 'index' }, 'handler: must be the path'],
     [{ network: { allow: ['127.0.0.1:80'] } }, 'the operator may list them in egress.privateRanges'],
-    [{ runtime: 'python3', network: { allow: ['a.com:443'] } }, 'not offered with the runtime python3'],
     [{ network: { allow: ['example.com'] } }, 'has no port'],
     [{ code: undefined }, 'code: is missing'],
     [{ code: {} }, 'code: must have exactly one of source, files and zip; seen none'],

@@ -55,7 +55,7 @@ export const completeSpec = (
     env,
     labels: copy(input.labels),
     description: input.description ?? '',
-    network: Object.freeze({ allow: completeAllow(input.network?.allow ?? [], input.runtime, network) }),
+    network: Object.freeze({ allow: completeAllow(input.network?.allow ?? [], network) }),
   };
   refuseBadEnv(env);
   refuseBadHandlers(spec);

@@ -128,6 +128,8 @@ export interface LoadRequest {
   readonly initCpuMs: number;
   readonly resultMaxBytes: number;
   readonly logMaxBytes: number;
+  /** It lists hosts that it may reach. */
+  readonly network?: boolean;
 }
 
 interface Measured {

@@ -11,4 +11,6 @@ export interface NetworkSession {
   attach(send: (type: NetworkFrameType, fields: NetworkFields) => void): void;
   /** A frame of the sandbox. @throws FrameError when no honest sandbox sends it. */
   accept(frame: Frame): void;
+  /** The invocation ends, and what is under way belongs from now on to another one of the same instance. */
+  handOver(to: NetworkSession): void;
 }

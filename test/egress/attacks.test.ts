@@ -1,10 +1,8 @@
 /**
  * What functions and the servers that they reach do to get further than they may, or to be more than they should.
  */
-import { readFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { deploy } from '../e2e/http-client.ts';
-import { descendants } from '../hostile/processes.ts';
 import { startRaw, type Upstream } from './upstream.ts';
 import { World } from './world.ts';
 
@@ -46,16 +44,6 @@ const raw = async (name: string, answer: Parameters<typeof startRaw>[0]): Promis
   raws.push(upstream);
   await world.fetcher(name, [`api.test:${upstream.port}`, `127.0.0.1:${upstream.port}`]);
   return upstream;
-};
-
-const brokerPid = (): number => {
-  const found = descendants(world.server.pid).filter(({ pid }) => {
-    const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8');
-    return command.includes('egress-broker.cjs\0') && !command.startsWith('/usr/bin/unshare');
-  });
-  const pid = found.at(-1)?.pid;
-  if (pid === undefined) throw new Error('there is no broker');
-  return pid;
 };
 
 describe('addresses in disguise', () => {
@@ -281,7 +269,7 @@ describe('an upstream', () => {
   });
 
   it('with a status that no frame holds ends nobody else', async () => {
-    const pid = brokerPid();
+    const pid = world.brokerPid();
     const upstream = await raw('status', (socket) => {
       socket.end(`HTTP/1.1 200 ${'\u0001'.repeat(60_000)}\r\ncontent-length: 1\r\n\r\na`);
     });
@@ -290,7 +278,7 @@ describe('an upstream', () => {
     expect(result).toMatchObject({ status: 200, text: 'a' });
     // By its time, as it would have without the other.
     expect((await beside).result.error?.code).toBe('network_limit');
-    expect(brokerPid()).toBe(pid);
+    expect(world.brokerPid()).toBe(pid);
   });
 
   it('that cannot be connected is told about without addresses', async () => {
@@ -436,7 +424,7 @@ describe('a function', () => {
 
 describe('a broker that is killed', () => {
   it('fails the requests under way with an error of their own, and the next one works', async () => {
-    const pid = brokerPid();
+    const pid = world.brokerPid();
     const waiting = world.run('f', [{ url: `${base}/never` }, { url: `${base}/begins` }]);
     await expect.poll(() => world.upstream.open()).toBe(2);
     process.kill(pid, 'SIGKILL');
@@ -449,12 +437,12 @@ describe('a broker that is killed', () => {
     expect(receipt.error).toBeNull();
     expect(receipt.network.refused).toBe(2);
     expect((await world.run('f', { url: base })).result.status).toBe(200);
-    expect(brokerPid()).not.toBe(pid);
+    expect(world.brokerPid()).not.toBe(pid);
   });
 
   it('again and again comes back each time', async () => {
     for (let round = 0; round < 3; round += 1) {
-      process.kill(brokerPid(), 'SIGKILL');
+      process.kill(world.brokerPid(), 'SIGKILL');
       const { result } = await world.run('f', { url: base });
       // It may have been asked before its death was seen.
       expect([200, 'network_unavailable']).toContain(result.status ?? result.error?.code);

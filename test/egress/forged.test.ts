@@ -101,7 +101,7 @@ const loaded = async (): Promise<Instance> => {
 };
 
 const session = (allow: readonly string[] = [`127.0.0.1:${upstream.port}`]): EgressSession =>
-  egress.open({ tenant: 'acme', functionId: 'f', allow });
+  egress.open({ tenant: 'acme', functionId: 'f', allow, kind: 'exchange' });
 
 const run = async (
   order: unknown,

@@ -3,9 +3,11 @@
  *
  * Owns all of them from start to end. Functions are deployed and invoked over HTTP.
  */
+import { readFileSync } from 'node:fs';
 import type { Receipt } from '../../src/core/receipt.ts';
 import { call, deploy, invoke } from '../e2e/http-client.ts';
 import { type ServerProcess, startServer } from '../e2e/server-process.ts';
+import { descendants } from '../hostile/processes.ts';
 import { type NameServer, startNameServer } from './name-server.ts';
 import { startUpstream, type Upstream } from './upstream.ts';
 
@@ -91,6 +93,16 @@ export class World {
     const id = String(reply.headers['strata-invocation-id']);
     const record = await call(this.server, 'GET', `/v1/invocations/${id}`, { headers });
     return { result: reply.json as Fetched, receipt: record.json as Receipt };
+  }
+
+  brokerPid(): number {
+    const found = descendants(this.server.pid).filter(({ pid }) => {
+      const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8');
+      return command.includes('egress-broker.cjs\0') && !command.startsWith('/usr/bin/unshare');
+    });
+    const pid = found.at(-1)?.pid;
+    if (pid === undefined) throw new Error('there is no broker');
+    return pid;
   }
 
   async close(): Promise<void> {

@@ -85,7 +85,7 @@ class Scene {
           };
         },
       },
-      { tenant: 'acme', functionId: 'f', allow },
+      { tenant: 'acme', functionId: 'f', allow, kind: 'exchange' },
     );
     this.session.attach((type, fields) => this.#toSandbox(type, fields));
   }

@@ -45,6 +45,8 @@ export const enterSurroundings = ({ codePath, entry, env }: LoadMeta): void => {
   }
   process.argv = [process.execPath, `${codePath}/${entry.path}`];
   process.execArgv = [];
+  // As Node does at its start where the variable is set; this process was started before.
+  if (env.NODE_USE_ENV_PROXY === '1') process.getBuiltinModule('http').setGlobalProxyFromEnv(process.env);
 };
 
 /** The function, or why there is none. Rejects with what the code throws. */

@@ -27,12 +27,12 @@ export const EGRESS = group('The network of functions that list hosts in `networ
   maxSentBytes: whole(
     16 * MIB,
     [1, 1024 * MIB],
-    'What the requests of one invocation may send, all bodies together.',
+    'What the requests of one invocation may send, all bodies together; from containers every byte.',
   ),
   maxReceivedBytes: whole(
     64 * MIB,
     [1, 1024 * MIB],
-    'What the answers to one invocation may bring, all bodies together.',
+    'What the answers to one invocation may bring, all bodies together; to containers every byte.',
   ),
   maxHeaderBytes: whole(16 * KIB, [1 * KIB, 64 * KIB], 'The headers of one request, and of one answer.'),
   maxRedirects: whole(5, [0, 20], 'Redirects that one `fetch` follows; each is checked like a request.'),

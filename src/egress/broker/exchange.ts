@@ -11,12 +11,12 @@ import { Client, type Dispatcher, errors } from 'undici';
 import type { NetworkFailure } from '../../guest/contract.ts';
 import type { Clock, Timer } from '../../ports/clock.ts';
 import { WINDOW_BYTES } from '../../sandbox/protocol/network-frames.ts';
-import { type AllowEntry, parseAllowList } from '../allow-list.ts';
 import { beyond, failed, failureOf, NetworkError } from '../failures.ts';
+import { admit } from './admission.ts';
 import { AnswerBody } from './answer.ts';
 import { headJson } from './answer-head.ts';
 import { connectTo } from './connect.ts';
-import { type Gate, pass } from './gate.ts';
+import type { Gate } from './gate.ts';
 import type { BrokerOptions, RequestPolicy } from './options.ts';
 import { type CheckedHead, checkHead } from './request-head.ts';
 
@@ -114,10 +114,9 @@ export class Exchange {
 
   async #begin(text: string): Promise<void> {
     const head = checkHead(text, this.#parts.options.maxHeaderBytes);
-    const entries = entriesOf(this.#policy.allow);
     if ((head.length ?? 0) > this.#policy.maxSentBytes)
       throw new NetworkError(beyond('networkSentBytes', this.#policy.sentLimit));
-    const addresses = await this.#inTime(head.host, pass(this.#parts.gate, entries, head.host, head.port));
+    const addresses = await admit(this.#parts, this.#policy.allow, head);
     if (this.#closed) return;
     const origin = `${head.secure ? 'https' : 'http'}://${head.host.includes(':') ? `[${head.host}]` : head.host}:${head.port}`;
     const { clock, options, ca } = this.#parts;
@@ -144,21 +143,6 @@ export class Exchange {
       },
     });
     this.#client.dispatch(this.#requestOf(head), this.#handler());
-  }
-
-  /** A name server that stays silent is given up; what it says later is not waited for. */
-  #inTime<T>(host: string, resolving: Promise<T>): Promise<T> {
-    const { clock, options } = this.#parts;
-    return new Promise((resolve, reject) => {
-      const timer = clock.setTimer(options.connectTimeoutMs, () =>
-        reject(
-          new NetworkError(
-            failed('ETIMEOUT', `${host} was not resolved within ${options.connectTimeoutMs} ms`),
-          ),
-        ),
-      );
-      resolving.then(resolve, reject).finally(() => timer.cancel());
-    });
   }
 
   #requestOf(head: CheckedHead): Dispatcher.DispatchOptions {
@@ -259,17 +243,3 @@ export class Exchange {
     this.#socket?.destroy();
   }
 }
-
-const PARSED_MAX = 1_000;
-const PARSED = new Map<string, readonly AllowEntry[]>();
-
-/** Lists repeat from request to request. */
-const entriesOf = (allow: readonly string[]): readonly AllowEntry[] => {
-  const key = allow.join(' ');
-  const known = PARSED.get(key);
-  if (known !== undefined) return known;
-  if (PARSED.size >= PARSED_MAX) PARSED.clear();
-  const entries = parseAllowList(allow);
-  PARSED.set(key, entries);
-  return entries;
-};

@@ -1,7 +1,7 @@
 /**
  * The egress broker: the one process that connects to other machines on behalf of functions.
  *
- * Owns the requests under way. Its only caller is the server, over descriptor 3: no sandbox can reach it. It reads no
+ * Owns the requests under way, exchanges and tunnels. Its only caller is the server, over descriptor 3: no sandbox can reach it. It reads no
  * environment, writes no file and ends when that descriptor closes. What upstreams send is hostile, and may take this
  * process over: it holds no secrets, and no more than what functions' requests hold.
  */
@@ -18,9 +18,10 @@ import {
   sendNetworkFrame,
 } from '../../sandbox/protocol/network-frames.ts';
 import { parseRange, type Range } from '../addresses.ts';
-import { Exchange, type ExchangeParts, type Spent } from './exchange.ts';
+import { Exchange, type ExchangeEvents, type ExchangeParts, type Spent } from './exchange.ts';
 import type { BrokerOptions, RequestPolicy } from './options.ts';
 import { dnsResolver, machineAddresses } from './resolver.ts';
+import { Tunnel } from './tunnel.ts';
 
 const SERVER_FD = 3;
 const NOTHING = Buffer.alloc(0);
@@ -63,10 +64,20 @@ const main = (options: BrokerOptions): void => {
   broker.ready();
 };
 
+/** What a frame of the server can mean to a request of either kind. */
+interface Passage {
+  start(head: string): void;
+  data(bytes: Buffer, last: boolean): void;
+  credit(bytes: number): void;
+  abort(): void;
+  /** Ends it for what went wrong here. */
+  fail(thrown: unknown): void;
+}
+
 class Broker {
   readonly #writer: FrameWriter;
   readonly #parts: ExchangeParts;
-  readonly #exchanges = new Map<number, Exchange>();
+  readonly #passages = new Map<number, Passage>();
 
   constructor(writer: FrameWriter, parts: ExchangeParts) {
     this.#writer = writer;
@@ -83,51 +94,47 @@ class Broker {
       return;
     }
     // It may have ended while the frame was on its way.
-    const exchange = this.#exchanges.get(frame.nonce);
+    const passage = this.#passages.get(frame.nonce);
     try {
-      this.#pass(frame, exchange);
+      this.#pass(frame, passage);
     } catch (thrown) {
       // Of one request, and none of the frames behind this one.
-      exchange?.fail(thrown);
+      passage?.fail(thrown);
     }
   }
 
-  #pass(frame: Frame, exchange: Exchange | undefined): void {
-    if (frame.type === NETWORK_FRAME.data) exchange?.data(frame.payload, (frame.flags & DATA.last) !== 0);
-    else if (frame.type === NETWORK_FRAME.credit) exchange?.credit(frame.b);
+  #pass(frame: Frame, passage: Passage | undefined): void {
+    if (frame.type === NETWORK_FRAME.data) passage?.data(frame.payload, (frame.flags & DATA.last) !== 0);
+    else if (frame.type === NETWORK_FRAME.credit) passage?.credit(frame.b);
     else if (frame.type === NETWORK_FRAME.end) {
-      exchange?.abort();
-      this.#exchanges.delete(frame.nonce);
+      passage?.abort();
+      this.#passages.delete(frame.nonce);
     }
   }
 
   #open({ nonce, flags, meta, payload }: Frame): void {
     const send = (type: NetworkFrameType, fields: NetworkFields): void =>
       sendNetworkFrame(this.#writer, type, 0, nonce, fields);
-    const exchange = new Exchange(
-      this.#parts,
-      JSON.parse(meta) as RequestPolicy,
-      (flags & FETCH.body) !== 0,
-      {
-        head: (json) => send(NETWORK_FRAME.head, { meta: json }),
-        data: (bytes) => send(NETWORK_FRAME.data, { payload: bytes }),
-        used: (bytes) => send(NETWORK_FRAME.credit, { b: bytes }),
-        ended: (spent) => {
-          this.#exchanges.delete(nonce);
-          send(NETWORK_FRAME.data, {
-            flags: DATA.last,
-            payload: NOTHING,
-            ...fieldsOf(spent),
-          });
-        },
-        failed: (failure, spent) => {
-          this.#exchanges.delete(nonce);
-          send(NETWORK_FRAME.end, { meta: JSON.stringify(failure), ...fieldsOf(spent) });
-        },
+    const events: ExchangeEvents = {
+      head: (json) => send(NETWORK_FRAME.head, { meta: json }),
+      data: (bytes) => send(NETWORK_FRAME.data, { payload: bytes }),
+      used: (bytes) => send(NETWORK_FRAME.credit, { b: bytes }),
+      ended: (spent) => {
+        this.#passages.delete(nonce);
+        send(NETWORK_FRAME.data, { flags: DATA.last, payload: NOTHING, ...fieldsOf(spent) });
       },
-    );
-    this.#exchanges.set(nonce, exchange);
-    exchange.start(payload.toString('utf8'));
+      failed: (failure, spent) => {
+        this.#passages.delete(nonce);
+        send(NETWORK_FRAME.end, { meta: JSON.stringify(failure), ...fieldsOf(spent) });
+      },
+    };
+    const policy = JSON.parse(meta) as RequestPolicy;
+    const passage: Passage =
+      (flags & FETCH.tunnel) === 0
+        ? new Exchange(this.#parts, policy, (flags & FETCH.body) !== 0, events)
+        : new Tunnel(this.#parts, policy, events);
+    this.#passages.set(nonce, passage);
+    passage.start(payload.toString('utf8'));
   }
 }
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { NetworkFailure, RequestHead } from '../../guest/contract.ts';
 import { NetworkError } from '../failures.ts';
-import { type CheckedHead, checkHead } from './request-head.ts';
+import { type CheckedHead, checkHead, checkTarget } from './request-head.ts';
 
 const MAX_BYTES = 4_096;
 const check = (head: Partial<RequestHead>): CheckedHead =>
@@ -106,4 +106,21 @@ describe('the rest of a head', () => {
   ])('that is %s is refused', (json) =>
     expect(refusal(() => checkHead(json, MAX_BYTES)).code).toBe('ERR_INVALID_REQUEST'),
   );
+});
+
+describe('the target of a tunnel', () => {
+  it.each([
+    ['A.example.com.:443', 'a.example.com', 443],
+    ['b\u00fccher.example:80', 'xn--bcher-kva.example', 80],
+    ['127.1:80', '127.0.0.1', 80],
+    ['0x7f000001:80', '127.0.0.1', 80],
+    ['[::ffff:127.0.0.1]:80', '127.0.0.1', 80],
+    ['[2001:DB8::1]:65535', '2001:db8::1', 65_535],
+  ])('%s is read', (text, host, port) => expect(checkTarget(text)).toEqual({ host, port }));
+
+  it.each([
+    ...['', 'a', 'a:', ':80', 'a:0', 'a:65536', 'a:80:80', 'a:+80', 'a:80 ', ' a:80', 'a:80/x', 'a/b:80'],
+    ...['u@a:80', 'a?b:80', 'a#b:80', 'a\\b:80', '%61:80', '[::1:80', '::1:80', '[::1%1]:80', '[a]:80'],
+    ...['a..b:80', '-:80', 'a b:80', '256.1.1.1:80', `${'a'.repeat(256)}:80`, 'a:80\r\nb', '1.2.3.4.5:80'],
+  ])('%j is none', (text) => expect(() => checkTarget(text)).toThrow(NetworkError));
 });

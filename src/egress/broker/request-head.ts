@@ -66,12 +66,29 @@ const checkUrl = (text: string): CheckedUrl => {
     throw invalid(`the scheme ${url.protocol} is not offered; use https:`);
   if (url.username !== '' || url.password !== '') throw invalid('the URL holds credentials; use a header');
   const port = url.port === '' ? (secure ? 443 : 80) : Number(url.port);
-  // The parser has made addresses of all the ways to write one: decimal, octal, hexadecimal, fewer parts.
-  const bare = url.hostname.startsWith('[') ? url.hostname.slice(1, -1) : url.hostname;
-  const host = parseAddress(bare)?.text ?? canonicalName(bare);
-  if (host === null || port === 0)
-    throw new NetworkError(denied(`${shown(url.host)} is not the name of a host`));
+  if (port === 0) throw new NetworkError(denied(`${shown(url.host)} is not the name of a host`));
+  const host = hostOf(url.hostname, url.host);
   return { secure, host, port, path: `${url.pathname}${url.search}` };
+};
+
+const TUNNEL_TARGET = /^(\[[0-9A-Fa-f:.]{2,45}\]|[^\s[\]:@/?#\\%]{1,255}):([0-9]{1,5})$/;
+
+/** Host and port of a tunnel. @throws NetworkError when they are none. */
+export const checkTarget = (text: string): Pick<CheckedHead, 'host' | 'port'> => {
+  const [, written = '', digits = ''] = TUNNEL_TARGET.exec(text) ?? [];
+  const port = Number(digits);
+  if (port < 1 || port > 65_535) throw invalid(`${shown(text)} is not a host and a port`);
+  return { host: hostOf(written, text), port };
+};
+
+/** The parser makes addresses of all the ways to write one: decimal, octal, hexadecimal, fewer parts. */
+const hostOf = (written: string, text: string): string => {
+  const url = `http://${written}/`;
+  const hostname = URL.canParse(url) ? new URL(url).hostname : '';
+  const bare = hostname.startsWith('[') ? hostname.slice(1, -1) : hostname;
+  const host = parseAddress(bare)?.text ?? canonicalName(bare);
+  if (host === null) throw new NetworkError(denied(`${shown(text)} is not the name of a host`));
+  return host;
 };
 
 const parsed = (json: string): RequestHead => {

@@ -7,8 +7,10 @@
 import type { Socket } from 'node:net';
 import type { CodeFiles } from '../../core/spec.ts';
 import type { InvokeRequest, LoadRequest } from '../api.ts';
-import { FILE, FRAME, type Frame, FrameError, FrameReader, FrameWriter } from '../protocol/frames.ts';
+import { FILE, FRAME, type Frame, FrameError, FrameReader, FrameWriter, LOAD } from '../protocol/frames.ts';
+import { type NetworkFields, type NetworkFrameType, sendNetworkFrame } from '../protocol/network-frames.ts';
 import { codePath, lambdaEnvironment, loadPayload } from './lambda-environment.ts';
+import { withProxy } from './proxy-environment.ts';
 
 export interface AgentEvents {
   /** meta of the agent's first frame. */
@@ -77,7 +79,8 @@ export class AgentLink {
     });
   }
 
-  load(instance: number, nonce: number, request: LoadRequest): void {
+  load(instance: number, nonce: number, plain: LoadRequest): void {
+    const request = plain.network === true ? { ...plain, env: withProxy(plain.env) } : plain;
     const { functionName, functionVersion, handler, initializer, env, memoryMb, codeDigest } = request;
     const { resultMaxBytes, logMaxBytes, initTimeoutMs, entry, initializerEntry } = request;
     const meta = JSON.stringify({
@@ -85,7 +88,8 @@ export class AgentLink {
       ...{ codePath: codePath(codeDigest), entry, initializerEntry, initTimeoutMs },
     });
     const payload = loadPayload(codeDigest, request.runtime === 'provided' ? lambdaEnvironment(request) : {});
-    const fields = { a: logMaxBytes, b: resultMaxBytes, meta, payload };
+    const flags = plain.network === true ? LOAD.network : 0;
+    const fields = { flags, a: logMaxBytes, b: resultMaxBytes, meta, payload };
     this.#send(() => this.#writer.send(FRAME.load, instance, nonce, fields));
   }
 
@@ -93,6 +97,15 @@ export class AgentLink {
     const { timeoutMs, cpuMs, invocationId, eventJson } = request;
     const fields = { a: timeoutMs, b: cpuMs, meta: invocationId, payload: eventJson };
     this.#send(() => this.#writer.send(FRAME.invoke, instance, nonce, fields));
+  }
+
+  /** What was sent and has not left the server's memory. */
+  get unreadBytes(): number {
+    return this.#socket.writableLength;
+  }
+
+  network(type: NetworkFrameType, instance: number, nonce: number, fields: NetworkFields): void {
+    this.#send(() => sendNetworkFrame(this.#writer, type, instance, nonce, fields));
   }
 
   terminate(instance: number, nonce: number): void {

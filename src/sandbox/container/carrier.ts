@@ -8,47 +8,22 @@
  * cannot be reached: a slow engine must not make the end of a container look like a function that takes too long.
  */
 import type { Meter } from '../../core/receipt.ts';
-import type { Clock, Timer } from '../../ports/clock.ts';
+import type { Timer } from '../../ports/clock.ts';
 import { isStopped, type ProcessUsage } from '../../ports/processes.ts';
 import type { InvokeRequest, LoadRequest } from '../api.ts';
-import type { BackendCarrier, BackendEvents, BackendExit, RawOutcome } from '../backend.ts';
-import type { CpuMember, CpuShares } from '../cpu-shares.ts';
+import type { BackendCarrier, BackendExit, RawOutcome } from '../backend.ts';
+import type { CpuMember } from '../cpu-shares.ts';
 import { FRAME, type Frame, FrameError, LOG, LOG_LEVELS, OUTCOME } from '../protocol/frames.ts';
 import type { HostFailure, OutcomeTail } from '../protocol/messages.ts';
-import type { AgentLink } from './agent-link.ts';
+import type { NetworkFields, NetworkFrameType } from '../protocol/network-frames.ts';
 import { parseOwnTail } from './answers.ts';
-import type { Cgroup, MemoryEvents } from './cgroup.ts';
-import type { CodeCache } from './code-cache.ts';
+import type { CarrierParts } from './carrier-parts.ts';
+import type { MemoryEvents } from './cgroup.ts';
 import { ContainerCalls, type OpenCall } from './container-calls.ts';
 import { type Ending, endingOf, memoryEnding } from './ending.ts';
-import type { ContainerEngine } from './engine.ts';
 import { Freezer } from './freezer.ts';
-import type { ContainerMeter } from './meter.ts';
+import { ContainerNetwork, isNetworkFrame } from './network.ts';
 import { ContainerOutput } from './output.ts';
-
-export interface CarrierParts {
-  readonly clock: Clock;
-  readonly engine: ContainerEngine;
-  readonly containerId: string;
-  /** Its first process; null where this machine does not show it. */
-  readonly agentPid: number | null;
-  /** Null where this machine does not show it: everything goes through the engine then. */
-  readonly cgroup: Cgroup | null;
-  readonly meter: ContainerMeter;
-  readonly link: AgentLink;
-  readonly codeCache: CodeCache;
-  readonly memoryMb: number;
-  readonly cpusFor: (memoryMb: number) => number;
-  readonly freezeAfterMs: number;
-  /** Null where CPU time is not divided between tenants. */
-  readonly cpuShares: CpuShares | null;
-  readonly resultMaxBytes: number;
-  readonly logMaxBytes: number;
-  readonly events: BackendEvents;
-  readonly onFault: (message: string, details: Readonly<Record<string, unknown>>) => void;
-  /** Gives back what the container had of the server: its socket folder, its user. Told whether the engine removed it. */
-  readonly release: (isRemoved: boolean) => Promise<void>;
-}
 
 /** The one instance that a container holds. */
 interface Held {
@@ -61,6 +36,8 @@ interface Held {
 }
 
 const MB = 1024 * 1024;
+/** What may wait for an agent before the network brings it no more: far beyond what waits while it reads. */
+const UNREAD_MAX_BYTES = 64 * MB;
 const NS_PER_MS = 1e6;
 const CPU_PERIOD_US = 100_000;
 const NO_BYTES = Buffer.alloc(0);
@@ -78,6 +55,7 @@ export class ContainerCarrier implements BackendCarrier {
   readonly #calls: ContainerCalls;
   readonly #freezer: Freezer;
   readonly #output = new ContainerOutput();
+  readonly #network = new ContainerNetwork((...frame) => this.#bring(...frame));
   readonly removed: Promise<void>;
   #resolveRemoved: () => void = () => undefined;
   #resolveExit: (exit: BackendExit) => void = () => undefined;
@@ -178,6 +156,8 @@ export class ContainerCarrier implements BackendCarrier {
     }
     if (held.loading) held.behindLoad.push({ nonce, budgetNs });
     else this.#calls.open(nonce, 'invoke', budgetNs);
+    const network = request.network ?? null;
+    if (network !== null) this.#network.open(nonce, network);
     this.#parts.link.invoke(instance, nonce, request);
   }
 
@@ -253,6 +233,7 @@ export class ContainerCarrier implements BackendCarrier {
         this.#parts.events.bootFailed(frame.instance, frame.meta.slice(0, 500));
         break;
       case FRAME.disposed:
+        this.#network.clear();
         this.#held = null;
         this.#orderDone();
         this.#emptied = this.#parts.clock.setTimer(EMPTY_MS, () => this.#restEmpty());
@@ -265,7 +246,10 @@ export class ContainerCarrier implements BackendCarrier {
         this.#parts.events.violated(frame.meta.slice(0, 500));
         break;
       default:
-        throw new FrameError(`a frame of type ${frame.type}, which no agent sends`);
+        if (!isNetworkFrame(frame))
+          throw new FrameError(`a frame of type ${frame.type}, which no agent sends`);
+        this.#parts.events.unasked();
+        this.#network.accept(frame);
     }
   }
 
@@ -307,6 +291,7 @@ export class ContainerCarrier implements BackendCarrier {
     const { failed, firstMs, tail, payload } = answer;
     const cpuNs = this.#calls.close(call.nonce);
     if (call.kind === 'load') this.#loadEnded(failed);
+    else this.#network.close(call.nonce);
     const second = call.kind === 'load' ? answer.initMs : (this.#peakBytes() ?? -1);
     const outcome: RawOutcome = { cpuNs, firstMs, second, failed, tail, payload };
     if (call.kind === 'load') events.loaded(number, call.nonce, outcome);
@@ -379,6 +364,15 @@ export class ContainerCarrier implements BackendCarrier {
       this.#output.addTo(call, LOG_LEVELS[frame.b] ?? 'info', timeMs, text);
     else if ((flags & (LOG.stdout | LOG.stderr)) !== 0)
       this.#output.add((flags & LOG.stderr) === 0 ? 'info' : 'error', timeMs, text);
+  }
+
+  /** Credit is for each connection; an agent that reads nothing could have any number of them. */
+  #bring(nonce: number, type: NetworkFrameType, fields: NetworkFields): void {
+    const { link, events } = this.#parts;
+    if (this.#held === null || this.#closing) return;
+    if (link.unreadBytes > UNREAD_MAX_BYTES)
+      events.violated(`${link.unreadBytes} bytes that it asked for and does not read`);
+    else link.network(type, this.#held.number, nonce, fields);
   }
 
   /** Without the code, which is not the function's doing, and may be another function's of its tenant. */

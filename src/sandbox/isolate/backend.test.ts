@@ -53,6 +53,7 @@ it('a host that asks the network and does not read breaks the protocol before th
         send = given;
       },
       accept: () => undefined,
+      handOver: () => undefined,
     },
   });
   const part = new Uint8Array(MIB / 16);

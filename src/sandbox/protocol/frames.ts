@@ -30,7 +30,7 @@ export const FRAME = {
   booted: 3,
   /** Host to server: the instance could not be booted. meta: why. */
   bootFailed: 4,
-  /** Server to host: load code. meta: JSON; payload: JSON of the files. */
+  /** Server to host: load code. flags: LOAD; meta: JSON; payload: JSON of the files. */
   load: 5,
   /** Host to server. flags: OUTCOME; a: CPU ns; b: load ms; c: init ms; meta: JSON tail. */
   loaded: 6,
@@ -66,6 +66,8 @@ export const FRAME = {
 } as const;
 export type FrameType = (typeof FRAME)[keyof typeof FRAME];
 
+/** Flags of `load` to an agent: the function has a network. */
+export const LOAD = { network: 1 } as const;
 /** Flags of `loaded` and `outcome`. */
 export const OUTCOME = { failed: 1, hasTail: 2 } as const;
 /** Flags of `file`; a file that continues is the one of the frame before. */
