@@ -214,10 +214,19 @@ const childOf = (parent: number): number | null => {
 /** The state of a process that a signal has stopped. */
 const STOPPED = 'T';
 
-/** Whether a process was stopped by a signal; false as well when there is none of that number. */
+/** SIGSTOP, 19, in the kernel's masks of signals. */
+const STOP_BIT = 1n << 18n;
+
+/**
+ * Whether a process was stopped by a signal, or will be as soon as it is thawed; false as well when there is none of that
+ * number.
+ */
 export const isStopped = (pid: number): boolean => {
   try {
-    return fieldsOf(readFileSync(`/proc/${pid}/stat`, 'latin1'))[0] === STOPPED;
+    const status = readFileSync(`/proc/${pid}/status`, 'latin1');
+    if (/^State:\s+T /m.test(status)) return true;
+    const pending = /^ShdPnd:\s+([0-9a-f]+)/m.exec(status)?.[1] ?? '0';
+    return (BigInt(`0x${pending}`) & STOP_BIT) !== 0n;
   } catch {
     return false;
   }

@@ -116,6 +116,34 @@ describe('the guard', () => {
     },
   );
 
+  it('ends those that are idle and stopped as well once one is found, and leaves the others', async () => {
+    const clock = new ManualClock();
+    const scripts = [scripted(), scripted(), scripted()];
+    const [first, second, third] = scripts;
+    const waiting = [...scripts];
+    const backend: Backend = {
+      ...scripted().backend,
+      provision: (events, signal) => (waiting.shift() ?? scripted()).backend.provision(events, signal),
+    };
+    const options = {
+      clock,
+      random: seededRandom(3),
+      startTimeoutMs: 5_000,
+      killGraceMs: 50,
+      watchdog: null,
+    };
+    const tier = guardTier(backend, options);
+    const carriers = [await tier.provision(), await tier.provision(), await tier.provision()];
+    const instance = await carriers[0]?.boot(128);
+    first?.stop();
+    second?.stop();
+    const call = instance?.invoke(INVOKE);
+    await clock.advance(450);
+    expect((await call)?.failure?.code).toBe('sandbox_lost');
+    expect((await carriers[1]?.exited)?.cause).toBe('stopped');
+    expect(third?.killed()).toBe(false);
+  });
+
   it('believes no CPU time beyond the time that has passed', async () => {
     const { clock, script, instance } = await setUp();
     const outcome = instance.invoke(INVOKE);

@@ -50,7 +50,9 @@ export const guardTier = (backend: Backend, options: GuardOptions): SandboxTier 
     confinement: backend.confinement,
     async provision() {
       if (closing) throw new StrataError('draining', 'The executor is closing and starts no sandbox.');
-      const carrier = new GuardedCarrier(options.random.uuid(), backend, options);
+      const carrier = new GuardedCarrier(options.random.uuid(), backend, options, () => {
+        for (const other of carriers) other.examine();
+      });
       const started = carrier.start(backend);
       starting.add(started);
       try {
@@ -96,19 +98,27 @@ export class GuardedCarrier implements Carrier, BackendEvents {
   #baselineBytes: number | null = null;
   #watchdog: Timer | null = null;
   readonly #pulse: Pulse;
+  readonly #onStopped: () => void;
   /** Aborted when the carrier is to end before it is up. */
   readonly #abandoned = new AbortController();
   /** CPU time of the process at the watchdog's last look. */
   #usedNs = 0;
 
-  constructor(id: string, backend: Pick<Backend, 'capacity' | 'meter'>, options: GuardOptions) {
+  /** @param onStopped called when it was found stopped: others may be, too. */
+  constructor(
+    id: string,
+    backend: Pick<Backend, 'capacity' | 'meter'>,
+    options: GuardOptions,
+    onStopped: () => void,
+  ) {
+    this.#onStopped = onStopped;
     this.#id = id;
     this.capacity = backend.capacity;
     this.#meter = backend.meter;
     this.options = options;
     this.#pulse = new Pulse({
       clock: options.clock,
-      awaited: () => this.#calls.size > 0 || [...this.#instances.values()].some(({ awaited }) => awaited),
+      awaited: () => this.#awaited(),
       stopped: () => this.#raw?.stopped?.() ?? false,
       onStopped: () => this.#stopped(),
     });
@@ -343,6 +353,16 @@ export class GuardedCarrier implements Carrier, BackendEvents {
     if (this.ended) return;
     this.options.onFault?.('a sandbox was stopped from outside and is killed', { carrier: this.id });
     this.kill('stopped');
+    this.#onStopped();
+  }
+
+  /** One that is idle and stopped as well ends before anything is sent to it; one at work is being looked at. */
+  examine(): void {
+    if (!this.ended && !this.#awaited() && this.#raw?.stopped?.() === true) this.kill('stopped');
+  }
+
+  #awaited(): boolean {
+    return this.#calls.size > 0 || [...this.#instances.values()].some(({ awaited }) => awaited);
   }
 
   /** Looks at the process's real memory for as long as calls are open. */

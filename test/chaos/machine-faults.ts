@@ -67,17 +67,22 @@ export const channelFault = (tools: Tools): Fault => ({
   async strike({ world, load, chance }) {
     const hosts = await world.hosts();
     const victim = hosts[chance.below(hosts.length)];
-    if (victim !== undefined) tools.cut(victim.pid, [CHANNEL]);
+    if (victim === undefined || tools.cut(victim.pid, [CHANNEL]) === 0) throw new Error(NOTHING_CUT);
     await load.answers(60);
   },
 });
+
+/** A fault that did not strike would prove nothing. */
+const NOTHING_CUT = 'no socket could be cut';
 
 /** @param agents the first processes of all containers. */
 export const agentFault = (tools: Tools, agents: (struck: Struck) => Promise<readonly number[]>): Fault => ({
   name: 'the connections of agents are cut',
   allows: { container: LOST },
   async strike(struck) {
-    for (const pid of await agents(struck)) tools.cut(pid, socketsOf(pid));
+    let cut = 0;
+    for (const pid of await agents(struck)) cut += tools.cut(pid, socketsOf(pid));
+    if (cut === 0) throw new Error(NOTHING_CUT);
   },
 });
 

@@ -8,8 +8,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Tier } from '../../src/core/spec.ts';
 import { seededChance } from '../../src/simulator/chance.ts';
 import { call } from '../e2e/http-client.ts';
-import { leftSince, sumOf } from '../hostile/remains.ts';
-import type { Fault } from './fault.ts';
+import { leftSince, type Remains, sumOf } from '../hostile/remains.ts';
+import type { Fault, Struck } from './fault.ts';
 import { type Account, Load, type Pace } from './load.ts';
 import type { World } from './world.ts';
 
@@ -61,16 +61,50 @@ export const undergo = async (world: World, fault: Fault, seed: number): Promise
   const pace = Object.fromEntries(world.tiers.map((tier) => [tier, PACE[tier]]));
   const load = new Load({ url: world.server.url, seed, kinds: world.kinds, pace });
   const struck = { world, load, chance };
+  try {
+    const seen = await struckUnderLoad(struck, fault);
+    await load.stop();
+    return await heldAgainst(
+      struck,
+      fault,
+      seed,
+      seen,
+      world.server.pid === pidBefore ? metricsBefore : null,
+    );
+  } finally {
+    // Also when the fault itself failed: the next one has a load of its own.
+    await load.stop();
+  }
+};
+
+/** What was seen while there was load. */
+interface Seen {
+  readonly rates: ReadonlyMap<Tier, number>;
+  readonly before: Remains;
+  readonly overMs: number;
+  readonly recovered: ReadonlyMap<Tier, number | null>;
+}
+
+const struckUnderLoad = async (struck: Struck, fault: Fault): Promise<Seen> => {
+  const { world, load } = struck;
   await Promise.all(load.tiers.map((tier) => load.answers(WARM_ANSWERS, tier)));
   const rates = await steadyRates(load);
   const before = await world.remains();
-  const { times = 1 } = fault;
-  for (let strike = 0; strike < times; strike += 1) await fault.strike(struck);
+  for (let strike = 0; strike < (fault.times ?? 1); strike += 1) await fault.strike(struck);
   const overMs = performance.now();
-  const limitMs = fault.recoveryLimitMs ?? RECOVERY_LIMIT_MS;
-  const recovered = await recovery(load, rates, overMs, limitMs);
-  await load.stop();
+  const recovered = await recovery(load, rates, overMs, fault.recoveryLimitMs ?? RECOVERY_LIMIT_MS);
+  return { rates, before, overMs, recovered };
+};
 
+const heldAgainst = async (
+  struck: Struck,
+  fault: Fault,
+  seed: number,
+  { rates, before, overMs, recovered }: Seen,
+  metricsBefore: string | null,
+): Promise<Ordeal> => {
+  const { world, load } = struck;
+  const limitMs = fault.recoveryLimitMs ?? RECOVERY_LIMIT_MS;
   const broken = [
     ...load.tiers.flatMap((tier) => judged(tier, load.accounts[tier], fault)),
     ...load.tiers
@@ -83,7 +117,7 @@ export const undergo = async (world: World, fault: Fault, seed: number): Promise
       }),
     ...((await world.filled()) ? [] : [`the pools did not refill: ${JSON.stringify(await world.pools())}`]),
     ...(await conserved(world)),
-    ...(await booked(world, load, world.server.pid === pidBefore ? metricsBefore : null)),
+    ...(await booked(world, load, metricsBefore)),
     ...(await leftSince(world.watched, before, {
       memoryMb: MEMORY_MB,
       ...(fault.settleLimitMs === undefined ? {} : { limitMs: fault.settleLimitMs }),
@@ -96,7 +130,7 @@ export const undergo = async (world: World, fault: Fault, seed: number): Promise
       resultOf(load.accounts[tier], rates.get(tier) ?? 0, recovered.get(tier) ?? null),
     ]),
   );
-  return { fault: fault.name, seed, strikes: times, tiers, broken };
+  return { fault: fault.name, seed, strikes: fault.times ?? 1, tiers, broken };
 };
 
 const resultOf = (account: Account, ratePerSecond: number, recoveryMs: number | null): TierResult => ({

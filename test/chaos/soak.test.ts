@@ -10,7 +10,7 @@ import { soak } from './soak-run.ts';
 import { World } from './world.ts';
 
 const containers = (noPrivateEngine() ?? (await missingFor(['nodejs24', 'python3']))) === null;
-const INVOCATIONS = { isolate: 4_000, container: containers ? 400 : 0 };
+const INVOCATIONS = { isolate: 3_000, container: containers ? 300 : 0 };
 /** Far longer than on a machine that does nothing else. */
 const LIMIT_MS = 300_000;
 
