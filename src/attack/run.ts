@@ -48,7 +48,7 @@ export interface AttackerOptions {
 const CANARY_CALLS = 10;
 /** For a machine whose cores are busy with the attack itself; without a bound at all a neighbour could be starved. */
 const CANARY_BOUND_MS = 1_000;
-const MODELS: readonly ProcessModel[] = ['resident', 'ephemeral'];
+export const MODELS: readonly ProcessModel[] = ['resident', 'ephemeral'];
 /** Memory that is soon full, so that cases are short. */
 const MEMORY_MB: Readonly<Record<Runtime, number>> = { isolate: 32, nodejs24: 64, python3: 48, provided: 32 };
 const SIBLING = 'exports.handler = async (event) => [event.n + 1];';
