@@ -40,6 +40,7 @@ const STEPS: readonly Step[] = [
   tool('format and lint', 'biome', 'check', '.'),
   script('style', 'scripts/tidy.ts'),
   script('generated docs', 'scripts/docs.ts', '--check'),
+  script('security report', 'scripts/security-report.ts', '--check'),
   // Until a bench has run there is nothing that the tables could differ from.
   ...(existsSync(join(ROOT, 'bench', 'results'))
     ? [script('bench tables', 'bench/tables.ts', '--check')]

@@ -2,8 +2,8 @@
  * The hostile corpus against a real server: each attack on every runtime to which it applies, with a neighbour beside it;
  * afterwards the machine has what it had before.
  *
- * Known attacks are made on isolates in both process models; otherwise the models take turns from case to case and from
- * runtime to runtime. `STRATA_CORPUS=full` makes all of them in both.
+ * Known attacks are made on every runtime, on isolates in both process models; our own on isolates and on one runtime of
+ * containers, which take turns as the models do. `STRATA_CORPUS=full` makes all of them on all, in both models.
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -15,10 +15,11 @@ import { CONTAINER_RUNTIMES, type Runtime } from '../../src/core/spec.ts';
 import { systemClock } from '../../src/ports/clock.ts';
 import { ENGINE_HOST, leftOut, missingFor } from '../container/availability.ts';
 import { type ServerProcess, startServer } from '../e2e/server-process.ts';
-import { leftSince, type Remains, remainsOf, type Watched } from './remains.ts';
+import { leftSince, type Remains, remainsOf, settledSince, type Watched } from './remains.ts';
 
 const KNOWN_ATTACKS = 114;
 const OWN_ATTACKS_MIN = 60;
+const IS_FULL = process.env.STRATA_CORPUS === 'full';
 
 const missing = await missingFor(CONTAINER_RUNTIMES);
 const withContainers = !leftOut(missing);
@@ -36,13 +37,18 @@ const SETTINGS = {
 };
 /** What is no leak after one attack: a host or a container that the attacker's tenant keeps, and the heap's breath. */
 const ALLOWANCE = { memoryMb: 96, containers: 4, processes: { broker: 1 }, descriptors: 4 } as const;
-/** What is no leak after all of them. */
-const FINAL_ALLOWANCE = { ...ALLOWANCE, memoryMb: 160 } as const;
+/**
+ * What is no leak after all of them. The largest deployment is there as text, as an archive and as files for a moment,
+ * and what the server once had for that goes back to the machine late or never.
+ */
+const FINAL_ALLOWANCE = { ...ALLOWANCE, memoryMb: 320 } as const;
 
 let server: ServerProcess | undefined;
 let attacker: Attacker;
 let watched: Watched;
 let first: Remains;
+/** What was there before the next attack. */
+let last: Remains;
 const verdicts: Verdict[] = [];
 
 beforeAll(async () => {
@@ -52,6 +58,7 @@ beforeAll(async () => {
   watched = { pid: server.pid, metrics, engineHost: withContainers ? ENGINE_HOST : null };
   attacker = await Attacker.open({ target, clock: systemClock, runtimes: RUNTIMES });
   first = await remainsOf(watched);
+  last = first;
 });
 
 afterAll(async () => {
@@ -64,12 +71,14 @@ afterAll(async () => {
 });
 
 /** Whether it is among those that are run each time. */
-const isItsTurn = ({ attackCase, runtime, model }: Variant): boolean => {
-  if (process.env.STRATA_CORPUS === 'full' || !('attacks' in attackCase) || runtime === 'api') return true;
+const isItsTurn = ({ attackCase: { id, ...attackCase }, runtime, model }: Variant): boolean => {
+  if (IS_FULL || !('attacks' in attackCase) || runtime === 'api') return true;
+  const isKnown = id <= KNOWN_ATTACKS;
+  const inContainers = CONTAINER_RUNTIMES.filter((each) => attackCase.attacks[each] !== undefined);
+  if (!isKnown && runtime !== 'isolate' && inContainers[id % inContainers.length] !== runtime) return false;
   const models = attackCase.attacks[runtime]?.models ?? MODELS;
-  if (models.length === 1 || model === null) return true;
-  if (attackCase.id <= KNOWN_ATTACKS && runtime === 'isolate') return true;
-  return models.indexOf(model) === (attackCase.id + RUNTIMES.indexOf(runtime)) % models.length;
+  if (model === null || (isKnown && runtime === 'isolate')) return true;
+  return models.indexOf(model) === (id + RUNTIMES.indexOf(runtime)) % models.length;
 };
 
 const titled = ({ attackCase, runtime, model }: Variant): string =>
@@ -81,9 +90,9 @@ describe.each([...new Set(CORPUS.map(({ group }) => group))])('%s', (group) => {
     RUNTIMES,
   ).filter(isItsTurn);
   it.each(variants.map((variant) => [titled(variant), variant] as const))('%s', async (_title, variant) => {
-    const before = await remainsOf(watched);
     const verdict = await attacker.run(variant);
-    const left = await leftSince(watched, before, ALLOWANCE);
+    const { left, now } = await settledSince(watched, last, ALLOWANCE);
+    last = now;
     const problems = [...verdict.problems, ...left.map((line) => `left over: ${line}`)];
     verdicts.push({ ...verdict, problems, held: problems.length === 0 });
     expect(problems, verdict.outcomes.join(', ')).toEqual([]);

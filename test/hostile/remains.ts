@@ -74,7 +74,7 @@ export interface Allowance {
 }
 
 const SETTLE_LIMIT_MS = 10_000;
-const LOOK_INTERVAL_MS = 50;
+const LOOK_INTERVAL_MS = 20;
 const PAGE_MB = 4 / 1024;
 /** Of a container its connections and one to the engine; of a host its pipe and its streams. */
 const DESCRIPTORS_PER_SANDBOX = 6;
@@ -107,11 +107,19 @@ export const leftSince = async (
   watched: Watched,
   before: Remains,
   allowance: Allowance,
-): Promise<readonly string[]> => {
+): Promise<readonly string[]> => (await settledSince(watched, before, allowance)).left;
+
+/** The same with the last look, for who goes on from there. */
+export const settledSince = async (
+  watched: Watched,
+  before: Remains,
+  allowance: Allowance,
+): Promise<{ readonly left: readonly string[]; readonly now: Remains }> => {
   const endMs = performance.now() + (allowance.limitMs ?? SETTLE_LIMIT_MS);
   for (;;) {
-    const left = differences(before, await remainsOf(watched), allowance);
-    if (left.length === 0 || performance.now() > endMs) return left;
+    const now = await remainsOf(watched);
+    const left = differences(before, now, allowance);
+    if (left.length === 0 || performance.now() > endMs) return { left, now };
     await delay(LOOK_INTERVAL_MS);
   }
 };
