@@ -43,7 +43,7 @@ export interface Soak {
 }
 
 const QUARTERS = 4;
-const CLIENTS: Readonly<Record<Tier, number>> = { isolate: 8, container: 3 };
+const CLIENTS: Readonly<Record<Tier, number>> = { isolate: 16, container: 3 };
 const PROGRESS_EVERY = 5_000;
 const MB_ALLOWED = 48;
 const SHARE_ALLOWED = 0.15;

@@ -2,6 +2,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { call } from './http-client.ts';
 import { runStrata, type ServerProcess, startServer } from './server-process.ts';
 
 let server: ServerProcess;
@@ -97,6 +98,19 @@ describe('the CLI against a server', () => {
     expect(findings.length).toBeGreaterThanOrEqual(4);
     for (const finding of findings) if (!finding.ok) expect(finding).toHaveProperty('remedy');
     expect((await strata('doctor')).stdout).toMatch(/^(ok|missing|optional) /);
+  }, 60_000);
+
+  it('attacks the server, says what held, and leaves nothing of its own there', async () => {
+    const { code, stdout, stderr } = await strata('doctor', '--attack', '--groups', 'protocol,upload');
+    expect(stderr).toBe('');
+    expect(code).toBe(0);
+    expect(stdout).toMatch(
+      /^held +protocol +(\d+) of \1\nheld +upload +(\d+) of \2\nThe neighbour: \d+ calls/m,
+    );
+    for (const tenant of ['strata-attacker', 'strata-neighbour']) {
+      const listed = await call(server, 'GET', '/v1/functions', { headers: { 'Strata-Tenant': tenant } });
+      expect(listed.json).toMatchObject({ functions: [] });
+    }
   }, 60_000);
 
   it('says of images that no engine answers, and exits 1', async () => {

@@ -5,7 +5,7 @@
  * at the end; the server's other tenants are not touched.
  */
 
-import { GROUPS } from '../../attack/case.ts';
+import type { Group } from '../../attack/case.ts';
 import { CORPUS } from '../../attack/corpus/index.ts';
 import { Attacker, type Verdict, variantsOf } from '../../attack/run.ts';
 import { Target } from '../../attack/target.ts';
@@ -13,24 +13,40 @@ import { RUNTIMES, type Runtime } from '../../core/spec.ts';
 import { systemClock } from '../../ports/clock.ts';
 import { createClient, ProblemError } from '../client.ts';
 import { type CliContext, printLine } from '../context.ts';
-import { oneLine, table } from '../text.ts';
+import { oneLine } from '../text.ts';
+
+export interface AttackOptions {
+  readonly url: string;
+  readonly groups: readonly Group[];
+  readonly json: boolean;
+}
 
 /** @throws ProblemError when the server cannot be reached, or when something got through. */
-export const attackServer = async (url: string, json: boolean, context: CliContext): Promise<void> => {
+export const attackServer = async (
+  { url, groups, json }: AttackOptions,
+  context: CliContext,
+): Promise<void> => {
   const runtimes = await runtimesOf(url, context);
-  const variants = variantsOf(
-    CORPUS.filter(({ harmless }) => harmless === true),
-    runtimes,
-  );
+  const say = (line: string): void => {
+    if (!json) printLine(context.stdout, line);
+  };
   const target = new Target({ url, fetch: context.fetch });
   const attacker = await Attacker.open({ target, clock: systemClock, runtimes });
   const verdicts: Verdict[] = [];
+  say(`Attacks on ${runtimes.join(', ')}, each beside another tenant's calls; this takes some minutes.`);
   try {
-    for (const variant of variants) verdicts.push(await attacker.run(variant));
+    for (const group of groups) {
+      const cases = CORPUS.filter((each) => each.group === group && each.harmless === true);
+      const done: Verdict[] = [];
+      for (const variant of variantsOf(cases, runtimes)) done.push(await attacker.run(variant));
+      if (done.length > 0) say(groupLine(group, done));
+      verdicts.push(...done);
+    }
   } finally {
     await attacker.close();
   }
-  printLine(context.stdout, json ? JSON.stringify(verdicts, null, 2) : asText(verdicts, runtimes));
+  if (json) printLine(context.stdout, JSON.stringify(verdicts, null, 2));
+  say(summary(verdicts));
   const through = verdicts.filter(({ held }) => !held).length;
   if (through > 0)
     throw new ProblemError(
@@ -46,27 +62,20 @@ const runtimesOf = async (url: string, context: CliContext): Promise<readonly Ru
   return RUNTIMES.filter((runtime) => Object.hasOwn(tiers, runtime));
 };
 
-const asText = (verdicts: readonly Verdict[], runtimes: readonly Runtime[]): string => {
-  const rows = GROUPS.map((group) => {
-    const all = verdicts.filter((verdict) => verdict.group === group);
-    const held = all.filter((verdict) => verdict.held).length;
-    return [held === all.length ? 'held' : 'NOT HELD', group, `${held} of ${all.length}`];
-  }).filter(([, , count]) => count !== '0 of 0');
+const groupLine = (group: string, verdicts: readonly Verdict[]): string => {
+  const failures = verdicts.filter(({ held }) => !held);
+  const word = failures.length === 0 ? 'held' : 'NOT HELD';
+  const lines = failures.map(({ id, name, runtime, model, problems }) => {
+    const how = [runtime, model].filter((part) => part !== null).join(', ');
+    return [`  ${id} ${name} (${how})`, ...problems.map(oneLine)].join('\n    ');
+  });
+  const count = `${verdicts.length - failures.length} of ${verdicts.length}`;
+  return [`${word.padEnd(8)}  ${group.padEnd(9)}  ${count}`, ...lines].join('\n');
+};
+
+const summary = (verdicts: readonly Verdict[]): string => {
   const latenciesMs = verdicts.flatMap(({ canary }) => canary.latenciesMs).sort((a, b) => a - b);
   const at = (share: number): string =>
     (latenciesMs[Math.min(latenciesMs.length - 1, Math.floor(latenciesMs.length * share))] ?? 0).toFixed(1);
-  const failures = verdicts
-    .filter(({ held }) => !held)
-    .map(({ id, name, runtime, model, problems }) =>
-      [
-        `${id} ${name} (${[runtime, model].filter((part) => part !== null).join(', ')})`,
-        ...problems.map(oneLine),
-      ].join('\n    '),
-    );
-  return [
-    `Attacked as ${runtimes.join(', ')}, each beside another tenant's calls:`,
-    table(rows),
-    `\nThe neighbour: ${latenciesMs.length} calls, ${at(0.5)} ms (median), ${at(0.99)} ms (p99).`,
-    ...(failures.length > 0 ? [`\nNot held:\n  ${failures.join('\n  ')}`] : []),
-  ].join('\n');
+  return `The neighbour: ${latenciesMs.length} calls, ${at(0.5)} ms (median), ${at(0.99)} ms (p99).`;
 };

@@ -3,11 +3,19 @@
  * running server holds against.
  */
 import type { Command } from 'commander';
+import { GROUPS, type Group } from '../../attack/case.ts';
 import { loadConfig } from '../../config/config.ts';
 import type { Finding } from '../../sandbox/isolate/machine.ts';
 import { type CliContext, printLine, urlOf } from '../context.ts';
-import { engineHost } from '../options.ts';
+import { choiceList, engineHost } from '../options.ts';
 import { table } from '../text.ts';
+
+interface DoctorOptions {
+  readonly engineHost?: string;
+  readonly attack?: true;
+  readonly groups?: readonly Group[];
+  readonly json?: true;
+}
 
 export const addDoctor = (program: Command, context: CliContext): void => {
   program
@@ -15,11 +23,13 @@ export const addDoctor = (program: Command, context: CliContext): void => {
     .description('say what this machine can do, and what is missing')
     .addOption(engineHost())
     .option('--attack', 'instead, run the harmless attacks of the hostile corpus against the server at --url')
+    .option('--groups <list>', `with --attack, only these: ${GROUPS.join(', ')}`, choiceList(GROUPS))
     .option('--json', 'as JSON')
-    .action(async (options: { engineHost?: string; attack?: true; json?: true }, command: Command) => {
+    .action(async (options: DoctorOptions, command: Command) => {
       if (options.attack) {
         const { attackServer } = await import('./attack.ts');
-        await attackServer(urlOf(command, context), options.json === true, context);
+        const { groups = GROUPS, json = false } = options;
+        await attackServer({ url: urlOf(command, context), groups, json }, context);
         return;
       }
       // Loaded here only: the other commands need nothing of the sandboxes.
