@@ -4,8 +4,9 @@
  * Owns the container from the moment it is up until it is removed. Keeps no wall deadlines: the guard does. What ends
  * an invocation without an answer of its own is told apart here: the server's order, the CPU budget, the kernel's
  * memory limit, the machine's lack of memory, or the process's own exit. Invariants: every open call is settled once;
- * `exited` resolves when nothing runs in the container any more, `removed` when the engine has let go of it as well, or
- * cannot be reached: a slow engine must not make the end of a container look like a function that takes too long.
+ * `exited` resolves when nothing can run in the container any more, because it has ended or each process in it was sent
+ * SIGKILL, `removed` when the engine has let go of it as well, or cannot be reached: a slow engine must not make the end
+ * of a container look like a function that takes too long, nor keep its place from another.
  */
 import type { Meter } from '../../core/receipt.ts';
 import type { Timer } from '../../ports/clock.ts';
@@ -189,8 +190,18 @@ export class ContainerCarrier implements BackendCarrier {
   stopped(): boolean {
     const { agentPid, cgroup } = this.#parts;
     if (this.#closing) return false;
-    if (agentPid !== null && isStopped(agentPid)) return true;
-    return this.#freezer.immediate && !this.#freezer.frozen && (cgroup?.frozen() ?? false);
+    if (agentPid === null) return !this.#freezer.frozen && this.#frozenByOthers();
+    if (isStopped(agentPid)) return true;
+    if (!this.#freezer.frozen) return this.#frozenByOthers();
+    // The kernel shows a process that was stopped and then frozen as frozen alone: it is thawed for the look.
+    if (!this.#freezer.immediate || cgroup?.freeze(false) !== true) return false;
+    const isStoppedBelow = isStopped(agentPid);
+    cgroup.freeze(true);
+    return isStoppedBelow;
+  }
+
+  #frozenByOthers(): boolean {
+    return this.#freezer.immediate && (this.#parts.cgroup?.frozen() ?? false);
   }
 
   usedNs(nonce: number): number | null {
@@ -458,18 +469,21 @@ export class ContainerCarrier implements BackendCarrier {
     if (this.#closing) return;
     this.#closing = true;
     this.#reportMemory();
-    const { cgroup, engine, containerId, link, onFault, release } = this.#parts;
+    const { cgroup, removals, containerId, link, onFault, release } = this.#parts;
     this.#calls.stop();
     let isRemoved = true;
     this.#emptied?.cancel();
     const thawed = this.#freezer.stop();
     // The first two end it without the engine: the agent ends when its connection does.
-    cgroup?.kill();
+    const isKilled = cgroup?.kill() === true;
+    // Who is frozen by somebody else does not die either.
+    if (isKilled && cgroup.frozen()) cgroup.freeze(false);
     link.close();
-    if (dead) this.#resolveExit({ exitCode, signal: null, external: true });
+    const isOver = dead || isKilled;
+    if (isOver) this.#resolveExit({ exitCode, signal: null, external: true });
     try {
       await thawed;
-      await engine.remove(containerId);
+      await removals.remove(containerId, isOver);
     } catch (thrown) {
       isRemoved = false;
       onFault('the sweep has to remove a container', { containerId, detail: String(thrown) });
