@@ -475,9 +475,8 @@ export class ContainerCarrier implements BackendCarrier {
     this.#emptied?.cancel();
     const thawed = this.#freezer.stop();
     // The first two end it without the engine: the agent ends when its connection does.
-    const isKilled = cgroup?.kill() === true;
     // Who is frozen by somebody else does not die either.
-    if (isKilled && cgroup.frozen()) cgroup.freeze(false);
+    const isKilled = cgroup?.kill() === true && (!cgroup.frozen() || cgroup.freeze(false));
     link.close();
     const isOver = dead || isKilled;
     if (isOver) this.#resolveExit({ exitCode, signal: null, external: true });
