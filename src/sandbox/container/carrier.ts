@@ -5,8 +5,8 @@
  * an invocation without an answer of its own is told apart here: the server's order, the CPU budget, the kernel's
  * memory limit, the machine's lack of memory, or the process's own exit. Invariants: every open call is settled once;
  * `exited` resolves when nothing can run in the container any more, because it has ended or each process in it was sent
- * SIGKILL, `removed` when the engine has let go of it as well, or cannot be reached: a slow engine must not make the end
- * of a container look like a function that takes too long, nor keep its place from another.
+ * SIGKILL, `removed` when the engine has let go of it as well, or cannot be reached: a slow engine neither blames a function
+ * for its time nor keeps a place from another.
  */
 import type { Meter } from '../../core/receipt.ts';
 import type { Timer } from '../../ports/clock.ts';
@@ -44,8 +44,7 @@ const CPU_PERIOD_US = 100_000;
 const NO_BYTES = Buffer.alloc(0);
 /** A pool that wants another instance boots it long before. */
 const EMPTY_MS = 1_000;
-
-/** So many characters of a container's id are what the engine's own tools show. */
+/** What the engine's own tools show of a container's id. */
 const SHORT_ID_CHARS = 12;
 
 export class ContainerCarrier implements BackendCarrier {
@@ -190,18 +189,14 @@ export class ContainerCarrier implements BackendCarrier {
   stopped(): boolean {
     const { agentPid, cgroup } = this.#parts;
     if (this.#closing) return false;
-    if (agentPid === null) return !this.#freezer.frozen && this.#frozenByOthers();
-    if (isStopped(agentPid)) return true;
-    if (!this.#freezer.frozen) return this.#frozenByOthers();
+    if (agentPid !== null && isStopped(agentPid)) return true;
+    if (!this.#freezer.immediate || cgroup === null) return false;
+    if (!this.#freezer.frozen) return cgroup.frozen();
     // The kernel shows a process that was stopped and then frozen as frozen alone: it is thawed for the look.
-    if (!this.#freezer.immediate || cgroup?.freeze(false) !== true) return false;
+    if (agentPid === null || !cgroup.freeze(false)) return false;
     const isStoppedBelow = isStopped(agentPid);
     cgroup.freeze(true);
     return isStoppedBelow;
-  }
-
-  #frozenByOthers(): boolean {
-    return this.#freezer.immediate && (this.#parts.cgroup?.frozen() ?? false);
   }
 
   usedNs(nonce: number): number | null {
@@ -471,15 +466,15 @@ export class ContainerCarrier implements BackendCarrier {
     this.#reportMemory();
     const { cgroup, removals, containerId, link, onFault, release } = this.#parts;
     this.#calls.stop();
-    let isRemoved = true;
     this.#emptied?.cancel();
     const thawed = this.#freezer.stop();
     // The first two end it without the engine: the agent ends when its connection does.
     // Who is frozen by somebody else does not die either.
     const isKilled = cgroup?.kill() === true && (!cgroup.frozen() || cgroup.freeze(false));
-    link.close();
     const isOver = dead || isKilled;
+    link.close();
     if (isOver) this.#resolveExit({ exitCode, signal: null, external: true });
+    let isRemoved = true;
     try {
       await thawed;
       await removals.remove(containerId, isOver);
