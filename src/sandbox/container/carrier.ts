@@ -5,8 +5,7 @@
  * an invocation without an answer of its own is told apart here: the server's order, the CPU budget, the kernel's
  * memory limit, the machine's lack of memory, or the process's own exit. Invariants: every open call is settled once;
  * `exited` resolves when nothing can run in the container any more, because it has ended or each process in it was sent
- * SIGKILL, `removed` when the engine has let go of it as well, or cannot be reached: a slow engine neither blames a function
- * for its time nor keeps a place from another.
+ * SIGKILL; `removed` when the engine has let go of it too, or cannot be reached. Nobody pays for a slow engine.
  */
 import type { Meter } from '../../core/receipt.ts';
 import type { Timer } from '../../ports/clock.ts';
