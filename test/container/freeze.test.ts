@@ -71,6 +71,19 @@ await describeContainers('an idle container', ['python3'], () => {
     expect(await sandboxes.containers()).toEqual([]);
   });
 
+  it('that was stopped before it was frozen is found when another is found stopped', async () => {
+    const idle = await sandboxes.serve(ECHO);
+    const busy = await sandboxes.serve(BUSY);
+    const [idleGroup, busyGroup] = [await openGroup(idle.carrier.id), await openGroup(busy.carrier.id)];
+    await idle.result();
+    process.kill(idleGroup.agent, 'SIGSTOP');
+    expect(await eventually(LIMIT_MS, idleGroup.frozen)).toBe(true);
+    process.kill(busyGroup.agent, 'SIGSTOP');
+    const { failure } = await busy.invoke();
+    expect(failure?.code).toBe('sandbox_lost');
+    expect(await idle.carrier.exited).toMatchObject({ cause: 'stopped' });
+  });
+
   it('stays thawed for as long as a call is open', async () => {
     const waits = `
 import os

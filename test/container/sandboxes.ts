@@ -25,6 +25,7 @@ import { type ContainerBackendOptions, containerBackend } from '../../src/sandbo
 import { confinementOf } from '../../src/sandbox/container/confinement.ts';
 import { type ContainerEngine, dockerEngine } from '../../src/sandbox/container/engine.ts';
 import { expectedImage } from '../../src/sandbox/container/images/state.ts';
+import { Removals } from '../../src/sandbox/container/removals.ts';
 import { UserIds } from '../../src/sandbox/container/user-ids.ts';
 import { guardTier } from '../../src/sandbox/guard.ts';
 import { ENGINE_HOST } from './availability.ts';
@@ -84,6 +85,7 @@ export const openSandboxes = async (
     cpuShares: null,
     ...{ clock: systemClock, random: systemRandom, engine, runFolder, onFault, live: new Set() },
     left: () => undefined,
+    removals: new Removals(engine),
     confinement: confinementOf(await engine.info(), ''),
     template: {
       ...{ runtime, imageId: image?.id ?? '', ociRuntime: '', memoryMb, pidsMax: TEST_SETTINGS.pidsMax },

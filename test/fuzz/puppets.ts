@@ -15,6 +15,7 @@ import { ContainerCarrier } from '../../src/sandbox/container/carrier.ts';
 import { CodeCache } from '../../src/sandbox/container/code-cache.ts';
 import type { ContainerEngine } from '../../src/sandbox/container/engine.ts';
 import type { ContainerMeter } from '../../src/sandbox/container/meter.ts';
+import { Removals } from '../../src/sandbox/container/removals.ts';
 import { guardTier } from '../../src/sandbox/guard.ts';
 import { isolateBackend } from '../../src/sandbox/isolate/backend.ts';
 import {
@@ -183,6 +184,7 @@ export const agentTier = (puppet: Puppet, clock: ManualClock, dice: Dice): Sandb
         ...{
           clock,
           engine,
+          removals: new Removals(engine),
           containerId: 'c'.repeat(64),
           agentPid: null,
           cgroup: null,

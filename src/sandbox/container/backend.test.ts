@@ -7,6 +7,7 @@ import { systemRandom } from '../../ports/random.ts';
 import type { BackendEvents } from '../backend.ts';
 import { containerBackend } from './backend.ts';
 import type { ContainerEngine } from './engine.ts';
+import { Removals } from './removals.ts';
 import { UserIds } from './user-ids.ts';
 
 let runFolder: string;
@@ -26,6 +27,7 @@ describe('a container that does not come up', () => {
     const backend = containerBackend({
       cpuShares: null,
       ...{ clock: systemClock, random: systemRandom, engine, runFolder, users, live },
+      removals: new Removals(engine),
       left: (id) => void left.push(id),
       confinement: { kind: 'docker', summary: '', gaps: [] },
       template: {

@@ -19,6 +19,7 @@ import { CodeCache } from './code-cache.ts';
 import type { ContainerEngine } from './engine.ts';
 import { type ContainerMeter, kernelMeter, statsMeter } from './meter.ts';
 import { refuseUnconfined } from './process-check.ts';
+import type { Removals } from './removals.ts';
 import {
   CODE_INODES,
   type ContainerTemplate,
@@ -32,6 +33,8 @@ export interface ContainerBackendOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly engine: ContainerEngine;
+  /** Of all runtimes: they share the engine. */
+  readonly removals: Removals;
   readonly confinement: Confinement;
   /** Everything of the template that is the same for all containers of this runtime. */
   readonly template: Omit<TemplateParameters, 'socketFolder' | 'hostsFile' | 'uid' | 'cpus'>;
@@ -119,9 +122,10 @@ class Provision {
   }
 
   async #start(early: Promise<never>): Promise<ContainerCarrier> {
-    const { engine, runFolder, random, users, live } = this.#options;
+    const { engine, removals, runFolder, random, users, live } = this.#options;
     const unlessEarly = <Result>(step: Promise<Result>): Promise<Result> => Promise.race([step, early]);
     try {
+      await unlessEarly(removals.room());
       this.#uid = users.take();
       const socket = await openAgentSocket(runFolder, random.uuid().slice(0, 8));
       this.#socket = socket;
@@ -230,6 +234,7 @@ class Provision {
     const {
       clock,
       engine,
+      removals,
       template,
       cpusFor,
       cpuShares,
@@ -239,7 +244,18 @@ class Provision {
       onFault,
     } = this.#options;
     return new ContainerCarrier({
-      ...{ clock, engine, containerId, agentPid, cgroup, meter, link, events: this.#events, onFault },
+      ...{
+        clock,
+        engine,
+        removals,
+        containerId,
+        agentPid,
+        cgroup,
+        meter,
+        link,
+        events: this.#events,
+        onFault,
+      },
       ...{ memoryMb: template.memoryMb, cpusFor, cpuShares, freezeAfterMs, resultMaxBytes, logMaxBytes },
       codeCache: new CodeCache({
         bytes: template.codeMb * MB * CODE_SHARE,
@@ -272,7 +288,7 @@ class Provision {
   async #release(): Promise<void> {
     this.#link?.close();
     try {
-      if (this.#containerId !== null) await this.#options.engine.remove(this.#containerId);
+      if (this.#containerId !== null) await this.#options.removals.remove(this.#containerId, false);
     } finally {
       // What could not be removed is the sweep's from now on.
       await this.#giveBack();

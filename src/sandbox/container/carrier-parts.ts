@@ -9,10 +9,12 @@ import type { Cgroup } from './cgroup.ts';
 import type { CodeCache } from './code-cache.ts';
 import type { ContainerEngine } from './engine.ts';
 import type { ContainerMeter } from './meter.ts';
+import type { Removals } from './removals.ts';
 
 export interface CarrierParts {
   readonly clock: Clock;
   readonly engine: ContainerEngine;
+  readonly removals: Removals;
   readonly containerId: string;
   /** Its first process; null where this machine does not show it. */
   readonly agentPid: number | null;

@@ -4,8 +4,8 @@
  * Owns the container from the moment it is up until it is removed. Keeps no wall deadlines: the guard does. What ends
  * an invocation without an answer of its own is told apart here: the server's order, the CPU budget, the kernel's
  * memory limit, the machine's lack of memory, or the process's own exit. Invariants: every open call is settled once;
- * `exited` resolves when nothing runs in the container any more, `removed` when the engine has let go of it as well, or
- * cannot be reached: a slow engine must not make the end of a container look like a function that takes too long.
+ * `exited` resolves when nothing can run in the container any more, because it has ended or each process in it was sent
+ * SIGKILL; `removed` when the engine has let go of it too, or cannot be reached. Nobody pays for a slow engine.
  */
 import type { Meter } from '../../core/receipt.ts';
 import type { Timer } from '../../ports/clock.ts';
@@ -43,8 +43,7 @@ const CPU_PERIOD_US = 100_000;
 const NO_BYTES = Buffer.alloc(0);
 /** A pool that wants another instance boots it long before. */
 const EMPTY_MS = 1_000;
-
-/** So many characters of a container's id are what the engine's own tools show. */
+/** What the engine's own tools show of a container's id. */
 const SHORT_ID_CHARS = 12;
 
 export class ContainerCarrier implements BackendCarrier {
@@ -190,7 +189,13 @@ export class ContainerCarrier implements BackendCarrier {
     const { agentPid, cgroup } = this.#parts;
     if (this.#closing) return false;
     if (agentPid !== null && isStopped(agentPid)) return true;
-    return this.#freezer.immediate && !this.#freezer.frozen && (cgroup?.frozen() ?? false);
+    if (!this.#freezer.immediate || cgroup === null) return false;
+    if (!this.#freezer.frozen) return cgroup.frozen();
+    // The kernel shows a process that was stopped and then frozen as frozen alone: it is thawed for the look.
+    if (agentPid === null || !cgroup.freeze(false)) return false;
+    const isStoppedBelow = isStopped(agentPid);
+    cgroup.freeze(true);
+    return isStoppedBelow;
   }
 
   usedNs(nonce: number): number | null {
@@ -458,18 +463,20 @@ export class ContainerCarrier implements BackendCarrier {
     if (this.#closing) return;
     this.#closing = true;
     this.#reportMemory();
-    const { cgroup, engine, containerId, link, onFault, release } = this.#parts;
+    const { cgroup, removals, containerId, link, onFault, release } = this.#parts;
     this.#calls.stop();
-    let isRemoved = true;
     this.#emptied?.cancel();
     const thawed = this.#freezer.stop();
     // The first two end it without the engine: the agent ends when its connection does.
-    cgroup?.kill();
+    // Who is frozen by somebody else does not die either.
+    const isKilled = cgroup?.kill() === true && (!cgroup.frozen() || cgroup.freeze(false));
+    const isOver = dead || isKilled;
     link.close();
-    if (dead) this.#resolveExit({ exitCode, signal: null, external: true });
+    if (isOver) this.#resolveExit({ exitCode, signal: null, external: true });
+    let isRemoved = true;
     try {
       await thawed;
-      await engine.remove(containerId);
+      await removals.remove(containerId, isOver);
     } catch (thrown) {
       isRemoved = false;
       onFault('the sweep has to remove a container', { containerId, detail: String(thrown) });

@@ -360,12 +360,17 @@ const listed = (procs: string | null, pid: number): boolean =>
 
 const killListed = (procs: string | null): boolean => {
   const pids = (procs ?? '').split('\n').filter((line) => /^[1-9]\d*$/.test(line));
+  // One that refuses, because another user's server owns it, keeps none of the others.
+  return pids.map((pid) => killOne(Number(pid))).every(Boolean) && pids.length > 0;
+};
+
+/** Whether it was sent the signal, or has ended meanwhile. */
+const killOne = (pid: number): boolean => {
   try {
-    for (const pid of pids) process.kill(Number(pid), 'SIGKILL');
-    return pids.length > 0;
-  } catch {
-    // It has ended meanwhile, or another user's server owns it.
-    return false;
+    process.kill(pid, 'SIGKILL');
+    return true;
+  } catch (thrown) {
+    return (thrown as NodeJS.ErrnoException).code === 'ESRCH';
   }
 };
 

@@ -18,6 +18,7 @@ import { containerBackend } from './backend.ts';
 import { confinementOf } from './confinement.ts';
 import { type ContainerEngine, dockerEngine, type EngineInfo } from './engine.ts';
 import { expectedImage } from './images/state.ts';
+import { Removals } from './removals.ts';
 import { labelsOf, type ServerIdentity, serverIdentity } from './server-identity.ts';
 import { ContainerSweeper, runFolderName, type Swept, sweepRunFolders } from './sweep.ts';
 import { SweepSchedule } from './sweep-schedule.ts';
@@ -106,6 +107,7 @@ export const createContainerTiers = async (options: ContainerTiersOptions): Prom
   const tiers = new Map<ContainerRuntime, SandboxTier>();
   const unavailable = new Map<ContainerRuntime, string>();
   const users = new UserIds(random.nonce());
+  const removals = new Removals(engine);
   for (const runtime of CONTAINER_RUNTIMES) {
     const name = await expectedImage(runtime);
     const image = await engine.image(name);
@@ -116,7 +118,7 @@ export const createContainerTiers = async (options: ContainerTiersOptions): Prom
       );
       continue;
     }
-    const shared = { engine, info, runFolder, users, live, left, identity };
+    const shared = { engine, removals, info, runFolder, users, live, left, identity };
     tiers.set(runtime, tierFor(runtime, image.id, options, shared));
   }
   if (settings.mode === 'required' && tiers.size === 0) {
@@ -140,6 +142,7 @@ export const createContainerTiers = async (options: ContainerTiersOptions): Prom
 
 interface Shared {
   readonly engine: ContainerEngine;
+  readonly removals: Removals;
   readonly info: EngineInfo;
   readonly runFolder: string;
   readonly users: UserIds;
@@ -152,13 +155,13 @@ const tierFor = (
   runtime: ContainerRuntime,
   imageId: string,
   options: ContainerTiersOptions,
-  { engine, info, runFolder, users, live, left, identity }: Shared,
+  { engine, removals, info, runFolder, users, live, left, identity }: Shared,
 ): SandboxTier => {
   const { clock, random, settings, limits, cpuShares, onFault } = options;
   const { ociRuntime, memoryMb, pidsMax, tmpMb } = settings;
   const ociName = ociRuntime === '' ? info.defaultOciRuntime : ociRuntime;
   const backend = containerBackend({
-    ...{ clock, random, engine, runFolder, users, live, left, cpuShares, onFault },
+    ...{ clock, random, engine, removals, runFolder, users, live, left, cpuShares, onFault },
     confinement: confinementOf(info, ociName),
     template: {
       ...{ runtime, imageId, ociRuntime, memoryMb, pidsMax, tmpMb },
