@@ -27,3 +27,10 @@ int loopback_listen(uint16_t port, int backlog) {
     errno = error;
     return -1;
 }
+
+bool loopback_is_free(uint16_t port) {
+    int listener = loopback_listen(port, 1);
+    if (listener < 0) return false;
+    close(listener);
+    return true;
+}

@@ -10,6 +10,8 @@
 #include <unistd.h>
 
 #include "basics.h"
+#include "limits.h"
+#include "loopback.h"
 #include "process.h"
 #include "sweep.h"
 
@@ -45,6 +47,19 @@ static void remove_system_v(void) {
     }
 }
 
+/**
+ * Connections outlive their processes: the side that closed first keeps its port for a minute, and nobody else may
+ * listen there meanwhile. The next function's proxy would not come up.
+ */
+static void check_ports(void) {
+    static const uint16_t ports[] = {RUNTIME_API_PORT, PROXY_PORT};
+    for (size_t i = 0; i < sizeof ports / sizeof ports[0]; i++) {
+        if (!loopback_is_free(ports[i])) {
+            die(EXIT_UNCLEAN, "port %d is taken by what the function left: %s", ports[i], strerror(errno));
+        }
+    }
+}
+
 /** Whether any System V object of anybody's is left. */
 static bool system_v_left(void) {
     struct shm_info memory = {0};
@@ -64,4 +79,5 @@ void wipe(uid_t uid) {
     process_act_as_root();
     if (!clean) die(EXIT_UNCLEAN, "/tmp could not be emptied: %s", strerror(error));
     if (system_v_left()) die(EXIT_UNCLEAN, "System V objects of the function's could not be removed");
+    check_ports();
 }

@@ -75,6 +75,37 @@ describe.skipIf(leftOut(missing))('the proxy of the agent', { timeout: 60_000 },
     expect(await answer(container)).toBe('nobody');
   });
 
+  it.each([9001, 9002])(
+    'leaves the container rather than a port that the next function needs: %d',
+    async (port) => {
+      const container = await loaded(0);
+      // The side that closes first keeps the port for a minute, without any process.
+      invoke(
+        container,
+        `
+l = socket.socket(); l.bind(("127.0.0.1", ${port})); l.listen()
+s = socket.create_connection(("127.0.0.1", ${port})); t, _ = l.accept()
+t.close(); read(s); s.close(); l.close(); answer("left")`,
+      );
+      expect(await answer(container)).toBe('left');
+      container.send(FRAME.dispose);
+      await expect(container.until(FRAME.disposed)).rejects.toThrow(`port ${port} is taken`);
+    },
+  );
+
+  it('takes no port for left that a function only listened at until its end', async () => {
+    const container = await loaded(0);
+    invoke(
+      container,
+      `
+global l; l = socket.socket(); l.bind(("127.0.0.1", 9002)); l.listen(); answer("listens")`,
+    );
+    expect(await answer(container)).toBe('listens');
+    container.send(FRAME.dispose);
+    await container.until(FRAME.disposed);
+    await loaded(LOAD.network, 2, container);
+  });
+
   it('asks for the newest open invocation, relays both ways, and tells the ends', async () => {
     const container = await loaded();
     invoke(container, 'pass', 5);
