@@ -37,6 +37,7 @@ describe('an entry', () => {
     [':443', 'has no port'],
     ['', 'has no port'],
     ['example.com:', 'has the port ""'],
+    ['https://example.com', 'has a scheme; write the host and the port alone: "example.com:443"'],
     ['example.com:0', 'use 1 to 65535'],
     ['example.com:65536', 'use 1 to 65535'],
     ['example.com:http', 'has the port "http"'],

@@ -42,6 +42,8 @@ export const parseAllowEntry = (text: string): AllowEntry | string => {
   const portText = text.slice(colon + 1);
   if (colon < 1 || portText.includes(']')) return 'has no port; write it as host:443, or host:* for any port';
   const port = portText === '*' ? null : portOf(portText);
+  if (port === 0 && portText.startsWith('//'))
+    return `has a scheme; write the host and the port alone: ${JSON.stringify(`${portText.slice(2)}:443`)}`;
   if (port === 0) return `has the port ${JSON.stringify(portText)}; use 1 to ${PORT_MAX}, or *`;
   const host = parseHost(text.slice(0, colon));
   if (typeof host === 'string') return host;

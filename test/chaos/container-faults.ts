@@ -63,9 +63,9 @@ const signal = async (pids: readonly number[], name: NodeJS.Signals): Promise<vo
 };
 
 /**
- * All containers have to be ended and started anew, and the engine is what that waits for: on two cores that do nothing
- * else it starts 8 containers a second, and takes 2.5 s to end 16 and start 16, in whatever order. There are about 20,
- * each has a runtime to boot, and the load has half of the cores: twice 3.1 s and the boots come to no less than 6 s.
+ * All containers have to be ended and started anew, which is mostly the engine's work: on two cores that do nothing else
+ * it starts 8 containers a second, and takes 2.5 s to end 16 and start 16, in whatever order. There are about 20, each
+ * has a runtime to boot, and the load has half of the cores; it was seen to take from 3 to more than 5 seconds.
  */
 const ALL_ANEW_MS = 10_000;
 
