@@ -1,5 +1,7 @@
 import { defineConfig } from 'vitest/config';
 
+const IMAGES = 'test/contract/images.test.ts';
+
 /** Unit tests lie beside the source and need no sandbox; the other projects start real processes. */
 export default defineConfig({
   test: {
@@ -12,10 +14,12 @@ export default defineConfig({
       {
         extends: true,
         test: {
-          ...{ name: 'system', include: ['test/**/*.test.ts'], fileParallelism: false },
+          ...{ name: 'system', include: ['test/**/*.test.ts'], exclude: [IMAGES], fileParallelism: false },
           globalSetup: ['test/container/announce.ts'],
         },
       },
+      // It builds for two minutes and measures nothing: beside the unit tests it costs no time of its own.
+      { extends: true, test: { name: 'images', include: [IMAGES] } },
     ],
   },
 });
