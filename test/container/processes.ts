@@ -1,8 +1,6 @@
 /**
  * The processes of a container as this machine sees them, for tests that do to them what a machine can do.
  */
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { dockerEngine } from '../../src/sandbox/container/engine.ts';
@@ -15,30 +13,6 @@ const agentPid = async (containerId: string): Promise<number> =>
 /** Sends a signal from outside, which the container's own first process cannot refuse. */
 export const signalAgent = async (containerId: string, signal: NodeJS.Signals): Promise<void> => {
   process.kill(await agentPid(containerId), signal);
-};
-
-/** Holds a process as a debugger does, until it is killed: it is deaf then, and does not count as stopped. */
-const HOLD = `
-import ctypes, os, sys
-ptrace = ctypes.CDLL(None, use_errno=True).ptrace
-ptrace.argtypes = [ctypes.c_long, ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p]
-pid = int(sys.argv[1])
-for request in (0x4206, 0x4207):
-  if ptrace(request, pid, None, None) != 0: sys.exit(os.strerror(ctypes.get_errno()))
-print("held", flush=True)
-os.waitpid(pid, 0x40000000)
-os.waitpid(pid, 0x40000000)
-`;
-
-/** Makes an agent deaf for the rest of its life. */
-export const holdAgent = async (containerId: string): Promise<void> => {
-  const holder = spawn('python3', ['-c', HOLD, String(await agentPid(containerId))], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  await Promise.race([
-    once(holder.stdout, 'data'),
-    once(holder, 'exit').then(() => Promise.reject(new Error('the agent cannot be held'))),
-  ]);
 };
 
 /** A field of /proc/PID/status, for example `State` or `Seccomp`. */

@@ -5,7 +5,7 @@ import { systemClock } from '../../src/ports/clock.ts';
 import { systemRandom } from '../../src/ports/random.ts';
 import { createContainerTiers } from '../../src/sandbox/container/tiers.ts';
 import { describeContainers } from '../container/availability.ts';
-import { holdAgent } from '../container/processes.ts';
+import { signalAgent } from '../container/processes.ts';
 import { TEST_SETTINGS } from '../container/settings.ts';
 import { type Dialect, ISOLATE_DIALECT, sandboxContract } from './sandbox.suite.ts';
 
@@ -56,7 +56,8 @@ for (const dialect of [NODE, PYTHON]) {
       const { tiers, close } = await createContainerTiers({
         cpuShares: null,
         ...{ clock: systemClock, random: systemRandom, dataDir: null },
-        settings: { ...TEST_SETTINGS, mode: 'auto' },
+        // It gives up on who is deaf before it finds that it was stopped.
+        settings: { ...TEST_SETTINGS, mode: 'auto', killGraceMs: 50 },
         limits: { eventMaxBytes: 1e6, resultMaxBytes: 1e6, containerCodeMaxBytes: 1e7, logMaxBytes: 10_000 },
         onFault: () => undefined,
       });
@@ -67,7 +68,7 @@ for (const dialect of [NODE, PYTHON]) {
         tier,
         dialect,
         settle: (promise) => promise,
-        deafen: (carrier) => holdAgent(carrier.id),
+        deafen: (carrier) => signalAgent(carrier.id, 'SIGSTOP'),
       };
     });
   });
