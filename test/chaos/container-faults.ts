@@ -67,7 +67,7 @@ const signal = async (pids: readonly number[], name: NodeJS.Signals): Promise<vo
  * it starts 8 containers a second, and takes 2.5 s to end 16 and start 16, in whatever order. There are about 20, each
  * has a runtime to boot, and the load has half of the cores; it was seen to take from 3 to more than 5 seconds.
  */
-const ALL_ANEW_MS = 10_000;
+export const ALL_ANEW_MS = 10_000;
 
 const LOST = ['sandbox_lost', 'start_failed'] as const;
 const STOPPED = [...LOST, 'function_timeout', 'init_timeout'] as const;

@@ -4,7 +4,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { leftOut, missingFor } from '../container/availability.ts';
 import { noPrivateEngine } from '../container/private-engine.ts';
-import { agentsOf, CONTAINER_FAULTS, ENGINE_FAULTS } from './container-faults.ts';
+import { ALL_ANEW_MS, agentsOf, CONTAINER_FAULTS, ENGINE_FAULTS } from './container-faults.ts';
 import type { Fault } from './fault.ts';
 import { CONTAINER_KINDS, ISOLATE_KINDS } from './kinds.ts';
 import { agentFault, serverFault } from './machine-faults.ts';
@@ -19,7 +19,7 @@ const tools = noTools === null ? new Tools() : null;
 const FAULTS: readonly Fault[] = [
   ...CONTAINER_FAULTS,
   ...(tools === null ? [] : [agentFault(tools, agentsOf)]),
-  serverFault(),
+  serverFault(ALL_ANEW_MS),
   ...ENGINE_FAULTS,
 ];
 

@@ -186,13 +186,15 @@ interface Former {
   readonly processes: readonly ProcessId[];
 }
 
-export const serverFault = (): Fault => {
+/** @param recoveryLimitMs longer than usual where it has containers to start anew. */
+export const serverFault = (recoveryLimitMs?: number): Fault => {
   let former: Former | null = null;
   let before: readonly string[] = [];
   return {
     name: 'the server is killed and started again on the same data',
     allows: {},
     cuts: true,
+    ...(recoveryLimitMs === undefined ? {} : { recoveryLimitMs }),
     async strike({ world }) {
       const { watched, server } = world;
       former = { watched: { ...watched, metrics: null }, processes: descendants(server.pid) };

@@ -2,8 +2,8 @@
  * The hostile corpus against a real server: each attack on every runtime to which it applies, with a neighbour beside it;
  * afterwards the machine has what it had before.
  *
- * Known attacks are made on every runtime, on isolates in both process models; our own on isolates and on one runtime of
- * containers, which take turns as the models do. `STRATA_CORPUS=full` makes all of them on all, in both models.
+ * Known attacks are made on every runtime, our own on one of theirs; runtimes and process models take turns from case to
+ * case. `STRATA_CORPUS=full` makes all of them on all, in both models.
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -73,12 +73,10 @@ afterAll(async () => {
 /** Whether it is among those that are run each time. */
 const isItsTurn = ({ attackCase: { id, ...attackCase }, runtime, model }: Variant): boolean => {
   if (IS_FULL || !('attacks' in attackCase) || runtime === 'api') return true;
-  const isKnown = id <= KNOWN_ATTACKS;
-  const inContainers = CONTAINER_RUNTIMES.filter((each) => attackCase.attacks[each] !== undefined);
-  if (!isKnown && runtime !== 'isolate' && inContainers[id % inContainers.length] !== runtime) return false;
+  const all = RUNTIMES.filter((each) => attackCase.attacks[each] !== undefined);
+  if (id > KNOWN_ATTACKS && all[id % all.length] !== runtime) return false;
   const models = attackCase.attacks[runtime]?.models ?? MODELS;
-  if (model === null || (isKnown && runtime === 'isolate')) return true;
-  return models.indexOf(model) === (id + RUNTIMES.indexOf(runtime)) % models.length;
+  return model === null || models.indexOf(model) === (id + RUNTIMES.indexOf(runtime)) % models.length;
 };
 
 const titled = ({ attackCase, runtime, model }: Variant): string =>
