@@ -47,7 +47,7 @@ const report = (): void => {
   const folder = values.from ?? made ?? '';
   try {
     if (made !== null) {
-      const env = { ...process.env, STRATA_REPORT_DIR: folder, STRATA_CORPUS: 'full' };
+      const env = { ...process.env, STRATA_REPORT_DIR: folder, STRATA_CORPUS: 'full', STRATA_CHAOS: 'full' };
       const { status } = spawnSync('npx', ['vitest', 'run', ...TESTS], {
         cwd: REPOSITORY_ROOT,
         env,

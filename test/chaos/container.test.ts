@@ -20,7 +20,8 @@ const FAULTS: readonly Fault[] = [
   ...CONTAINER_FAULTS,
   ...(tools === null ? [] : [agentFault(tools, agentsOf)]),
   serverFault(ALL_ANEW_MS),
-  ...ENGINE_FAULTS,
+  // They take a minute and more of every run; each day's has `test/container/engine-faults.test.ts`, without the load.
+  ...(process.env.STRATA_CHAOS === 'full' ? ENGINE_FAULTS : []),
 ];
 
 const missing = noPrivateEngine() ?? (await missingFor(['nodejs24', 'python3']));
