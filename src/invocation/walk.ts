@@ -158,22 +158,24 @@ const loadOnly = (load: LoadOutcome): Ran => ({
   reusable: load.failure === null,
 });
 
-const invoked = (outcome: InvokeOutcome, load: LoadOutcome | null, logMaxBytes: number): Ran => ({
-  failure: outcome.failure,
-  resultJson: outcome.resultJson,
-  loadMs: load?.loadMs ?? 0,
-  initMs: load?.initMs ?? 0,
-  handlerMs: outcome.handlerMs,
-  initCpuNs: load?.cpuNs ?? 0,
-  handlerCpuNs: outcome.cpuNs,
-  maxMemoryBytes: outcome.maxMemoryBytes,
-  ...(load === null ? logOf(outcome) : joinedLogs(logOf(load), logOf(outcome), logMaxBytes)),
-  reusable: true,
-});
+const invoked = (outcome: InvokeOutcome, load: LoadOutcome | null, logMaxBytes: number): Ran => {
+  const { logs, logTruncated } = load === null ? outcome : joinedLogs(load, outcome, logMaxBytes);
+  return {
+    failure: outcome.failure,
+    resultJson: outcome.resultJson,
+    loadMs: load?.loadMs ?? 0,
+    initMs: load?.initMs ?? 0,
+    handlerMs: outcome.handlerMs,
+    initCpuNs: load?.cpuNs ?? 0,
+    handlerCpuNs: outcome.cpuNs,
+    maxMemoryBytes: outcome.maxMemoryBytes,
+    logs,
+    logTruncated,
+    reusable: true,
+  };
+};
 
 type Log = Pick<Ran, 'logs' | 'logTruncated'>;
-
-const logOf = ({ logs, logTruncated }: Log): Log => ({ logs, logTruncated });
 
 /** Each is within the limit; both are one invocation's, which has it once. */
 const joinedLogs = (load: Log, call: Log, logMaxBytes: number): Log => {

@@ -39,14 +39,7 @@ const main = (options: BrokerOptions): void => {
         .filter((range): range is Range => typeof range !== 'string'),
     },
   });
-  const reader = new FrameReader(NETWORK_FRAME_MAX_BYTES, (frame) => {
-    try {
-      broker.accept(frame);
-    } catch (thrown) {
-      // What goes wrong in one request is that one's; the stream goes on behind its frame.
-      console.error(thrown);
-    }
-  });
+  const reader = new FrameReader(NETWORK_FRAME_MAX_BYTES, (frame) => broker.accept(frame));
   socket.on('data', (chunk: Buffer) => {
     try {
       reader.push(chunk);
@@ -88,18 +81,16 @@ class Broker {
     this.#writer.send(FRAME.ready, 0);
   }
 
+  /** What goes wrong in one request is that one's; the stream goes on behind its frame. */
   accept(frame: Frame): void {
-    if (frame.type === NETWORK_FRAME.fetch) {
-      this.#open(frame);
-      return;
-    }
-    // It may have ended while the frame was on its way.
-    const passage = this.#passages.get(frame.nonce);
     try {
-      this.#pass(frame, passage);
+      if (frame.type === NETWORK_FRAME.fetch) this.#open(frame);
+      // It may have ended while the frame was on its way.
+      else this.#pass(frame, this.#passages.get(frame.nonce));
     } catch (thrown) {
-      // Of one request, and none of the frames behind this one.
-      passage?.fail(thrown);
+      const passage = this.#passages.get(frame.nonce);
+      if (passage === undefined) console.error(thrown);
+      else passage.fail(thrown);
     }
   }
 
