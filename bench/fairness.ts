@@ -15,7 +15,7 @@ import { divide, type Summary, summarise } from './harness/stats.ts';
 import { invocationPath, QUIET, Strata, unexpected, WITH_CONTAINERS } from './harness/strata.ts';
 
 const FULL = { rounds: 3, warmCalls: 400, starts: 150, floodFunctions: 30, floodClients: 150 };
-const QUICK = { rounds: 1, warmCalls: 100, starts: 20, floodFunctions: 30, floodClients: 150 };
+const QUICK = { rounds: 1, warmCalls: 50, starts: 5, floodFunctions: 6, floodClients: 24 };
 
 const VICTIM = 'victim';
 const FLOOD = 'flood';
@@ -25,7 +25,7 @@ const BURN_STEPS = 8_000_000;
 const PAUSE_MS = 5;
 /** Until the flood runs on all that it gets. */
 const FLOOD_UP_MS = 2_000;
-const REFILL_TIMEOUT_MS = 30_000;
+const REFILL_TIMEOUT_MS = 60_000;
 
 const HELLO = 'exports.handler = () => 1;';
 const BURN = `exports.handler = () => {

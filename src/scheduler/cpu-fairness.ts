@@ -95,7 +95,7 @@ export class CpuFairness {
   #look(): void {
     const { machine, clock, account, settings } = this.#options;
     const percent = (machine.cpu() ?? 0) * PERCENT;
-    this.#isShort = percent >= settings.cpuHighPercent;
+    this.#isShort = percent > settings.cpuHighPercent;
     const isEased = percent < settings.cpuHighPercent - EASED_PERCENT;
     this.#eased = isEased ? this.#eased + 1 : 0;
     // To ask for everybody's account costs something; without a shortage nothing follows from it.

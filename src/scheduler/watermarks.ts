@@ -53,7 +53,7 @@ export class Watermarks {
   #look(): void {
     const { machine, budget, settings, onChange } = this.#options;
     const cpu = machine.cpu();
-    const cpuHigh = cpu !== null && cpu * PERCENT >= settings.cpuHighPercent;
+    const cpuHigh = cpu !== null && cpu * PERCENT > settings.cpuHighPercent;
     const memory = machine.memory();
     const usedPercent = memory === null ? 0 : (1 - memory.availableMb / memory.totalMb) * PERCENT;
     const limit = this.#memoryHigh ? settings.memoryLowPercent : settings.memoryHighPercent;

@@ -77,7 +77,7 @@ export const MACHINE = group('How much of the machine sandboxes may take.', {
     [10, 100],
     'While more of the CPU than this is in use, no code is loaded ahead but for `minInstances`, no more pristine ' +
       'sandboxes are kept than are set, and a function that has an instance gets no other sandbox unless its tenant ' +
-      'has less than its fair share.',
+      'has less than its fair share. 100 is never exceeded.',
   ),
   computingPerCpu: whole(
     2,
