@@ -11,8 +11,8 @@ import { dirname, join } from 'node:path';
 import { StrataError } from '../core/errors.ts';
 import type { CodeFiles } from '../core/spec.ts';
 import type { Random } from '../ports/random.ts';
+import { storageError } from '../ports/storage-errors.ts';
 import { type Artifact, decodeArtifact, digestOf } from './artifact-format.ts';
-import { storageError } from './storage-errors.ts';
 
 export interface ArtifactStore {
   /**

@@ -11,6 +11,7 @@ import { StrataError } from '../core/errors.ts';
 import type { CodeFiles, FunctionRecord, FunctionSpecInput } from '../core/spec.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Random } from '../ports/random.ts';
+import { storageError } from '../ports/storage-errors.ts';
 import type { Accept, Deployment, FunctionPage, ListQuery, Registry } from './api.ts';
 import { encodeArtifact } from './artifact-format.ts';
 import { type ArtifactStore, openArtifactStore, openMemoryArtifactStore } from './artifact-store.ts';
@@ -21,7 +22,6 @@ import { References } from './references.ts';
 import { checkFunctionName, checkTenantName, completeSpec } from './spec.ts';
 import { shown } from './spec-errors.ts';
 import { openSqliteStore } from './sqlite-store.ts';
-import { storageError } from './storage-errors.ts';
 import { type FunctionStore, openMemoryStore } from './store.ts';
 
 export interface RegistryOptions {
