@@ -5,7 +5,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { Egress } from '../../src/egress/egress.ts';
 import { brokerProcess } from '../../src/egress/process.ts';
 import type { EgressSession } from '../../src/egress/session.ts';
-import { systemClock } from '../../src/ports/clock.ts';
+import { type Clock, systemClock } from '../../src/ports/clock.ts';
 import { systemProcesses } from '../../src/ports/processes.ts';
 import { systemRandom } from '../../src/ports/random.ts';
 import type { Carrier, Instance, InvokeOutcome, SandboxTier } from '../../src/sandbox/api.ts';
@@ -22,6 +22,9 @@ let tier: SandboxTier;
 let carrier: Carrier;
 let instance: Instance;
 const faults: string[] = [];
+/** Stopped, all that comes comes in the same second, however slow the machine is. */
+let stoppedMs: number | null = null;
+const clock: Clock = { ...systemClock, nowMs: () => stoppedMs ?? systemClock.nowMs() };
 
 beforeAll(async () => {
   upstream = await startUpstream();
@@ -64,7 +67,7 @@ beforeAll(async () => {
     }),
     {
       ...{
-        clock: systemClock,
+        clock,
         random: systemRandom,
         startTimeoutMs: 10_000,
         killGraceMs: 500,
@@ -83,6 +86,7 @@ afterAll(async () => {
 
 beforeEach(async () => {
   faults.length = 0;
+  stoppedMs = null;
   carrier = await tier.provision();
   instance = await loaded();
 });
@@ -212,7 +216,9 @@ describe('it is killed, and its invocation fails,', () => {
 
   it.each(cases)('%s', async (_what, frames) => {
     const network = session();
+    stoppedMs = systemClock.nowMs();
     const outcome = await run({ waits: true, frames: frames(1) }, network);
+    stoppedMs = null;
     expect(outcome.failure?.code).toBe('protocol_error');
     expect((await carrier.exited).cause).toBe('protocol');
     expect(faults.join()).toContain('a sandbox broke the protocol');
