@@ -198,6 +198,11 @@ describe('CpuShares', () => {
     for (const container of containers.slice(0, 2)) container.ms += 100;
     expect(shares.usedMs().get('a')).toBe(200);
     expect(containers.map(({ told }) => told)).toEqual([[[0.5, false]], [[0.5, false]], [[0.5, false]]]);
+    const late: number[] = [];
+    const another = { cpuMs: () => 0, weigh: (part: number) => void late.push(part) };
+    shares.include('a', another);
+    expect(late).toEqual([1 / 3]);
+    shares.exclude('a', another);
     shares.giveWay('a', true);
     expect(containers.map(({ told }) => told.at(-1))).toEqual([1, 2, 3].map(() => [0.5, true]));
     shares.usedMs();

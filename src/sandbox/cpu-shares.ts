@@ -41,6 +41,8 @@ interface Tenant {
   /** Each with the CPU time that it had used at the last look; null for one that was not looked at. */
   readonly pids: Map<number, number | null>;
   readonly members: Map<CpuMember, Membership>;
+  /** Members that were busy at the last look. */
+  busy: number;
   gives: boolean;
   /** What is to be done to the group, one after the other. */
   orders: Promise<void>;
@@ -138,7 +140,8 @@ export class CpuShares {
     if (this.#closed) return;
     const shared = this.#tenants.get(tenant) ?? this.#open(tenant);
     shared.members.set(member, { usedMs: null, part: 1, gives: false });
-    weigh(shared, member, 1);
+    // Whoever starts many would otherwise have the weight of as many until the next look.
+    weigh(shared, member, 1 / (shared.busy + 1));
   }
 
   /** It has ended. */
@@ -180,6 +183,7 @@ export class CpuShares {
       sumMs += usedMs;
       if (usedMs > BUSY_MS) busy += 1;
     }
+    shared.busy = busy;
     for (const member of shared.members.keys()) weigh(shared, member, 1 / Math.max(1, busy));
     return sumMs;
   }
@@ -189,6 +193,7 @@ export class CpuShares {
       name: `tenant-${tenant}`,
       pids: new Map(),
       members: new Map(),
+      busy: 0,
       gives: false,
       orders: Promise.resolve(),
     };
