@@ -3,8 +3,8 @@
  * docs/security-report.json and, generated from it, docs/security-report.md.
  *
  * `--from FOLDER` takes the results of an earlier run with `STRATA_REPORT_DIR=FOLDER` instead of running; `--check`
- * only says whether the page is what the results say, and fails when it is not. A soak's result is taken when there is
- * one in the folder, and kept from the last report otherwise.
+ * only says whether the page is what the results say, and fails when it is not. A part of which the folder holds no
+ * result, as the soak after a run of the others, is kept from the last report.
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -13,7 +13,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { REPOSITORY_ROOT, readMachine } from '../bench/harness/machine.ts';
 import { renderPage } from './security-report/page.ts';
-import { type Results, type SecurityResult, summaryOf } from './security-report/result.ts';
+import { PARTS, type Results, type SecurityResult, summaryOf } from './security-report/result.ts';
 
 const RESULT_PATH = join(REPOSITORY_ROOT, 'docs/security-report.json');
 const PAGE_PATH = join(REPOSITORY_ROOT, 'docs/security-report.md');
@@ -30,9 +30,7 @@ const readIn = (folder: string, name: string): unknown => {
 };
 
 const readResults = (folder: string): Results =>
-  Object.fromEntries(
-    ['corpus', 'fuzz', 'chaos', 'soak'].map((name) => [name, readIn(folder, name)]),
-  ) as unknown as Results;
+  Object.fromEntries(PARTS.map((name) => [name, readIn(folder, name)])) as unknown as Results;
 
 const check = (): void => {
   const result = lastResult();
@@ -56,9 +54,8 @@ const report = (): void => {
       // What did not hold is reported, not hidden: the page is written all the same.
       if (status !== 0) process.exitCode = 1;
     }
-    const results = readResults(folder);
-    const soak = results.soak ?? lastResult()?.soak ?? null;
-    const result = summaryOf({ ...results, soak }, readMachine(), new Date().toISOString().slice(0, 10));
+    const now = { date: new Date().toISOString().slice(0, 10), machine: readMachine() };
+    const result = summaryOf(readResults(folder), now, lastResult());
     writeFileSync(RESULT_PATH, `${JSON.stringify(result, null, 2)}\n`);
     writeFileSync(PAGE_PATH, renderPage(result));
     console.log('written: docs/security-report.json, docs/security-report.md');

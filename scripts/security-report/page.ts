@@ -4,7 +4,7 @@
  * Owns the words and the tables. Pure: the same results give the same page.
  */
 import type { Tier } from '../../src/core/spec.ts';
-import type { SecurityResult } from './result.ts';
+import type { Part, SecurityResult } from './result.ts';
 
 const HEAD = `# Security report
 
@@ -15,15 +15,18 @@ the fuzzing in \`test/fuzz\`; [SECURITY.md](../SECURITY.md) says what is promise
 `;
 
 export const renderPage = (result: SecurityResult): string =>
-  `${[HEAD, origin(result), corpus(result), chaos(result), soak(result), fuzz(result)].join('\n')}`;
+  `${[HEAD, corpus(result), chaos(result), soak(result), fuzz(result)].join('\n')}`;
 
-const origin = ({ date, machine }: SecurityResult): string => {
+const origin = ({ origins }: SecurityResult, part: Part): string => {
+  const { date, machine } = origins[part] ?? {};
+  if (machine === undefined) return '';
   const { commit, cores, cpuModel, memoryGb, kernel, versions } = machine;
   const { node, 'isolated-vm': isolatedVm } = versions;
-  return `${date}, commit ${commit ?? 'unknown'}; ${cores} cores of ${cpuModel}, ${memoryGb} GB, ${kernel}; node ${node}, isolated-vm ${isolatedVm}.\n`;
+  return `Run on ${date}, commit ${commit ?? 'unknown'}; ${cores} cores of ${cpuModel}, ${memoryGb} GB, ${kernel}; node ${node}, isolated-vm ${isolatedVm}.\n`;
 };
 
-const corpus = ({ corpus: found }: SecurityResult): string => {
+const corpus = (result: SecurityResult): string => {
+  const { corpus: found } = result;
   if (found === null) return '## Attacks\n\nNot run.\n';
   const runtimes = [...new Set(found.rows.map(({ runtime }) => runtime))];
   const groups = [...new Set(found.rows.map(({ group }) => group))];
@@ -36,6 +39,7 @@ const corpus = ({ corpus: found }: SecurityResult): string => {
   return [
     '## Attacks',
     '',
+    origin(result, 'corpus'),
     `${found.attacks} attacks, each on every runtime to which it applies and in both process models: ${sum('tried')} runs, of which ${sum('held')} held. Held means: the outcome was exactly the promised one, the receipt charged the attacker, the neighbour's canary was right and in time each time, the attacker's own other function worked, and no process, container, control group, descriptor or memory was left. \`api\` is an attack on the server by a client.`,
     '',
     table(['group', ...runtimes], rows),
@@ -61,7 +65,8 @@ const corpus = ({ corpus: found }: SecurityResult): string => {
   ].join('\n');
 };
 
-const chaos = ({ chaos: found }: SecurityResult): string => {
+const chaos = (result: SecurityResult): string => {
+  const { chaos: found } = result;
   if (found === null) return '## Faults\n\nNot run.\n';
   const rows = found.flatMap(({ fault, seed, strikes, tiers }) =>
     Object.entries(tiers).map(([tier, { sent, right, cut, errors, wrong, recoveryMs }]) => [
@@ -83,6 +88,7 @@ const chaos = ({ chaos: found }: SecurityResult): string => {
   return [
     '## Faults',
     '',
+    origin(result, 'chaos'),
     'Under steady mixed load of several tenants. Every invocation ends once: with the right answer, with an error that the fault allows, or with its connection cut where the fault cuts connections. Back: how long after the fault until at least 95 % of the rate before it were answered again.',
     '',
     table(['fault', 'seed', 'strikes', 'tier', 'sent', 'right', 'errors', 'cut', 'wrong', 'back'], rows),
@@ -92,7 +98,8 @@ const chaos = ({ chaos: found }: SecurityResult): string => {
   ].join('\n');
 };
 
-const soak = ({ soak: found }: SecurityResult): string => {
+const soak = (result: SecurityResult): string => {
+  const { soak: found } = result;
   if (found === null) return '## Soak\n\nNot run: `npm run soak -- --isolate 1000000 --container 20000`.\n';
   return found
     .map(({ seed, quarters, broken }) => {
@@ -102,6 +109,7 @@ const soak = ({ soak: found }: SecurityResult): string => {
       return [
         '## Soak',
         '',
+        origin(result, 'soak'),
         `${tiers.map((tier) => `${thousands(sent(tier))} invocations of the ${tier} tier`).join(' and ')}, seed ${seed}; latencies as clients saw them, memory and descriptors at rest after each quarter.`,
         '',
         table(
@@ -129,17 +137,18 @@ const soak = ({ soak: found }: SecurityResult): string => {
     .join('\n');
 };
 
-const fuzz = ({ fuzz: found }: SecurityResult): string =>
-  found === null
+const fuzz = (result: SecurityResult): string =>
+  result.fuzz === null
     ? '## Fuzzing\n\nNot run.\n'
     : [
         '## Fuzzing',
         '',
+        origin(result, 'fuzz'),
         'Seeded, so that each run can be had again. A finding is an input that broke what is promised; those found before are cases now.',
         '',
         table(
           ['target', 'seed', 'runs', 'findings'],
-          found.map(({ target, seed, runs, findings }) => [
+          result.fuzz.map(({ target, seed, runs, findings }) => [
             target,
             `${seed}`,
             thousands(runs),

@@ -1,7 +1,8 @@
 /**
  * What the security report is made from: the results of corpus, fuzzing, chaos and soak, summed up.
  *
- * Owns the shapes and the sums; the words are in `page.ts`. A part that was not run is null, and the page says so.
+ * Owns the shapes and the sums; the words are in `page.ts`. A part that was never run is null, and the page says so;
+ * one that was not run this time is that of the last report, with its own date and commit.
  */
 import type { Machine } from '../../bench/harness/machine.ts';
 import { GROUPS, type Group } from '../../src/attack/case.ts';
@@ -41,19 +42,39 @@ export interface CorpusSummary {
   readonly notHeld: readonly { readonly title: string; readonly problems: readonly string[] }[];
 }
 
-export interface SecurityResult {
+export const PARTS = ['corpus', 'fuzz', 'chaos', 'soak'] as const;
+export type Part = (typeof PARTS)[number];
+
+/** When a part was run, and on what. */
+export interface Origin {
   readonly date: string;
   readonly machine: Machine;
+}
+
+export interface SecurityResult {
+  /** Of the parts that were run. */
+  readonly origins: { readonly [Name in Part]?: Origin };
   readonly corpus: CorpusSummary | null;
   readonly fuzz: readonly FuzzResult[] | null;
   readonly chaos: readonly Ordeal[] | null;
   readonly soak: readonly Soak[] | null;
 }
 
-export const summaryOf = (results: Results, machine: Machine, date: string): SecurityResult => ({
-  ...{ date, machine, fuzz: results.fuzz, chaos: results.chaos, soak: results.soak },
-  corpus: results.corpus === null ? null : corpusOf(results.corpus),
-});
+/** What was run now, and of the parts that were not, what the last report had. */
+export const summaryOf = (results: Results, now: Origin, last: SecurityResult | null): SecurityResult => {
+  const origins: { [Name in Part]?: Origin } = {};
+  for (const part of PARTS) {
+    const origin = results[part] === null ? last?.origins[part] : now;
+    if (origin !== undefined) origins[part] = origin;
+  }
+  return {
+    origins,
+    corpus: results.corpus === null ? (last?.corpus ?? null) : corpusOf(results.corpus),
+    fuzz: results.fuzz ?? last?.fuzz ?? null,
+    chaos: results.chaos ?? last?.chaos ?? null,
+    soak: results.soak ?? last?.soak ?? null,
+  };
+};
 
 const corpusOf = (verdicts: readonly Verdict[]): CorpusSummary => {
   const runtimes = [...new Set(verdicts.map(({ runtime }) => runtime))];
