@@ -17,10 +17,10 @@ import { LocalExecutor } from './invocation/executor.ts';
 import { type Lane, Lanes } from './invocation/lanes.ts';
 import type { LoadContext } from './invocation/load-request.ts';
 import { Metrics } from './invocation/metrics.ts';
-import { placementOf } from './invocation/placement.ts';
 import { preload } from './invocation/preload.ts';
 import { Provisions } from './invocation/provisions.ts';
 import { Records } from './invocation/records.ts';
+import { keepStored } from './invocation/versions.ts';
 import { Budget } from './pool/budget.ts';
 import { DEFAULT_COSTS } from './pool/costs.ts';
 import { LayeredPool } from './pool/layered-pool.ts';
@@ -50,9 +50,10 @@ import { Watermarks } from './scheduler/watermarks.ts';
 export type { ConfigOverrides } from './config/config.ts';
 export { type ErrorCode, type Failure, StrataError } from './core/errors.ts';
 export type { LogLine, Receipt, Start } from './core/receipt.ts';
-export type { FunctionRecord, FunctionSpecInput } from './core/spec.ts';
+export type { AliasInput, AliasRecord, FunctionRecord, FunctionSpecInput } from './core/spec.ts';
 export type {
   Executor,
+  FunctionVersions,
   InvocationRecord,
   InvokeAnswer,
   InvokeJsonAnswer,
@@ -85,6 +86,7 @@ export const createExecutor = async (options: ExecutorOptions = {}): Promise<Exe
   const registry = await openRegistry({
     ...{ dataDir: config.dataDir, clock, random, limits: config.limits },
     network: { offered: config.egress.mode === 'on', privateRanges },
+    codeGraceMs: CODE_GRACE_MS + WAITS_MAX * config.queue.timeoutMs,
   });
   const cpuShares = await openCpuShares(onFault);
   const tiers = await openTiers(config, cpuShares, onFault).catch(async (thrown: unknown) => {
@@ -127,9 +129,7 @@ export const createExecutor = async (options: ExecutorOptions = {}): Promise<Exe
       await cpuShares.close();
     },
   });
-  for (const record of registry.all()) {
-    if (record.minInstances > 0) lanes.deployed(record.runtime, placementOf(record));
-  }
+  keepStored(registry, lanes);
   const executor = new LocalExecutor({
     ...{ clock, random, logger, registry, lanes, metrics, limits: config.limits },
     turnstile,
@@ -143,6 +143,11 @@ export const createExecutor = async (options: ExecutorOptions = {}): Promise<Exe
   });
   return executor;
 };
+
+/** Who found a version before it was replaced or deleted waits three times at most: inside, for its turn, for an instance. */
+const WAITS_MAX = 3;
+/** And then loads its code, when a sandbox has started. */
+const CODE_GRACE_MS = 60_000;
 
 type OnFault = (message: string, details: Readonly<Record<string, unknown>>) => void;
 

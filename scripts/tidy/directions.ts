@@ -51,7 +51,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   ],
   // It reaches a server as its clients do, and knows nothing of its insides.
   attack: [CORE, CLOCK],
-  api: [CORE, CLOCK, 'invocation/api.ts', 'registry/spec-schema.ts'],
+  api: [CORE, CLOCK, 'invocation/api.ts', 'registry/spec-schema.ts', 'registry/alias-schema.ts'],
   cli: [
     ...[CORE, CLOCK, 'config/config.ts', 'invocation/api.ts', 'pool/api.ts'],
     ...['api/lifecycle.ts', 'api/loopback.ts', 'api/server.ts'],

@@ -5,14 +5,25 @@
  */
 import { StrataError } from '../core/errors.ts';
 import type { FunctionRecord } from '../core/spec.ts';
-import type { Executor, InvokeJsonAnswer } from '../invocation/api.ts';
+import type { Executor, FunctionVersions, InvokeJsonAnswer } from '../invocation/api.ts';
 
 const unscripted = (name: string) => (): never => {
   throw new Error(`the test did not script executor.${name}`);
 };
 
+const VERSIONS: FunctionVersions = {
+  publish: unscripted('versions.publish'),
+  list: unscripted('versions.list'),
+  delete: unscripted('versions.delete'),
+  putAlias: unscripted('versions.putAlias'),
+  alias: unscripted('versions.alias'),
+  aliases: unscripted('versions.aliases'),
+  deleteAlias: unscripted('versions.deleteAlias'),
+};
+
 /** An executor of which only the given calls work. */
 export const scriptedExecutor = (calls: Partial<Executor>): Executor => ({
+  versions: VERSIONS,
   deploy: unscripted('deploy'),
   invoke: unscripted('invoke'),
   invokeJson: unscripted('invokeJson'),
@@ -67,6 +78,7 @@ export const FUNCTION_RECORD: FunctionRecord = {
   labels: { team: 'a' },
   description: '',
   network: { allow: [] },
+  enabled: true,
   codeDigest: 'ab'.repeat(32),
   codeBytes: 42,
   createdAt: '2026-01-01T00:00:00.000Z',

@@ -17,6 +17,7 @@ import type { Executor } from '../invocation/api.ts';
 import { BodyBudget, isLargeBody } from './body-budget.ts';
 import { answerAhead, isEnding } from './discard-body.ts';
 import { createHostGate } from './loopback.ts';
+import { aliasRoutes } from './native/aliases.ts';
 import { documentationRoutes, registerOpenApi } from './native/documentation.ts';
 import { functionRoutes } from './native/functions.ts';
 import { INVOCATIONS_ROUTE, invocationRoutes, isInvocation, type RequestLine } from './native/invocations.ts';
@@ -31,6 +32,7 @@ import {
   sendProblem,
 } from './native/problem.ts';
 import { PROBLEM_SCHEMA, queryValidator } from './native/schemas.ts';
+import { versionRoutes } from './native/versions.ts';
 import { refusalOfForm } from './request-form.ts';
 import { createRouteIndex } from './route-index.ts';
 import type { ServerSettings } from './settings.ts';
@@ -106,6 +108,8 @@ export const createServer = ({ executor, config, logger }: ServerOptions): Fasti
   app.addSchema(PROBLEM_SCHEMA);
   registerOpenApi(app);
   void app.register(functionRoutes, { executor, codeMaxBytes });
+  void app.register(versionRoutes, { executor });
+  void app.register(aliasRoutes, { executor });
   void app.register(invocationRoutes, { executor, eventMaxBytes: config.limits.eventMaxBytes });
   void app.register(poolRoutes, { executor });
   void app.register(operationRoutes, { executor });

@@ -8,6 +8,7 @@ import { Command, CommanderError } from 'commander';
 import { StrataError } from '../core/errors.ts';
 import { STRATA_VERSION } from '../core/version.ts';
 import { ProblemError } from './client.ts';
+import { addAlias } from './commands/alias.ts';
 import { addDelete } from './commands/delete.ts';
 import { addDeploy } from './commands/deploy.ts';
 import { addDoctor } from './commands/doctor.ts';
@@ -16,8 +17,10 @@ import { addInvoke } from './commands/invoke.ts';
 import { addList } from './commands/list.ts';
 import { addLogs } from './commands/logs.ts';
 import { addPools } from './commands/pools.ts';
+import { addPublish } from './commands/publish.ts';
 import { addServe } from './commands/serve.ts';
 import { addSim } from './commands/sim.ts';
+import { addVersions } from './commands/versions.ts';
 import { type CliContext, DEFAULT_URL, printLine } from './context.ts';
 
 /** Runs one command line, given without the interpreter and the script; answers the exit code. */
@@ -45,6 +48,9 @@ const buildProgram = (context: CliContext): Command => {
   const commands = [
     addServe,
     addDeploy,
+    addPublish,
+    addVersions,
+    addAlias,
     addInvoke,
     addList,
     addLogs,

@@ -64,6 +64,20 @@ export const ERROR_CATALOGUE = {
     'The request contradicts the present state.',
     'Read the state again, then decide.',
   ),
+  function_disabled: row(
+    'caller',
+    409,
+    false,
+    'The function is disabled and takes no invocations.',
+    'Deploy it with enabled set to true.',
+  ),
+  revision_mismatch: row(
+    'caller',
+    412,
+    false,
+    'What is to be changed is not at the revision that the request expects: somebody else has changed it.',
+    'Read it again, then decide whether the change is still wanted, and send it with the revision that was read.',
+  ),
   start_unavailable: row(
     'caller',
     412,
@@ -267,6 +281,8 @@ export type LimitKind =
   | 'maxWaitMs'
   | 'maxInstances'
   | 'maxInFlightPerTenant'
+  | 'maxVersions'
+  | 'maxAliases'
   | NetworkLimitKind;
 
 export type NetworkLimitKind =

@@ -6,9 +6,25 @@
  */
 import type { Failure } from '../core/errors.ts';
 import type { LogLine, Receipt, Start } from '../core/receipt.ts';
-import type { FunctionRecord, FunctionSpecInput, Runtime, Tier } from '../core/spec.ts';
+import type {
+  AliasInput,
+  AliasRecord,
+  FunctionRecord,
+  FunctionSpecInput,
+  Runtime,
+  Tier,
+} from '../core/spec.ts';
 import type { PoolsView, TenantPoolsView } from '../pool/api.ts';
-import type { Deployment, FunctionPage, ListQuery } from '../registry/api.ts';
+import type {
+  AliasPage,
+  Deployment,
+  FunctionPage,
+  ListQuery,
+  Precondition,
+  Publication,
+  PublishOptions,
+  VersionPage,
+} from '../registry/api.ts';
 import type { Confinement } from '../sandbox/api.ts';
 
 export interface InvokeRequest {
@@ -18,6 +34,11 @@ export interface InvokeRequest {
   readonly tenant?: string;
   /** A version or alias; `$LATEST` unless told. */
   readonly qualifier?: string;
+  /**
+   * Of an alias with two versions, callers with the same key have the same one; without a key it is drawn for each
+   * invocation. 1 to 256 characters.
+   */
+  readonly sessionKey?: string;
   /** `dry-run` loads and initialises the code in a sandbox, and does not call the handler. */
   readonly mode?: 'sync' | 'dry-run';
   /** Start exactly from this layer, or refuse with `start_unavailable`. */
@@ -85,14 +106,52 @@ export interface RuntimeView {
 
 export type ReadyState = 'ready' | 'starting' | 'draining';
 
+/** Whose it is, and what a list begins behind. */
+interface Paging {
+  readonly tenant?: string;
+  /** 1 to 1,000; 100 unless told. */
+  readonly limit?: number;
+  readonly cursor?: string;
+}
+
+/** A change, of whose thing, and at which revision. */
+type ChangeOptions = Precondition & { readonly tenant?: string };
+
+/** Immutable versions of functions, and aliases: names for them that can be moved. */
+export interface FunctionVersions {
+  /** Freezes `$LATEST` under the next number, or finds the version that has the same content. */
+  publish(name: string, options?: PublishOptions & { tenant?: string }): Promise<Publication>;
+  /** Published versions, in the order of their numbers. */
+  list(name: string, options?: Paging): VersionPage;
+  /** @throws StrataError `conflict` while an alias points to it. */
+  delete(name: string, version: string, options?: ChangeOptions): Promise<FunctionRecord>;
+  /** Creates an alias or moves it. */
+  putAlias(
+    name: string,
+    alias: string,
+    input: AliasInput,
+    options?: ChangeOptions,
+  ): Promise<{ readonly alias: AliasRecord; readonly created: boolean }>;
+  alias(name: string, alias: string, options?: { tenant?: string }): AliasRecord;
+  /** By name. */
+  aliases(name: string, options?: Paging): AliasPage;
+  deleteAlias(name: string, alias: string, options?: ChangeOptions): Promise<AliasRecord>;
+}
+
 export interface Executor {
-  deploy(spec: FunctionSpecInput & { name: string; tenant?: string }): Promise<Deployment>;
+  readonly versions: FunctionVersions;
+  deploy(
+    spec: FunctionSpecInput & { name: string; tenant?: string },
+    precondition?: Precondition,
+  ): Promise<Deployment>;
   invoke(request: InvokeRequest): Promise<InvokeAnswer>;
   invokeJson(request: InvokeJsonRequest): Promise<InvokeJsonAnswer>;
   newInvocationId(): string;
+  /** A version; of an alias the one that it points to first. */
   get(name: string, options?: { tenant?: string; qualifier?: string }): FunctionRecord;
   list(query?: Partial<ListQuery>): FunctionPage;
-  delete(name: string, options?: { tenant?: string }): Promise<FunctionRecord>;
+  /** Deletes a function with its versions and aliases. */
+  delete(name: string, options?: ChangeOptions): Promise<FunctionRecord>;
   /** @throws StrataError `not_found` when unknown, of another tenant, or no longer kept. */
   invocation(invocationId: string, options?: { tenant?: string }): InvocationRecord;
   /** The newest lines of a function, oldest first; `limit` 1 to 1,000, 100 unless told. */

@@ -11,7 +11,7 @@ import { type FunctionRecord, type FunctionSpecInput, RUNTIMES } from '../core/s
 import type { Census, LimitsView, PoolsView, TenantPoolsView } from '../pool/api.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Random } from '../ports/random.ts';
-import type { Deployment, FunctionPage, ListQuery, Registry } from '../registry/api.ts';
+import type { Deployment, FunctionPage, ListQuery, Precondition, Registry } from '../registry/api.ts';
 import type { Confinement } from '../sandbox/api.ts';
 import type { Admission, Ticket } from '../scheduler/admission.ts';
 import type { Pass, Turnstile } from '../scheduler/turnstile.ts';
@@ -30,11 +30,12 @@ import type {
 import { EMPTY_EVENT, encodeEvent, refuseEvent } from './json.ts';
 import type { Lanes } from './lanes.ts';
 import type { Metrics } from './metrics.ts';
-import { placementOf } from './placement.ts';
+import { placementOf, seatOf } from './placement.ts';
 import { PoolViews } from './pool-views.ts';
 import type { Provisions } from './provisions.ts';
 import type { Records } from './records.ts';
 import { both, reserveStored, reserving, unreserve } from './reservations.ts';
+import { LocalVersions } from './versions.ts';
 import { refuseMaxWait, untilAborted, Waits } from './waiting.ts';
 import { type WalkContext, type Walked, walk } from './walk.ts';
 
@@ -66,6 +67,7 @@ const LOGS_MAX = 1_000;
 const READY_CHECK_MS = 5;
 
 export class LocalExecutor implements Executor {
+  readonly versions: LocalVersions;
   readonly #parts: ExecutorParts;
   readonly #context: WalkContext;
   readonly #views: PoolViews;
@@ -88,6 +90,11 @@ export class LocalExecutor implements Executor {
       resultMaxBytes: parts.limits.resultMaxBytes,
       logMaxBytes: parts.limits.logMaxBytes,
     };
+    this.versions = new LocalVersions({
+      ...parts,
+      change: (work) => this.#change(work),
+      read: () => this.#refuseWhenClosed(),
+    });
     this.#views = new PoolViews({
       clock: parts.clock,
       take: () => parts.lanes.snapshots(),
@@ -107,19 +114,23 @@ export class LocalExecutor implements Executor {
     return this.#parts.admission.waiting;
   }
 
-  async deploy(spec: FunctionSpecInput & { name: string; tenant?: string }): Promise<Deployment> {
+  async deploy(
+    spec: FunctionSpecInput & { name: string; tenant?: string },
+    precondition: Precondition = {},
+  ): Promise<Deployment> {
     this.#refuseWhenDraining();
     const { name, tenant = DEFAULT_TENANT, ...input } = spec;
     // A runtime that does not exist is for the registry to refuse.
     if (RUNTIMES.includes(input.runtime)) this.#parts.lanes.of(input.runtime);
     const { registry, admission, provisions } = this.#parts;
     const accept = both(reserving(admission), provisions.accept);
-    const deployment = await this.#change(registry.deploy(tenant, name, input, accept));
+    const deployment = await this.#change(() => registry.deploy(tenant, name, input, accept, precondition));
     // Another deployment may have come after this one; whatever is current now counts.
     const current = this.#find(tenant, name);
     const { group } = placementOf(deployment.function);
     this.#parts.lanes.supersede(group, current === null ? null : placementOf(current).key);
     if (current !== null) this.#parts.lanes.deployed(current.runtime, placementOf(current));
+    this.versions.functionDeployed(tenant, name);
     this.#parts.logger.info(
       { tenant, function: name, codeDigest: deployment.function.codeDigest, created: deployment.created },
       'deployed',
@@ -144,7 +155,7 @@ export class LocalExecutor implements Executor {
 
   get(name: string, options: { tenant?: string; qualifier?: string } = {}): FunctionRecord {
     this.#refuseWhenClosed();
-    return this.#parts.registry.resolve(options.tenant ?? DEFAULT_TENANT, name, options.qualifier);
+    return this.#parts.registry.get(options.tenant ?? DEFAULT_TENANT, name, options.qualifier);
   }
 
   list(query: Partial<ListQuery> = {}): FunctionPage {
@@ -152,13 +163,12 @@ export class LocalExecutor implements Executor {
     return this.#parts.registry.list({ tenant: DEFAULT_TENANT, ...query });
   }
 
-  async delete(name: string, options: { tenant?: string } = {}): Promise<FunctionRecord> {
-    this.#refuseWhenDraining();
-    const { tenant = DEFAULT_TENANT } = options;
-    const record = await this.#change(this.#parts.registry.delete(tenant, name));
-    this.#parts.lanes.supersede(placementOf(record).group, null);
+  async delete(name: string, options: Precondition & { tenant?: string } = {}): Promise<FunctionRecord> {
+    const { tenant = DEFAULT_TENANT, ...precondition } = options;
+    const deletion = await this.#change(() => this.#parts.registry.delete(tenant, name, precondition));
+    const record = deletion.function;
+    this.versions.functionDeleted(deletion);
     unreserve(this.#parts.admission, record);
-    this.#parts.provisions.drop(record);
     this.#parts.logger.info({ tenant: record.tenant, function: name }, 'deleted');
     return record;
   }
@@ -256,7 +266,9 @@ export class LocalExecutor implements Executor {
     }
   }
 
-  async #change<Result>(change: Promise<Result>): Promise<Result> {
+  async #change<Result>(work: () => Promise<Result>): Promise<Result> {
+    this.#refuseWhenDraining();
+    const change = work();
     this.#changes.add(change);
     try {
       return await change;
@@ -269,7 +281,9 @@ export class LocalExecutor implements Executor {
     const { registry, metrics, random, lanes, limits, admission, turnstile, clock } = this.#parts;
     try {
       this.#refuseWhenDraining();
-      const record = registry.resolve(request.tenant ?? DEFAULT_TENANT, request.function, request.qualifier);
+      const { tenant = DEFAULT_TENANT, function: name, qualifier, sessionKey } = request;
+      const record = registry.resolve(tenant, name, qualifier, sessionKey);
+      if (!registry.isEnabled(record)) throw disabled(name);
       const { scheduler } = lanes.of(record.runtime);
       refuseEvent(request.eventJson, limits.eventMaxBytes);
       refuseMaxWait(request.maxWaitMs);
@@ -281,7 +295,7 @@ export class LocalExecutor implements Executor {
       let pass: Pass | null = null;
       this.#open += 1;
       try {
-        const entered = admission.enter(placement, { maxWaitMs, onWait });
+        const entered = admission.enter(seatOf(record), { maxWaitMs, onWait });
         let arrivedMs = entered instanceof Promise ? clock.nowMs() : undefined;
         ticket = entered instanceof Promise ? await entered : entered;
         waits?.refuseCancelled();
@@ -346,7 +360,7 @@ export class LocalExecutor implements Executor {
 
   #find(tenant: string, name: string): FunctionRecord | null {
     try {
-      return this.#parts.registry.resolve(tenant, name);
+      return this.#parts.registry.get(tenant, name);
     } catch {
       return null;
     }
@@ -355,3 +369,9 @@ export class LocalExecutor implements Executor {
 
 const draining = (): StrataError =>
   new StrataError('draining', 'The server is shutting down and takes no new work.', { retryAfterMs: 1_000 });
+
+const disabled = (name: string): StrataError =>
+  new StrataError(
+    'function_disabled',
+    `The function ${name} is disabled, with all its versions. Deploy it with enabled set to true.`,
+  );

@@ -45,7 +45,7 @@ describe('what a tenant may have provisioned', () => {
 
   it('stays where the limit was lowered since, may be lowered, and leaves no room for more', () => {
     const provisions = open();
-    const registry = { all: () => [record('f', 30), record('h', 0)] } as unknown as Registry;
+    const registry = { kept: () => [record('f', 30), record('h', 0)] } as unknown as Registry;
     provisions.keepStored(registry, pino({ level: 'silent' }));
     expect(provisions.ofTenant('t')).toBe(3_000);
     expect(() => provisions.accept(record('h', 1))).toThrow(/3100 MB/);

@@ -1,14 +1,15 @@
 /**
  * How much the `minInstances` of each tenant's functions may ask for together.
  *
- * Owns the sums and the limit. What is provisioned of it is the pool's business. Invariants: a function is stored only
+ * Of a function that is its `$LATEST`, and each published version that an alias points to. Owns the sums and the limit.
+ * What is provisioned of it is the pool's business. Invariants: a function is stored only
  * with what its tenant may still ask for, counted at its `memoryMb` because it may grow to that; what a deployment gives
  * up stays counted until it is stored, so that neither outcome can fail.
  */
 import type { Logger } from 'pino';
 import { StrataError } from '../core/errors.ts';
 import type { FunctionRecord } from '../core/spec.ts';
-import type { Accept, Registry } from '../registry/api.ts';
+import type { Accept, AcceptPointing, Registry, Settle } from '../registry/api.ts';
 import { placementOf } from './placement.ts';
 
 export interface ProvisionsOptions {
@@ -47,7 +48,23 @@ export class Provisions {
     return (stored) => this.#set(group, tenant, stored ? wanted : former);
   };
 
-  /** For a function that was deleted. */
+  /** For versions that aliases point to from now on, and for those that none does any more. */
+  readonly acceptPointing: AcceptPointing = ({ joined, left }) => {
+    const settles: Settle[] = [];
+    const settle: Settle = (stored) => {
+      for (const each of settles) each(stored);
+      if (stored) for (const record of left) this.drop(record);
+    };
+    try {
+      for (const record of joined) settles.push(this.accept(record));
+    } catch (refusal) {
+      settle(false);
+      throw refusal;
+    }
+    return settle;
+  };
+
+  /** For a function, or a version, that was deleted. */
   drop(record: FunctionRecord): void {
     const { group, tenant } = placementOf(record);
     this.#set(group, tenant, 0);
@@ -55,7 +72,7 @@ export class Provisions {
 
   /** What was deployed before is kept, also where limits were lowered: it leaves no room for more. */
   keepStored(registry: Registry, logger: Logger): void {
-    for (const record of registry.all()) {
+    for (const record of registry.kept()) {
       const { group, tenant } = placementOf(record);
       this.#set(group, tenant, askedMb(record));
     }

@@ -120,7 +120,8 @@ export class Leases {
     slot.sandbox.lastOwner = state;
     state.slots.add(slot);
     if (this.#options.revisions.isSuperseded(placement)) slot.retired = true;
-    else this.#options.functions.renew(state, placement);
+    // Of one revision the newest placement is that of `deployed`, however long ago an invocation was given its own.
+    else if (state.placement.key !== placement.key) this.#options.functions.renew(state, placement);
     this.#options.keeper.stockroom.soon();
   }
 

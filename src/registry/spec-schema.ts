@@ -151,6 +151,13 @@ export const FUNCTION_SPEC_SCHEMA = Type.Object(
         closed,
       ),
     ),
+    enabled: Type.Optional(
+      Type.Boolean({
+        default: true,
+        description:
+          'False refuses invocations with `function_disabled`, of every version and alias; those that came before go on.',
+      }),
+    ),
   },
   { ...closed, description: 'What a function is.' },
 );

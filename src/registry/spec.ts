@@ -56,6 +56,7 @@ export const completeSpec = (
     labels: copy(input.labels),
     description: input.description ?? '',
     network: Object.freeze({ allow: completeAllow(input.network?.allow ?? [], network) }),
+    enabled: input.enabled ?? true,
   };
   refuseBadEnv(env);
   refuseBadHandlers(spec);

@@ -116,8 +116,8 @@ const invokeRoute: FastifyPluginAsync<InvocationRoutesOptions> = async (app, { e
       config: {
         bodyLimit,
         beforeLargeBody(request) {
-          const { function: name, ...options } = requestOf(request as FastifyRequest<InvokeRoute>);
-          executor.get(name, options);
+          const { function: name, tenant, qualifier } = requestOf(request as FastifyRequest<InvokeRoute>);
+          executor.get(name, { ...(tenant && { tenant }), ...(qualifier && { qualifier }) });
         },
       },
       // The schemas below only document this route; its handler checks what it reads.
@@ -193,6 +193,8 @@ const requestOf = (request: FastifyRequest<InvokeRoute>): Mutable<InvokeJsonRequ
   if (requireStart !== undefined) invocation.requireStart = checkStart(String(requireStart));
   const maxWait = headers['strata-max-wait-ms'];
   if (maxWait !== undefined) invocation.maxWaitMs = checkMaxWait(String(maxWait));
+  const sessionKey = headers['strata-session-key'];
+  if (sessionKey !== undefined) invocation.sessionKey = String(sessionKey);
   const query = request.query;
   for (const key in query) applyQuery(invocation, key, query[key]);
   return invocation;

@@ -12,6 +12,7 @@ import {
   FUNCTION_NAME_PATTERN,
   LABEL_MAX_LENGTH,
   MAX_WAIT_MS,
+  SESSION_KEY_MAX_LENGTH,
   TENANT_NAME_PATTERN,
 } from '../../core/limits.ts';
 import { STARTS } from '../../core/receipt.ts';
@@ -70,6 +71,16 @@ export const TENANT_HEADERS = Type.Object({
   'Strata-Tenant': Type.Optional(Type.String({ pattern: TENANT_NAME_PATTERN, default: 'default' })),
 });
 
+export const CHANGE_HEADERS = Type.Object({
+  ...TENANT_HEADERS.properties,
+  'If-Match': Type.Optional(
+    Type.String({
+      description:
+        'The `ETag` of what was read: when it is at another revision by now, nothing is changed and the answer is 412.',
+    }),
+  ),
+});
+
 export const INVOKE_HEADERS = Type.Object({
   ...TENANT_HEADERS.properties,
   'Strata-Require-Start': Type.Optional(
@@ -82,6 +93,14 @@ export const INVOKE_HEADERS = Type.Object({
       description:
         'The longest wait for an instance, in milliseconds; what cannot begin by then is refused with `queue_timeout`. ' +
         'The bound of the server holds as well.',
+    }),
+  ),
+  'Strata-Session-Key': Type.Optional(
+    Type.String({
+      minLength: 1,
+      maxLength: SESSION_KEY_MAX_LENGTH,
+      description:
+        'Of an alias with two versions, requests with the same key get the same one; without a key it is drawn each time.',
     }),
   ),
 });
@@ -108,10 +127,17 @@ export const INVOKE_QUERY = Type.Object(
 
 const LIMIT = Type.Integer({ minimum: 1, maximum: 1_000, default: 100 });
 
-export const LIST_QUERY = Type.Object(
+export const PAGE_QUERY = Type.Object(
   {
     limit: Type.Optional(LIMIT),
     cursor: Type.Optional(Type.String({ minLength: 1, maxLength: 512, description: 'From `nextCursor`.' })),
+  },
+  { additionalProperties: false },
+);
+
+export const LIST_QUERY = Type.Object(
+  {
+    ...PAGE_QUERY.properties,
     label: Type.Optional(
       Type.Array(
         Type.String({
@@ -172,7 +198,7 @@ export const responses = (
 
 /** Every code that an invocation can end with for somebody who reads the answer. */
 export const INVOKE_CODES: readonly ErrorCode[] = ERROR_CODES.filter(
-  (code) => !['unauthorized', 'conflict', 'storage_full', 'cancelled'].includes(code),
+  (code) => !['unauthorized', 'conflict', 'revision_mismatch', 'storage_full', 'cancelled'].includes(code),
 );
 
 /** Fastify's validator: queries are converted from text and checked; everything else passes (see the header). */

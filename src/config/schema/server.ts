@@ -63,6 +63,12 @@ export const LIMITS = group('Sizes of what callers and functions may hand over.'
     'The same for functions of the runtimes `nodejs24`, `python3` and `provided`. A deployment takes several ' +
       'times as much memory while it is read.',
   ),
+  maxVersions: whole(
+    100,
+    [1, 10_000],
+    'Published versions of one function; one more is refused with `conflict`. Each keeps its code stored.',
+  ),
+  maxAliases: whole(50, [1, 1_000], 'Aliases of one function; one more is refused with `conflict`.'),
   initCpuMs: whole(
     5_000,
     [10, 60_000],
