@@ -22,6 +22,7 @@ import { toMarkdown } from './harness/result.ts';
 import { overload } from './overload.ts';
 import { placement } from './placement.ts';
 import { policies } from './policies.ts';
+import { registry } from './registry.ts';
 import { replay } from './replay.ts';
 import { RESULTS_FOLDER, updateTables } from './tables.ts';
 import { throughput } from './throughput.ts';
@@ -35,6 +36,7 @@ const BENCHES: readonly Bench[] = [
   containerDensity,
   policies,
   placement,
+  registry,
   overload,
   fairness,
   replay,

@@ -525,6 +525,13 @@ describe('everything else', () => {
     expect(calls.sort()).toEqual(
       [
         'PUT /v1/functions/{name}',
+        'POST /v1/functions/{name}/versions',
+        'GET /v1/functions/{name}/versions',
+        'DELETE /v1/functions/{name}/versions/{version}',
+        'GET /v1/functions/{name}/aliases',
+        'GET /v1/functions/{name}/aliases/{alias}',
+        'PUT /v1/functions/{name}/aliases/{alias}',
+        'DELETE /v1/functions/{name}/aliases/{alias}',
         'GET /v1/functions/{name}',
         'DELETE /v1/functions/{name}',
         'GET /v1/functions',

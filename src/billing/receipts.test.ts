@@ -14,6 +14,7 @@ const FUNCTION: FunctionRecord = {
     env: { SECRET: 'hidden' },
     labels: {},
     description: '',
+    enabled: true,
     network: { allow: [] },
   },
   ...{

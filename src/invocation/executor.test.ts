@@ -1,7 +1,7 @@
 import { getEventListeners } from 'node:events';
 import { pino } from 'pino';
 import { describe, expect, it } from 'vitest';
-import type { Runtime } from '../core/spec.ts';
+import type { FunctionSpecInput, Runtime } from '../core/spec.ts';
 import { Budget } from '../pool/budget.ts';
 import { DEFAULT_COSTS } from '../pool/costs.ts';
 import { patient } from '../pool/fixture.ts';
@@ -15,6 +15,7 @@ import { guardTier } from '../sandbox/guard.ts';
 import { Admission, type AdmissionSettings } from '../scheduler/admission.ts';
 import { Scheduler } from '../scheduler/scheduler.ts';
 import { Turnstile } from '../scheduler/turnstile.ts';
+import type { InvokeAnswer } from './api.ts';
 import { LocalExecutor } from './executor.ts';
 import { Lanes } from './lanes.ts';
 import { Metrics } from './metrics.ts';
@@ -449,6 +450,151 @@ describe('reserved concurrency', () => {
   });
 });
 
+describe('versions and aliases', () => {
+  const deployed = async (count: number, extra: Partial<FunctionSpecInput> = {}) => {
+    const opened = await open();
+    for (let number = 1; number <= count; number += 1) {
+      await opened.executor.deploy({ ...SPEC, ...extra, env: { NUMBER: String(number) } });
+      await opened.executor.versions.publish('f');
+    }
+    return opened;
+  };
+  const ran = async (clock: ManualClock, work: Promise<InvokeAnswer>): Promise<string> => {
+    const answer = await settled(clock, work);
+    expect(answer.status).toBe('succeeded');
+    return answer.receipt.version;
+  };
+
+  it('run what they name, which is on the receipt', async () => {
+    const { clock, executor } = await deployed(2);
+    await executor.versions.putAlias('f', 'live', { version: '1', weights: { 2: 1 } });
+    const invoke = (qualifier?: string) => ran(clock, executor.invoke({ function: 'f', ...(qualifier && { qualifier }) }));
+    expect(await invoke()).toBe('$LATEST');
+    expect(await invoke('1')).toBe('1');
+    expect(await invoke('live')).toBe('2');
+    await executor.versions.putAlias('f', 'live', { version: '1' });
+    expect(await invoke('live')).toBe('1');
+    await expect(executor.invoke({ function: 'f', qualifier: '3' })).rejects.toMatchObject({ code: 'not_found' });
+    await expect(executor.invoke({ function: 'f', sessionKey: '' })).rejects.toMatchObject({ code: 'invalid_request' });
+  });
+
+  it('of a deleted version end when they are done, and who waits for one still runs', async () => {
+    const { clock, executor } = await deployed(2, { maxInstances: 1 });
+    const both = [1, 2].map(() => executor.invoke({ function: 'f', qualifier: '1' }));
+    await clock.advance(1);
+    await executor.versions.delete('f', '1');
+    await expect(executor.invoke({ function: 'f', qualifier: '1' })).rejects.toMatchObject({ code: 'not_found' });
+    expect(await Promise.all(both.map((one) => ran(clock, one)))).toEqual(['1', '1']);
+    expect(executor.pools().tiers.isolate?.ready.code).toBe(0);
+  });
+
+  it('keep the minInstances of $LATEST and of what aliases point to, and of nothing else', async () => {
+    const { clock, executor } = await deployed(1, { minInstances: 1 });
+    await clock.advance(5_000);
+    const provisioned = () => executor.pools().tiers.isolate?.provisioned;
+    const wanted = () => executor.pools().tiers.isolate?.unmet.map((one) => one.function) ?? [];
+    // The pool of this test loads nothing ahead: what it lacks is what it is asked for.
+    expect([provisioned(), wanted()]).toEqual([0, ['f@$LATEST']]);
+    await executor.versions.putAlias('f', 'live', { version: '1' });
+    expect(wanted().sort()).toEqual(['f@$LATEST', 'f@1']);
+    await ran(clock, executor.invoke({ function: 'f', qualifier: '1' }));
+    await executor.deploy({ ...SPEC, minInstances: 1, enabled: false });
+    expect(wanted()).toEqual([]);
+    await executor.deploy({ ...SPEC, minInstances: 0 });
+    expect(wanted()).toEqual([]);
+    expect(provisioned()).toBe(1);
+    await executor.versions.deleteAlias('f', 'live');
+    expect(provisioned()).toBe(0);
+    await ran(clock, executor.invoke({ function: 'f', qualifier: '1' }));
+    expect([provisioned(), wanted()]).toEqual([0, []]);
+    await executor.delete('f');
+    await clock.advance(5_000);
+    expect(wanted()).toEqual([]);
+  });
+
+  it('count to what a tenant may keep ready, and an alias is not moved to what is too much', async () => {
+    const { executor } = await deployed(2, { minInstances: 3, memoryMb: 128 });
+    await executor.versions.putAlias('f', 'live', { version: '1' });
+    const more = executor.versions.putAlias('f', 'live', { version: '1', weights: { 2: 0.1 } });
+    await expect(more).rejects.toMatchObject({ code: 'conflict', message: expect.stringContaining('1152 MB') });
+    expect(executor.versions.alias('f', 'live').weights).toEqual({});
+    // What it leaves is given up for what it comes to, so that an alias can always be moved back.
+    await executor.versions.putAlias('f', 'live', { version: '2' });
+    await expect(executor.deploy({ ...SPEC, name: 'g', minInstances: 3, memoryMb: 128 })).rejects.toMatchObject({
+      code: 'conflict',
+    });
+    await executor.versions.deleteAlias('f', 'live');
+    await executor.deploy({ ...SPEC, name: 'g', minInstances: 3, memoryMb: 128 });
+  });
+
+  it('share what their function reserves', async () => {
+    const { clock, executor } = await open(null, 10, 'isolate', { maxInFlight: 4, maxInFlightPerTenant: 4 });
+    await executor.deploy({ ...SPEC, reservedConcurrency: 2 });
+    await executor.deploy({ ...SPEC, name: 'other' });
+    await executor.versions.publish('f');
+    await executor.versions.putAlias('f', 'live', { version: '1' });
+    const others = [1, 2].map(() => executor.invoke({ function: 'other' }));
+    await expect(executor.invoke({ function: 'other' })).rejects.toMatchObject({ code: 'concurrency_limit' });
+    const own = [executor.invoke({ function: 'f', qualifier: 'live' }), executor.invoke({ function: 'f' })];
+    await expect(executor.invoke({ function: 'f' })).rejects.toMatchObject({ code: 'concurrency_limit' });
+    expect(executor.inFlight).toBe(4);
+    for (const one of [...others, ...own]) await ran(clock, one);
+  });
+
+  it('are refused while their function is disabled, and who waited when it was runs', async () => {
+    const { clock, executor } = await deployed(1, { maxInstances: 1 });
+    await executor.versions.putAlias('f', 'live', { version: '1' });
+    const waiting = ['$LATEST', '$LATEST', '1', 'live'].map((qualifier) => executor.invoke({ function: 'f', qualifier }));
+    await clock.advance(1);
+    await executor.deploy({ ...SPEC, enabled: false });
+    for (const qualifier of ['$LATEST', '1', 'live'])
+      await expect(executor.invoke({ function: 'f', qualifier })).rejects.toMatchObject({
+        ...{ code: 'function_disabled', status: 409, retryable: false },
+      });
+    expect(executor.get('f', { qualifier: 'live' }).version).toBe('1');
+    expect(await Promise.all(waiting.map((one) => ran(clock, one)))).toEqual(['$LATEST', '$LATEST', '1', '1']);
+    await executor.deploy(SPEC);
+    expect(await ran(clock, executor.invoke({ function: 'f', qualifier: 'live' }))).toBe('1');
+  });
+
+  it.each(Array.from({ length: 12 }, (_, index) => index + 1))(
+    'fail no invocation that found them, whatever is deployed, published, moved and deleted meanwhile (schedule %i)',
+    async (seed) => {
+      const { clock, executor } = await deployed(2);
+      await executor.versions.putAlias('f', 'live', { version: '1' });
+      const random = seededRandom(seed);
+      const upTo = (count: number): number => Math.floor(random.fraction() * count);
+      const invocations: Promise<InvokeAnswer>[] = [];
+      const changes: Promise<unknown>[] = [];
+      const versions = () => executor.versions.list('f').versions.map(({ version }) => version);
+      const any = () => versions()[upTo(versions().length)] ?? '$LATEST';
+      const acts = [
+        () => invocations.push(executor.invoke({ function: 'f', qualifier: 'live', sessionKey: String(upTo(5)) })),
+        () => invocations.push(executor.invoke({ function: 'f' })),
+        () => invocations.push(executor.invoke({ function: 'f', qualifier: any() })),
+        () => changes.push(executor.deploy({ ...SPEC, env: { NUMBER: String(upTo(4)) } })),
+        () => changes.push(executor.versions.publish('f')),
+        () => changes.push(executor.versions.putAlias('f', 'live', { version: any() })),
+        () => changes.push(executor.versions.delete('f', any())),
+      ];
+      for (let step = 0; step < 120; step += 1) {
+        if (executor.pools().queued < 6) acts[upTo(acts.length)]?.();
+        await clock.advance(upTo(4));
+      }
+      const outcomes = await settled(clock, Promise.allSettled(changes));
+      // What was deleted before its turn came, or is in use, may be refused; nothing else.
+      for (const outcome of outcomes)
+        if (outcome.status === 'rejected') expect(['conflict', 'not_found', 'invalid_request']).toContain(outcome.reason.code);
+      expect(invocations.length).toBeGreaterThan(10);
+      for (const invocation of invocations) await ran(clock, invocation);
+      await executor.delete('f');
+      await clock.advance(100);
+      expect(executor.pools().tiers.isolate?.ready.code).toBe(0);
+      expect(executor.inFlight).toBe(0);
+    },
+  );
+});
+
 describe('draining', () => {
   it('refuses what is new, and still shows what there is', async () => {
     const { executor } = await open();
@@ -487,6 +633,13 @@ it('a closed executor answers every call with draining', async () => {
     async () => executor.list(),
     async () => executor.logs('f'),
     async () => executor.invocation('i'),
+    async () => executor.versions.publish('f'),
+    async () => executor.versions.list('f'),
+    async () => executor.versions.delete('f', '1'),
+    async () => executor.versions.putAlias('f', 'a', { version: '1' }),
+    async () => executor.versions.alias('f', 'a'),
+    async () => executor.versions.aliases('f'),
+    async () => executor.versions.deleteAlias('f', 'a'),
   ]) {
     await expect(call()).rejects.toMatchObject({ code: 'draining', status: 503 });
   }

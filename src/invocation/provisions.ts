@@ -9,7 +9,7 @@
 import type { Logger } from 'pino';
 import { StrataError } from '../core/errors.ts';
 import type { FunctionRecord } from '../core/spec.ts';
-import type { Accept, AcceptPointing, Registry, Settle } from '../registry/api.ts';
+import type { Accept, AcceptPointing, Registry } from '../registry/api.ts';
 import { placementOf } from './placement.ts';
 
 export interface ProvisionsOptions {
@@ -48,20 +48,22 @@ export class Provisions {
     return (stored) => this.#set(group, tenant, stored ? wanted : former);
   };
 
-  /** For versions that aliases point to from now on, and for those that none does any more. */
+  /**
+   * For versions that aliases point to from now on, and those that none does any more. Only what all of it comes to
+   * beyond before may be refused: an alias can always be moved back.
+   */
   readonly acceptPointing: AcceptPointing = ({ joined, left }) => {
-    const settles: Settle[] = [];
-    const settle: Settle = (stored) => {
-      for (const each of settles) each(stored);
-      if (stored) for (const record of left) this.drop(record);
+    const moreMb = Math.max(0, sumMb(joined) - sumMb(left));
+    const [first] = joined;
+    if (first === undefined || moreMb === 0) return (stored) => this.#pointed(joined, left, stored);
+    const { tenant } = first;
+    const sum = this.ofTenant(tenant) + moreMb;
+    if (sum > this.#limitMb) throw this.#refusal(first, sum);
+    put(this.#byTenant, tenant, sum);
+    return (stored) => {
+      put(this.#byTenant, tenant, this.ofTenant(tenant) - moreMb);
+      this.#pointed(joined, left, stored);
     };
-    try {
-      for (const record of joined) settles.push(this.accept(record));
-    } catch (refusal) {
-      settle(false);
-      throw refusal;
-    }
-    return settle;
   };
 
   /** For a function, or a version, that was deleted. */
@@ -84,6 +86,15 @@ export class Provisions {
         );
   }
 
+  #pointed(joined: readonly FunctionRecord[], left: readonly FunctionRecord[], stored: boolean): void {
+    if (!stored) return;
+    for (const record of left) this.drop(record);
+    for (const record of joined) {
+      const { group, tenant } = placementOf(record);
+      this.#set(group, tenant, askedMb(record));
+    }
+  }
+
   #refusal({ minInstances, memoryMb }: FunctionRecord, sum: number): StrataError {
     return new StrataError(
       'conflict',
@@ -99,6 +110,9 @@ export class Provisions {
 }
 
 const askedMb = ({ minInstances, memoryMb }: FunctionRecord): number => minInstances * memoryMb;
+
+const sumMb = (records: readonly FunctionRecord[]): number =>
+  records.reduce((sum, record) => sum + askedMb(record), 0);
 
 /** Names that ask for nothing leave nothing behind. */
 const put = (sums: Map<string, number>, name: string, memoryMb: number): void => {

@@ -59,7 +59,11 @@ export class LocalVersions implements FunctionVersions {
     return this.#parts.registry.versions.list(tenant, name, query);
   }
 
-  async delete(name: string, version: string, options: Precondition & Tenanted = {}): Promise<FunctionRecord> {
+  async delete(
+    name: string,
+    version: string,
+    options: Precondition & Tenanted = {},
+  ): Promise<FunctionRecord> {
     const { tenant = DEFAULT_TENANT, ...precondition } = options;
     const { registry, lanes, logger } = this.#parts;
     const record = await this.#parts.change(() =>
@@ -98,7 +102,11 @@ export class LocalVersions implements FunctionVersions {
     return this.#parts.registry.versions.aliases(tenant, name, query);
   }
 
-  async deleteAlias(name: string, alias: string, options: Precondition & Tenanted = {}): Promise<AliasRecord> {
+  async deleteAlias(
+    name: string,
+    alias: string,
+    options: Precondition & Tenanted = {},
+  ): Promise<AliasRecord> {
     const { tenant = DEFAULT_TENANT, ...precondition } = options;
     const { registry, provisions, logger } = this.#parts;
     const changed = await this.#parts.change(() =>

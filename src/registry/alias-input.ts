@@ -22,11 +22,17 @@ export const completeAlias = (input: AliasInput): Required<AliasInput> => {
   const [second] = Object.keys(weights);
   if (second !== undefined) {
     if (!isVersion(second))
-      refuse(`weights: ${shown(second)} is not the number of a version; only published versions have weights.`);
+      refuse(
+        `weights: ${shown(second)} is not the number of a version; only published versions have weights.`,
+      );
     if (version === LATEST)
-      refuse(`weights: ${LATEST} may not be weighted, because it changes; publish it and point to the version.`);
+      refuse(
+        `weights: ${LATEST} may not be weighted, because it changes; publish it and point to the version.`,
+      );
     if (second === version)
-      refuse(`weights: ${second} is the version that the alias points to; give another, or leave weights out.`);
+      refuse(
+        `weights: ${second} is the version that the alias points to; give another, or leave weights out.`,
+      );
   }
   return Object.freeze({ version, weights: Object.freeze({ ...weights }), description });
 };

@@ -146,12 +146,7 @@ export interface VersionRegistry {
   /** @throws StrataError `not_found`, `invalid_request` for a bad cursor or limit. */
   list(tenant: string, name: string, query?: Omit<ListQuery, 'tenant' | 'labels'>): VersionPage;
   /** @throws StrataError `not_found`, `revision_mismatch`, `conflict` while an alias points to it, `storage_full`. */
-  delete(
-    tenant: string,
-    name: string,
-    version: string,
-    precondition?: Precondition,
-  ): Promise<FunctionRecord>;
+  delete(tenant: string, name: string, version: string, precondition?: Precondition): Promise<FunctionRecord>;
   /**
    * Creates or moves an alias.
    * @param accept asked once everything else is checked, before anything is stored.

@@ -69,9 +69,7 @@ export class FunctionEntry {
     const { alias, primary, second, weight } = route;
     if (second === null) return primary ?? this.latest;
     const at =
-      sessionKey === undefined
-        ? random.fraction()
-        : fractionOf(this.latest.id, alias.alias, sessionKey);
+      sessionKey === undefined ? random.fraction() : fractionOf(this.latest.id, alias.alias, sessionKey);
     return at < weight ? second : (primary ?? this.latest);
   }
 

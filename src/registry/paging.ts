@@ -29,10 +29,7 @@ export const encodeCursor = (key: string): string => Buffer.from(key).toString('
  * @param isKey what a key looks like.
  * @throws StrataError `invalid_request` for what is no cursor.
  */
-export const decodeCursor = (
-  cursor: string | undefined,
-  isKey: (text: string) => boolean,
-): string | null => {
+export const decodeCursor = (cursor: string | undefined, isKey: (text: string) => boolean): string | null => {
   if (cursor === undefined) return null;
   const key = cursor.length > CURSOR_MAX_LENGTH ? '' : Buffer.from(cursor, 'base64url').toString();
   if (isKey(key) && encodeCursor(key) === cursor) return key;

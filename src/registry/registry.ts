@@ -13,15 +13,7 @@ import { type CodeFiles, type FunctionRecord, type FunctionSpecInput, LATEST } f
 import type { Clock } from '../ports/clock.ts';
 import type { Random } from '../ports/random.ts';
 import { storageError } from '../ports/storage-errors.ts';
-import type {
-  Accept,
-  Deletion,
-  Deployment,
-  FunctionPage,
-  ListQuery,
-  Precondition,
-  Registry,
-} from './api.ts';
+import type { Accept, Deletion, Deployment, FunctionPage, ListQuery, Precondition, Registry } from './api.ts';
 import { encodeArtifact } from './artifact-format.ts';
 import { type ArtifactStore, openArtifactStore, openMemoryArtifactStore } from './artifact-store.ts';
 import { type CodeLimits, readCode } from './code.ts';
@@ -154,11 +146,12 @@ class StoredRegistry implements Registry {
         createdAt: previous?.createdAt ?? now,
         updatedAt: now,
       });
-      // Numbers go on where a function of this name had left off.
-      const lastVersion = entry?.lastVersion ?? (await this.#store.lastVersion(tenant, name));
       const settle = accept(record);
       this.#references.retain(artifact.digest);
+      let lastVersion = 0;
       try {
+        // Numbers go on where a function of this name had left off.
+        if (entry === undefined) lastVersion = await this.#store.lastVersion(tenant, name);
         await this.#artifacts.put(artifact);
         await this.#store.put(record);
       } catch (error) {

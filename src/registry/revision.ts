@@ -12,11 +12,7 @@ import { shown } from './spec-errors.ts';
  * @param revision null when it does not exist.
  * @throws StrataError `revision_mismatch`.
  */
-export const refuseMismatch = (
-  what: string,
-  revision: string | null,
-  { ifMatch }: Precondition,
-): void => {
+export const refuseMismatch = (what: string, revision: string | null, { ifMatch }: Precondition): void => {
   if (ifMatch === undefined) return;
   if (revision !== null && ifMatch.some((expected) => expected === '*' || expected === revision)) return;
   const seen = revision === null ? 'does not exist' : `is at revision ${shown(revision)}`;

@@ -20,6 +20,7 @@ export const checkSessionKey = (key: unknown): void => {
 
 /** From 0 up to but not 1, evenly over all keys. Whose keys collide in one alias need not collide in another. */
 export const fractionOf = (functionId: string, alias: string, key: string): number =>
-  createHash('sha256').update(`${functionId}/${alias}/${key}`).digest().readUIntBE(0, BYTES) / 2 ** (8 * BYTES);
+  createHash('sha256').update(`${functionId}/${alias}/${key}`).digest().readUIntBE(0, BYTES) /
+  2 ** (8 * BYTES);
 
 const BYTES = 6;

@@ -58,6 +58,7 @@ describe('completeSpec', () => {
       idleTimeoutMs: 600_000,
       env: {},
       labels: {},
+      enabled: true,
       description: '',
       network: { allow: [] },
     });

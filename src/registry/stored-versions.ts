@@ -125,7 +125,10 @@ export class StoredVersions implements VersionRegistry {
       const record = entry.versions.get(version);
       if (record === undefined) {
         if (version === LATEST)
-          throw refusal('invalid_request', `${LATEST} is not a published version; delete the function instead.`);
+          throw refusal(
+            'invalid_request',
+            `${LATEST} is not a published version; delete the function instead.`,
+          );
         throw refusal('not_found', `The function ${shown(name)} has no version ${shown(version)}.`);
       }
       refuseMismatch(`Version ${version} of ${shown(name)}`, record.revision, precondition);
@@ -294,7 +297,10 @@ const pointingOf = (entry: FunctionEntry, alias: string, wanted: AliasRecord | n
       const record = entry.versions.get(version);
       if (record !== undefined) after.add(record);
     }
-  return { joined: [...after.difference(before)], left: [...before.difference(after)] };
+  return {
+    joined: [...after].filter((record) => !before.has(record)),
+    left: [...before].filter((record) => !after.has(record)),
+  };
 };
 
 const refusal = (code: ErrorCode, detail: string): StrataError => new StrataError(code, detail);

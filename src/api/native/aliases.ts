@@ -11,14 +11,7 @@ import type { Executor } from '../../invocation/api.ts';
 import { ALIAS_SCHEMA } from '../../registry/alias-schema.ts';
 import { checkAliasName, checkFunctionName } from './names.ts';
 import { entityTag, ifMatchOf } from './revisions.ts';
-import {
-  CHANGE_HEADERS,
-  described,
-  NAME_PARAMS,
-  PAGE_QUERY,
-  responses,
-  TENANT_HEADERS,
-} from './schemas.ts';
+import { CHANGE_HEADERS, described, NAME_PARAMS, PAGE_QUERY, responses, TENANT_HEADERS } from './schemas.ts';
 import { tenantOf } from './tenant.ts';
 
 interface Options {

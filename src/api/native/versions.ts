@@ -11,14 +11,7 @@ import type { Executor } from '../../invocation/api.ts';
 import { functionView } from './function-view.ts';
 import { checkFunctionName, checkQualifier, shown } from './names.ts';
 import { entityTag, ifMatchOf } from './revisions.ts';
-import {
-  CHANGE_HEADERS,
-  described,
-  NAME_PARAMS,
-  PAGE_QUERY,
-  responses,
-  TENANT_HEADERS,
-} from './schemas.ts';
+import { CHANGE_HEADERS, described, NAME_PARAMS, PAGE_QUERY, responses, TENANT_HEADERS } from './schemas.ts';
 import { tenantOf } from './tenant.ts';
 
 interface Options {
@@ -131,7 +124,10 @@ const deleteRoute = (app: App, executor: Executor): void => {
       schema: {
         summary: 'Delete a published version that no alias points to',
         tags: ['versions'],
-        params: Type.Object({ ...NAME_PARAMS.properties, version: Type.String({ description: 'Its number.' }) }),
+        params: Type.Object({
+          ...NAME_PARAMS.properties,
+          version: Type.String({ description: 'Its number.' }),
+        }),
         headers: CHANGE_HEADERS,
         response: responses({ 204: Type.Null({ description: 'Deleted.' }) }, [
           ...(['invalid_request', 'forbidden', 'not_found', 'conflict', 'revision_mismatch'] as const),
