@@ -55,7 +55,10 @@ describe('what a tenant may have provisioned', () => {
 
   it('may be moved from version to version, and is refused only what comes to more than before', () => {
     const provisions = open();
-    const version = (number: string, minInstances: number) => ({ ...record('f', minInstances), version: number });
+    const version = (number: string, minInstances: number) => ({
+      ...record('f', minInstances),
+      version: number,
+    });
     const [one, two, three] = [version('1', 8), version('2', 8), version('3', 12)];
     provisions.acceptPointing({ joined: [one], left: [] })(true);
     const moving = provisions.acceptPointing({ joined: [two], left: [one] });

@@ -119,7 +119,8 @@ describe.each<[string, () => FunctionStore]>([
     const kept = [record({ tenant: 'b' }), record({ name: 'b' })];
     for (const each of [record(), ...kept]) await store.put(each);
     await store.publish(record({ version: '1' }));
-    for (const each of [alias(), alias({ alias: 'next' }), alias({ tenant: 'b' })]) await store.putAlias(each);
+    for (const each of [alias(), alias({ alias: 'next' }), alias({ tenant: 'b' })])
+      await store.putAlias(each);
     expect(await store.removeFunction('default', 'hello')).toBe(true);
     expect(await store.removeFunction('default', 'hello')).toBe(false);
     const loaded = await store.load();
