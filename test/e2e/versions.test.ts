@@ -1,12 +1,15 @@
 /**
  * Versions and aliases over HTTP, on a real server: published, moved and deleted while it serves, and after a restart.
  */
+import { EventEmitter } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { PassThrough, Readable } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { runCli } from '../../src/cli/program.ts';
 import { call, deploy, invoke, type Reply } from './http-client.ts';
-import { runStrata, type ServerProcess, startServer } from './server-process.ts';
+import { type ServerProcess, startServer } from './server-process.ts';
 
 let server: ServerProcess;
 let dataDir = '';
@@ -54,7 +57,8 @@ describe('publishing', () => {
       ...{ name: 'pub', version: '1', description: 'first', env: { A: '1' } },
       code: { digest: expect.stringMatching(/^[0-9a-f]{64}$/) },
     });
-    for (const field of ['id', 'tenant', 'enabled', 'reservedConcurrency']) expect(first.json).not.toHaveProperty(field);
+    for (const field of ['id', 'tenant', 'enabled', 'reservedConcurrency'])
+      expect(first.json).not.toHaveProperty(field);
     expect(first.headers.etag).toBe(`"${(first.json as { revision: string }).revision}"`);
     const again = await publish('pub', '');
     expect([again.status, again.json]).toEqual([200, first.json]);
@@ -118,9 +122,21 @@ describe('aliases', () => {
     await point('mine', 'live', { version: '1' });
     const headers = { 'Strata-Tenant': 'acme' };
     const asked = [
-      ...[['GET', '?qualifier=1'], ['GET', '/versions'], ['POST', '/versions'], ['DELETE', '/versions/1']],
-      ...[['GET', '/aliases'], ['GET', '/aliases/live'], ['DELETE', '/aliases/live']],
-      ...[['POST', '/invocations?qualifier=live'], ['POST', '/invocations?qualifier=1']],
+      ...[
+        ['GET', '?qualifier=1'],
+        ['GET', '/versions'],
+        ['POST', '/versions'],
+        ['DELETE', '/versions/1'],
+      ],
+      ...[
+        ['GET', '/aliases'],
+        ['GET', '/aliases/live'],
+        ['DELETE', '/aliases/live'],
+      ],
+      ...[
+        ['POST', '/invocations?qualifier=live'],
+        ['POST', '/invocations?qualifier=1'],
+      ],
     ] as const;
     for (const [method = '', rest = ''] of asked)
       refused(await call(server, method, `/v1/functions/mine${rest}`, { headers }), 404, 'not_found');
@@ -140,7 +156,11 @@ describe('If-Match', () => {
     const both = await Promise.all([change('two'), change('three')]);
     expect(both.map(({ status }) => status).sort()).toEqual([200, 412]);
     refused(both.find(({ status }) => status === 412) as Reply, 412, 'revision_mismatch');
-    refused(await call(server, 'DELETE', '/v1/functions/match', { headers: { 'If-Match': '"stale"' } }), 412, 'revision_mismatch');
+    refused(
+      await call(server, 'DELETE', '/v1/functions/match', { headers: { 'If-Match': '"stale"' } }),
+      412,
+      'revision_mismatch',
+    );
     await publish('match');
     const alias = await point('match', 'live', { version: '1' });
     const stale = { 'If-Match': String(first.headers.etag) };
@@ -161,7 +181,8 @@ describe('a function that is disabled', () => {
     await point('off', 'live', { version: '1' });
     await deploy(server, 'off', says('later'), { enabled: false });
     expect((await call(server, 'GET', '/v1/functions/off')).json).toMatchObject({ enabled: false });
-    for (const qualifier of ['$LATEST', '1', 'live']) refused(await at('off', qualifier), 409, 'function_disabled');
+    for (const qualifier of ['$LATEST', '1', 'live'])
+      refused(await at('off', qualifier), 409, 'function_disabled');
     await deploy(server, 'off', says('later'));
     expect((await at('off', 'live')).json).toBe('version 1');
   });
@@ -169,7 +190,11 @@ describe('a function that is disabled', () => {
 
 describe('under load', () => {
   /** Calls without pause until what is done beside it is done; answers the versions that ran, and fails with a failed call. */
-  const calledWhile = async (name: string, qualifier: string, work: () => Promise<unknown>): Promise<Set<string>> => {
+  const calledWhile = async (
+    name: string,
+    qualifier: string,
+    work: () => Promise<unknown>,
+  ): Promise<Set<string>> => {
     const versions = new Set<string>();
     let isOver = false;
     const caller = async (): Promise<void> => {
@@ -209,17 +234,23 @@ describe('under load', () => {
     await calledWhile('rolled', 'live', async () => {
       for (let round = 2; round <= 12; round += 1) {
         // The publication comes during the deployment: whichever is first, what it gives is complete.
-        const [, early] = await Promise.all([deploy(server, 'rolled', says(`version ${round}`)), publish('rolled')]);
+        const [, early] = await Promise.all([
+          deploy(server, 'rolled', says(`version ${round}`)),
+          publish('rolled'),
+        ]);
         expect([200, 201]).toContain(early.status);
         const { version } = (await publish('rolled')).json as { version: string };
         await point('rolled', 'live', { version });
-        expect((await call(server, 'DELETE', `/v1/functions/rolled/versions/${Number(version) - 1}`)).status).toBe(204);
+        expect(
+          (await call(server, 'DELETE', `/v1/functions/rolled/versions/${Number(version) - 1}`)).status,
+        ).toBe(204);
       }
     });
   }, 30_000);
 
   it('what is in flight when its version, and its function, is deleted still succeeds', async () => {
-    const slow = 'exports.handler = async () => { await new Promise((done) => setTimeout(done, 300)); return 1; };';
+    const slow =
+      'exports.handler = async () => { await new Promise((done) => setTimeout(done, 300)); return 1; };';
     await deploy(server, 'slow', slow, { maxInstances: 2 });
     await deploy(server, 'quick', says('quick'));
     await publish('slow');
@@ -235,20 +266,31 @@ describe('under load', () => {
 });
 
 describe('the commands', () => {
+  /** In this process, because each start of the command takes longer than all that it does. */
   const strata = async (...args: string[]): Promise<string> => {
-    const { code, stdout, stderr } = await runStrata(['--url', server.url, ...args]);
-    expect([code, stderr.replace(/^.*Warning.*$/gm, '').trim()]).toEqual([0, '']);
-    return stdout;
+    const stdout = new PassThrough();
+    const stderr = new PassThrough();
+    const context = { env: {}, stdin: Readable.from([]), stdout, stderr, fetch, signals: new EventEmitter() };
+    const code = await runCli(['--url', server.url, ...args], { ...context, exit: () => {} });
+    stdout.end();
+    stderr.end();
+    const [said = '', failed = ''] = (await Promise.all([stdout.toArray(), stderr.toArray()])).map(String);
+    expect([code, failed]).toEqual([0, '']);
+    return said;
   };
 
   it('publish, list, point, roll back and delete', async () => {
     await deploy(server, 'cli', says('one'));
-    expect(await strata('publish', 'cli', '--description', 'first')).toMatch(/^published cli version 1 \(sha256 [0-9a-f]{64}\)/);
+    expect(await strata('publish', 'cli', '--description', 'first')).toMatch(
+      /^published cli version 1 \(sha256 [0-9a-f]{64}\)/,
+    );
     expect(await strata('publish', 'cli')).toMatch(/^unchanged: cli version 1/);
     await deploy(server, 'cli', says('two'));
     await strata('publish', 'cli');
     expect(await strata('versions', 'cli')).toMatch(/VERSION +PUBLISHED[\s\S]*\n1 .*first\n2 /);
-    expect(await strata('alias', 'cli', 'live', '2', '--weight', '1=0.25')).toBe('cli alias live is version 2, with 1=0.25\n');
+    expect(await strata('alias', 'cli', 'live', '2', '--weight', '1=0.25')).toBe(
+      'cli alias live is version 2, with 1=0.25\n',
+    );
     expect(await strata('alias', 'cli', 'live', '1')).toBe('cli alias live is version 1\n');
     expect(await strata('invoke', 'cli', '--qualifier', 'live', '--session-key', 'me')).toBe('"one"\n');
     expect(await strata('alias', 'cli')).toMatch(/\nlive +1 /);

@@ -156,8 +156,8 @@ const PUBLISH_FIELDS = Object.keys(PUBLISH_BODY.properties);
 
 /** No body is an empty one. */
 const publishOf = (body: unknown): Publish => {
-  if (body === undefined) return {};
-  if (typeof body !== 'object' || body === null || Array.isArray(body))
+  if (body === undefined || body === null) return {};
+  if (typeof body !== 'object' || Array.isArray(body))
     throw refusal('The body is not a JSON object; leave it out, or send the options of the version.');
   for (const [field, value] of Object.entries(body)) {
     if (!PUBLISH_FIELDS.includes(field))
