@@ -5,12 +5,11 @@
  * number is given once; a change is visible only when it is on the disk; what an alias points to is not removed; equal
  * content has one version.
  */
-import { isDeepStrictEqual } from 'node:util';
 import { type ErrorCode, type LimitKind, StrataError } from '../core/errors.ts';
 import { type AliasInput, type AliasRecord, type FunctionRecord, LATEST } from '../core/spec.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Random } from '../ports/random.ts';
-import { checkAliasName, checkDescription, completeAlias, isAliasName, isVersion } from './alias-input.ts';
+import { checkAliasName, completeAlias, isAliasName, isVersion } from './alias-input.ts';
 import type {
   AcceptPointing,
   AliasChange,
@@ -25,6 +24,7 @@ import type {
 import type { FunctionEntry } from './function-entry.ts';
 import type { FunctionTable } from './function-table.ts';
 import { checkedLimit, decodeCursor, firstBehind, type PageQuery, pageOf } from './paging.ts';
+import { checkPublished, frozen, isSameContent } from './publication.ts';
 import type { References } from './references.ts';
 import { refuseMismatch } from './revision.ts';
 import { shown } from './spec-errors.ts';
@@ -70,8 +70,8 @@ export class StoredVersions implements VersionRegistry {
       entry.addVersion(record);
     }
     for (const alias of await store.loadAliases()) {
-      const frozen = Object.freeze({ ...alias, weights: Object.freeze(alias.weights) });
-      const isSet = table.get(alias.tenant, alias.function)?.setAlias(frozen) ?? false;
+      const loaded = Object.freeze({ ...alias, weights: Object.freeze(alias.weights) });
+      const isSet = table.get(alias.tenant, alias.function)?.setAlias(loaded) ?? false;
       if (!isSet) throw orphan(`alias ${alias.alias}`, alias.tenant, alias.function);
     }
   }
@@ -91,8 +91,11 @@ export class StoredVersions implements VersionRegistry {
       for (const version of entry.versions.values())
         if (isSameContent(version, latest)) return { function: version, created: false };
       this.#refuseMore(name, 'maxVersions', entry.versions.size);
-      const record = this.#frozen(latest, entry.lastVersion + 1, description);
-      const { references, store } = this.#options;
+      const { references, store, random } = this.#options;
+      const record = frozen(latest, {
+        ...{ version: String(entry.lastVersion + 1), revision: random.uuid(), at: this.#now() },
+        ...(description === undefined ? {} : { description }),
+      });
       references.retain(record.codeDigest);
       try {
         await store.publish(record);
@@ -223,16 +226,6 @@ export class StoredVersions implements VersionRegistry {
     throw refusal('not_found', `There is no function ${shown(name)}; list shows what is deployed.`);
   }
 
-  /** `$LATEST` under a number. What holds for the function as a whole is not of the version. */
-  #frozen(latest: FunctionRecord, number: number, description: string | undefined): FunctionRecord {
-    const now = this.#now();
-    return Object.freeze({
-      ...latest,
-      ...{ version: String(number), revision: this.#options.random.uuid(), createdAt: now, updatedAt: now },
-      ...{ description: description ?? latest.description, ...OF_THE_FUNCTION },
-    });
-  }
-
   async #store(
     settle: (stored: boolean) => void,
     write: (store: FunctionStore) => Promise<unknown>,
@@ -262,31 +255,6 @@ export class StoredVersions implements VersionRegistry {
     return new Date(this.#options.clock.wallMs()).toISOString();
   }
 }
-
-/** Both are asked of `$LATEST`, whichever version runs, so that they neither count twice nor freeze. */
-const OF_THE_FUNCTION = { reservedConcurrency: 0, enabled: true };
-
-const DIGEST = /^[0-9a-f]{64}$/;
-
-const checkPublished = ({ description, codeDigest }: PublishOptions): void => {
-  if (description !== undefined && typeof description !== 'string')
-    throw refusal('invalid_request', `description: must be a string; seen ${shown(description)}.`);
-  checkDescription(description);
-  if (codeDigest !== undefined && !(typeof codeDigest === 'string' && DIGEST.test(codeDigest)))
-    throw refusal(
-      'invalid_request',
-      `codeDigest: must be a SHA-256 in 64 lower-case hexadecimal digits; seen ${shown(codeDigest)}.`,
-    );
-};
-
-/** Whether a version is what `$LATEST` would be published as, whatever either is called and described. */
-const isSameContent = (version: FunctionRecord, latest: FunctionRecord): boolean =>
-  version.codeDigest === latest.codeDigest && isDeepStrictEqual(contentOf(version), contentOf(latest));
-
-const contentOf = (record: FunctionRecord): Record<string, unknown> => {
-  const { version: _version, revision: _revision, description: _description, ...rest } = record;
-  return { ...rest, ...OF_THE_FUNCTION, createdAt: null, updatedAt: null };
-};
 
 /** What a change of one alias does to the set of versions that aliases point to. */
 const pointingOf = (entry: FunctionEntry, alias: string, wanted: AliasRecord | null): Pointing => {
