@@ -24,7 +24,7 @@ const TARGETS_MICROS = {
   'resolve of an alias': 10,
   'resolve of a weighted alias, drawn': 10,
   'resolve of a weighted alias, by session key': 50,
-  'page of 100 versions': 100,
+  'page of five versions': 100,
   'page of 100 functions': 1_000,
 } as const;
 
@@ -38,7 +38,7 @@ const LOOK_UPS: Readonly<Record<Kind, LookUp>> = {
   'resolve of a weighted alias, drawn': (registry, name) => registry.resolve(TENANT, name, 'next'),
   'resolve of a weighted alias, by session key': (registry, name, index) =>
     registry.resolve(TENANT, name, 'next', `session-${index}`),
-  'page of 100 versions': (registry, name) => registry.versions.list(TENANT, name),
+  'page of five versions': (registry, name) => registry.versions.list(TENANT, name),
   'page of 100 functions': (registry, name) =>
     registry.list({ tenant: TENANT, cursor: Buffer.from(name).toString('base64url') }),
 };
