@@ -473,12 +473,11 @@ export class ContainerCarrier implements BackendCarrier {
     const isOver = dead || isKilled;
     link.close();
     if (isOver) this.#resolveExit({ exitCode, signal: null, external: true });
-    let isRemoved = true;
+    let isRemoved = false;
     try {
       await thawed;
-      await removals.remove(containerId, isOver);
+      isRemoved = await removals.remove(containerId, isOver);
     } catch (thrown) {
-      isRemoved = false;
       onFault('the sweep has to remove a container', { containerId, detail: String(thrown) });
     }
     cgroup?.close();
