@@ -82,29 +82,7 @@ export const dockerEngine = (engineHost: string, clock: Clock = systemClock): Co
     }
   };
   return {
-    async info() {
-      try {
-        return await bounded(clock, LOOK_TIMEOUT_MS, async () =>
-          infoOf(await docker.info(), await docker.version()),
-        );
-      } catch (thrown) {
-        throw new StrataError(
-          'runtime_unavailable',
-          `No Docker engine answers at ${describeDockerHost(engineHost)}: ${reasonOf(thrown)}.`,
-          { cause: thrown },
-        );
-      }
-    },
-    async image(name) {
-      try {
-        const inspect = () => docker.getImage(name).inspect();
-        const { Id, Size, Config } = await bounded(clock, LOOK_TIMEOUT_MS, inspect);
-        return { id: Id, bytes: Size, labels: Config?.Labels ?? {} };
-      } catch (thrown) {
-        if (statusOf(thrown) === 404) return null;
-        throw engineError('inspect an image', thrown);
-      }
-    },
+    ...engineFacts(docker, engineHost, clock),
     async create(template) {
       // The template is the engine's own body; its types leave fields out that the engine has, and how to send it as it is.
       const create = (abortSignal: AbortSignal) =>
@@ -170,6 +148,37 @@ export const dockerEngine = (engineHost: string, clock: Clock = systemClock): Co
     },
   };
 };
+
+/** What is asked before containers are. */
+const engineFacts = (
+  docker: Docker,
+  engineHost: string,
+  clock: Clock,
+): Pick<ContainerEngine, 'info' | 'image'> => ({
+  async info() {
+    try {
+      return await bounded(clock, LOOK_TIMEOUT_MS, async () =>
+        infoOf(await docker.info(), await docker.version()),
+      );
+    } catch (thrown) {
+      throw new StrataError(
+        'runtime_unavailable',
+        `No Docker engine answers at ${describeDockerHost(engineHost)}: ${reasonOf(thrown)}.`,
+        { cause: thrown },
+      );
+    }
+  },
+  async image(name) {
+    try {
+      const inspect = () => docker.getImage(name).inspect();
+      const { Id, Size, Config } = await bounded(clock, LOOK_TIMEOUT_MS, inspect);
+      return { id: Id, bytes: Size, labels: Config?.Labels ?? {} };
+    } catch (thrown) {
+      if (statusOf(thrown) === 404) return null;
+      throw engineError('inspect an image', thrown);
+    }
+  },
+});
 
 const infoOf = (
   info: Record<string, unknown>,
