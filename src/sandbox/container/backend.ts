@@ -59,6 +59,8 @@ export interface ContainerBackendOptions {
 
 /** Code may take so much of the code folder; the rest is for what file systems need. */
 const CODE_SHARE = 0.9;
+/** Five times what an agent sends of its network (PROXY_FRAMES_PER_SECOND in its limits.h). */
+const UNASKED_PER_SECOND = 20_000;
 const MB = 1024 * 1024;
 /** For all TCP and UDP sockets of a container: they reach nobody but each other, and what is more only waits. */
 const SOCKETS_MAX_BYTES = 16 * MB;
@@ -71,6 +73,7 @@ export const containerBackend = (options: ContainerBackendOptions): Backend => {
     meter: options.metering === 'stats' ? 'stats' : 'cgroup',
     confinement: options.confinement,
     capacity: 1,
+    unaskedPerSecond: UNASKED_PER_SECOND,
     provision(events, abandoned) {
       const provision = new Provision(options, events).run(abandoned);
       const removed = provision.then((carrier) => carrier.removed);
