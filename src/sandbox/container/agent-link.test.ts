@@ -12,8 +12,12 @@ const setUp = () => {
   let read: () => void = () => undefined;
   const socket = new Duplex({
     read: () => undefined,
-    write: (_chunk, _encoding, done) => void (read = done),
-    writev: (_chunks, done) => void (read = done),
+    write: (_chunk, _encoding, done) => {
+      read = done;
+    },
+    writev: (_chunks, done) => {
+      read = done;
+    },
   });
   const ignore = (): void => undefined;
   const link = new AgentLink(socket as unknown as Socket, MB, {
@@ -30,7 +34,12 @@ const setUp = () => {
 
 it('knows how much an agent leaves unread of its network, whatever else waits for it', async () => {
   const { link, readAll } = setUp();
-  link.invoke(1, 2, { timeoutMs: 1, cpuMs: 1, invocationId: 'i', eventJson: Buffer.alloc(20 * MB) } as InvokeRequest);
+  link.invoke(1, 2, {
+    timeoutMs: 1,
+    cpuMs: 1,
+    invocationId: 'i',
+    eventJson: Buffer.alloc(20 * MB),
+  } as InvokeRequest);
   expect(link.unreadNetworkBytes).toBe(0);
   for (let at = 0; at < 3; at += 1)
     link.network(NETWORK_FRAME.data, 1, 2, { a: 1, payload: Buffer.alloc(MB) });

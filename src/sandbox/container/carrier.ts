@@ -167,7 +167,11 @@ export class ContainerCarrier implements BackendCarrier {
   }
 
   #take(frame: Frame): void {
-    if (frame.type !== FRAME.log && frame.type !== FRAME.violation && frame.instance !== this.#instance.number)
+    if (
+      frame.type !== FRAME.log &&
+      frame.type !== FRAME.violation &&
+      frame.instance !== this.#instance.number
+    )
       throw new FrameError(
         `a frame of type ${frame.type} for instance ${frame.instance}, which is not there`,
       );

@@ -10,7 +10,14 @@ const MB = 1024 * 1024;
 
 it('brings an agent no more of its network once it leaves sixteen megabytes unread', () => {
   const violations: string[] = [];
-  const link = { unreadNetworkBytes: 0, brought: 0, invoke: () => undefined, network: () => void (link.brought += 1) };
+  const link = {
+    unreadNetworkBytes: 0,
+    brought: 0,
+    invoke: () => undefined,
+    network: () => {
+      link.brought += 1;
+    },
+  };
   const meter = { cpuNs: () => 0, resetPeak: () => undefined };
   const parts = {
     ...{ clock: new ManualClock(), meter, link, memoryMb: 64 },
@@ -20,7 +27,11 @@ it('brings an agent no more of its network once it leaves sixteen megabytes unre
     ...{ refreshed: (then) => then(), resize: () => undefined, settled: () => undefined },
   });
   let send: (type: NetworkFrameType, fields: NetworkFields) => void = () => undefined;
-  const network = { attach: (given: typeof send) => void (send = given) } as unknown as NetworkSession;
+  const network = {
+    attach: (given: typeof send) => {
+      send = given;
+    },
+  } as unknown as NetworkSession;
   instance.begin(1);
   instance.invoke(1, 2, { cpuMs: 1, network } as unknown as InvokeRequest);
   for (const unread of [0, 16 * MB, 16 * MB + 1, 0]) {
