@@ -24,7 +24,9 @@ const FAULTS: readonly Fault[] = [
   ...(tools === null ? [] : [agentFault(tools, agentsOf)]),
   serverFault(ALL_ANEW_MS),
   // Each takes half a minute, so that days take turns with them.
-  ...ENGINE_FAULTS.filter((_, at) => process.env.STRATA_CHAOS === 'full' || at === TODAY % ENGINE_FAULTS.length),
+  ...ENGINE_FAULTS.filter(
+    (_, at) => process.env.STRATA_CHAOS === 'full' || at === TODAY % ENGINE_FAULTS.length,
+  ),
 ];
 
 const missing = noPrivateEngine() ?? (await missingFor(['nodejs24', 'python3']));
