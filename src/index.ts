@@ -5,6 +5,7 @@
  */
 import { availableParallelism } from 'node:os';
 import { type Logger, pino } from 'pino';
+import type { OperatorMemory } from './billing/operator-memory.ts';
 import { type Config, type ConfigOverrides, loadConfig } from './config/config.ts';
 import { StrataError } from './core/errors.ts';
 import { type FunctionRecord, type Runtime, tierOf } from './core/spec.ts';
@@ -27,6 +28,7 @@ import { LayeredPool } from './pool/layered-pool.ts';
 import type { PoolOptions } from './pool/options.ts';
 import type { Policy } from './pool/policy/api.ts';
 import { createPolicy } from './pool/policy/policies.ts';
+import { type LedgerParts, openLedger } from './ledger-parts.ts';
 import { poolShapeOf } from './pool-shapes.ts';
 import { childProcesses } from './ports/child-processes.ts';
 import { systemClock } from './ports/clock.ts';
@@ -36,6 +38,7 @@ import { type Machine, systemMachine } from './ports/machine.ts';
 import { makeNice } from './ports/niceness.ts';
 import { systemProcesses } from './ports/processes.ts';
 import { systemRandom } from './ports/random.ts';
+import type { Registry } from './registry/api.ts';
 import { MEMORY, openRegistry } from './registry/registry.ts';
 import type { SandboxTier } from './sandbox/api.ts';
 import { type ContainerTiers, createContainerTiers } from './sandbox/container/tiers.ts';
@@ -47,6 +50,7 @@ import { QueueLength, Scheduler } from './scheduler/scheduler.ts';
 import { Turnstile } from './scheduler/turnstile.ts';
 import { Watermarks } from './scheduler/watermarks.ts';
 
+export type { UsageQuery, UsageReport } from './billing/api.ts';
 export type { ConfigOverrides } from './config/config.ts';
 export { type ErrorCode, type Failure, StrataError } from './core/errors.ts';
 export type { LogLine, Receipt, Start } from './core/receipt.ts';
@@ -86,9 +90,11 @@ export const createExecutor = async (options: ExecutorOptions = {}): Promise<Exe
     ...{ dataDir: config.dataDir, clock, random, limits: config.limits },
     network: { offered: config.egress.mode === 'on', privateRanges },
   });
+  const receipts = openReceipts(config, registry, onFault);
   const cpuShares = await openCpuShares(onFault);
   const tiers = await openTiers(config, cpuShares, onFault).catch(async (thrown: unknown) => {
     registry.close();
+    receipts.close();
     await cpuShares.close();
     throw thrown;
   });
@@ -99,6 +105,7 @@ export const createExecutor = async (options: ExecutorOptions = {}): Promise<Exe
     unadmitted: () => executor.unadmitted,
     spent: () => budget.spent(),
     evictions: () => budget.evictions,
+    ...ledgerSources(receipts, () => operator),
   });
   const { initCpuMs, resultMaxBytes, logMaxBytes } = config.limits;
   const loading: LoadContext = {
@@ -127,6 +134,11 @@ export const createExecutor = async (options: ExecutorOptions = {}): Promise<Exe
       await cpuShares.close();
     },
   });
+  const operator = receipts.watchOperator({
+    spent: () => budget.spent(),
+    unusedCpuNs: () => lanes.unusedCpuNs(),
+    idle: () => executor.census(),
+  });
   for (const record of registry.all()) {
     if (record.minInstances > 0) lanes.deployed(record.runtime, placementOf(record));
   }
@@ -134,6 +146,7 @@ export const createExecutor = async (options: ExecutorOptions = {}): Promise<Exe
     ...{ clock, random, logger, registry, lanes, metrics, limits: config.limits },
     turnstile,
     records: new Records(config.records),
+    ...{ ledger: receipts.ledger, operator, usage: receipts.usage, tariff: config.ledger.tariff },
     admission: new Admission({ clock, settings: { ...config.admission, timeoutMs: config.queue.timeoutMs } }),
     provisions: new Provisions({
       ...{ budgetMb: budget.limitMb, percentPerTenant: config.admission.maxProvisionedPercent },
@@ -143,6 +156,22 @@ export const createExecutor = async (options: ExecutorOptions = {}): Promise<Exe
   });
   return executor;
 };
+
+/** Opened behind the registry, which makes the folder. */
+const openReceipts = (config: Config, registry: Registry, onFault: OnFault): LedgerParts => {
+  try {
+    return openLedger(config, systemClock, onFault);
+  } catch (thrown) {
+    registry.close();
+    throw thrown;
+  }
+};
+
+/** What metrics show of the ledger, where there is one. */
+const ledgerSources = ({ ledger }: LedgerParts, operator: () => OperatorMemory | null) =>
+  ledger === null
+    ? {}
+    : { ledger: { counts: () => ledger.counts, operator: () => operator()?.totals() ?? [] } };
 
 type OnFault = (message: string, details: Readonly<Record<string, unknown>>) => void;
 

@@ -3,6 +3,7 @@
  *
  * Not a stand-in for the real one, which the end-to-end tests use; a call that the test did not script fails.
  */
+import { NO_USAGE } from '../billing/no-usage.ts';
 import { StrataError } from '../core/errors.ts';
 import type { FunctionRecord } from '../core/spec.ts';
 import type { Executor, InvokeJsonAnswer } from '../invocation/api.ts';
@@ -13,6 +14,7 @@ const unscripted = (name: string) => (): never => {
 
 /** An executor of which only the given calls work. */
 export const scriptedExecutor = (calls: Partial<Executor>): Executor => ({
+  usage: NO_USAGE,
   deploy: unscripted('deploy'),
   invoke: unscripted('invoke'),
   invokeJson: unscripted('invokeJson'),

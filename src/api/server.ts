@@ -31,6 +31,7 @@ import {
   sendProblem,
 } from './native/problem.ts';
 import { PROBLEM_SCHEMA, queryValidator } from './native/schemas.ts';
+import { usageRoutes } from './native/usage.ts';
 import { refusalOfForm } from './request-form.ts';
 import { createRouteIndex } from './route-index.ts';
 import type { ServerSettings } from './settings.ts';
@@ -108,6 +109,7 @@ export const createServer = ({ executor, config, logger }: ServerOptions): Fasti
   void app.register(functionRoutes, { executor, codeMaxBytes });
   void app.register(invocationRoutes, { executor, eventMaxBytes: config.limits.eventMaxBytes });
   void app.register(poolRoutes, { executor });
+  void app.register(usageRoutes, { executor });
   void app.register(operationRoutes, { executor });
   void app.register(documentationRoutes);
   return app;

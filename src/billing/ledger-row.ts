@@ -98,6 +98,9 @@ export const sizeOf = (row: LedgerRow): number => row[11].length + ROW_BYTES;
 
 const ROW_BYTES = 300;
 
+export const recordOf = (row: LedgerRow): LedgerRecord =>
+  Object.fromEntries(COLUMNS.map((column, at) => [column, row[at]])) as LedgerRecord;
+
 export const measuredOf = (record: LedgerRecord): Measured => {
   const [runtime, processModel, start, meter, phasesUs, initCpuNs, handlerCpuNs, memoryMb, ...rest] = JSON.parse(
     String(record.detail),

@@ -9,7 +9,7 @@
  */
 import { StrataError } from '../core/errors.ts';
 import type { Clock, Timer } from '../ports/clock.ts';
-import { type LedgerRow, rowOf, sizeOf } from './ledger-row.ts';
+import { type LedgerRecord, type LedgerRow, recordOf, rowOf, sizeOf } from './ledger-row.ts';
 import type { OperatorEntry } from './operator-memory.ts';
 import type { LedgerStore } from './ledger-store.ts';
 import type { Finished } from './receipts.ts';
@@ -142,18 +142,24 @@ export class Ledger {
    * @throws StrataError `storage_full`, `internal_error` when it cannot be written now. Nothing is lost then: it is tried
    *   again, and only the end of the process before that loses it.
    */
-  flush(): Promise<void> {
+  flush(delayMs = GROUP_MS): Promise<void> {
     if (this.#written >= this.#added) return Promise.resolve();
     if (this.#failing !== null) return Promise.reject(this.#failing);
     return new Promise((resolve, reject) => {
       this.#waiters.push({ until: this.#added, resolve, reject });
-      this.#writeIn(GROUP_MS);
+      this.#writeIn(delayMs);
     });
   }
 
+  /** Like `flush`, and hastens nothing: who only reads must not make the disk work. */
+  settled(): Promise<void> {
+    return this.flush(this.#options.settings.flushIntervalMs);
+  }
+
   /** A receipt that still waits for the disk. */
-  pendingRow(invocationId: string): LedgerRow | null {
-    return this.#pending.findLast(([id]) => id === invocationId) ?? null;
+  pending(invocationId: string): LedgerRecord | null {
+    const row = this.#pending.findLast(([id]) => id === invocationId);
+    return row === undefined ? null : recordOf(row);
   }
 
   /** Writes what waits, and lets go of the database. */

@@ -94,8 +94,8 @@ export class LedgerUsage implements Usage {
   }
 
   receipt(invocationId: string, tenant: string): Receipt | null {
-    const { store, tariff } = this.#options;
-    const record = store.receipt(invocationId);
+    const { store, ledger, tariff } = this.#options;
+    const record = ledger.pending(invocationId) ?? store.receipt(invocationId);
     return record === null || record.tenant !== tenant ? null : toReceipt(measuredOf(record), tariff);
   }
 
@@ -207,7 +207,7 @@ export class LedgerUsage implements Usage {
   /** Whether everything is on the disk; what is stored can be read when it is not. */
   async #flushed(): Promise<boolean> {
     try {
-      await this.#options.ledger.flush();
+      await this.#options.ledger.settled();
       return true;
     } catch {
       return false;

@@ -18,6 +18,7 @@ import { addLogs } from './commands/logs.ts';
 import { addPools } from './commands/pools.ts';
 import { addServe } from './commands/serve.ts';
 import { addSim } from './commands/sim.ts';
+import { addReceipt, addUsage } from './commands/usage.ts';
 import { type CliContext, DEFAULT_URL, printLine } from './context.ts';
 
 /** Runs one command line, given without the interpreter and the script; answers the exit code. */
@@ -50,6 +51,8 @@ const buildProgram = (context: CliContext): Command => {
     addLogs,
     addDelete,
     addPools,
+    addUsage,
+    addReceipt,
     addImages,
     addDoctor,
   ];

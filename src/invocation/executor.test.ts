@@ -1,6 +1,7 @@
 import { getEventListeners } from 'node:events';
 import { pino } from 'pino';
 import { describe, expect, it } from 'vitest';
+import { NO_USAGE } from '../billing/no-usage.ts';
 import type { Runtime } from '../core/spec.ts';
 import { Budget } from '../pool/budget.ts';
 import { DEFAULT_COSTS } from '../pool/costs.ts';
@@ -103,6 +104,7 @@ const open = async (
       release: async () => {},
     }),
     records: new Records({ maxInvocations: 10, maxLogLines: 10 }),
+    ...{ ledger: null, operator: null, usage: NO_USAGE, tariff: 'cpu' },
     metrics: new Metrics({
       ...{ census: () => [], queued: () => 0, evictions: () => 0 },
       ...{ unadmitted: () => executor.unadmitted, inFlight: () => executor.inFlight },
