@@ -34,6 +34,7 @@ export const COLUMNS = [
 
 export type LedgerRecord = Readonly<Record<(typeof COLUMNS)[number], unknown>>;
 
+const ATTEMPT_MAX = 1_000_000;
 /** Years until 10000, which is as far as dates can be written. */
 const STARTED_MAX_MS = 253_402_300_799_999;
 /** A function's own words are kept as far as people read them; a stack is as long as the sandboxes let it be. */
@@ -79,7 +80,7 @@ export const rowOf = (finished: Measured & Partial<Pick<Finished, 'logs'>>): Led
   ];
   return [
     finished.invocationId,
-    finished.attempt ?? 1,
+    finished.attempt === undefined ? 1 : whole(finished.attempt, ATTEMPT_MAX),
     record.tenant,
     record.name,
     record.version,

@@ -83,7 +83,9 @@ const MIGRATIONS: readonly string[] = [
 const DAY_MS = 86_400_000;
 const ADDED = ['invocations', 'failed', 'cpu_ns', 'wall_us', 'memory_mb_us', 'billed_mb_ms'] as const;
 
-const INSERT = `INSERT OR IGNORE INTO receipts (${COLUMNS.join(', ')}) VALUES (${COLUMNS.map(() => '?').join(', ')})`;
+/** Passes over a second one of the same attempt, and over nothing else. */
+const INSERT = `INSERT INTO receipts (${COLUMNS.join(', ')}) VALUES (${COLUMNS.map(() => '?').join(', ')})
+  ON CONFLICT (invocation_id, attempt) DO NOTHING`;
 const LAST = 'SELECT coalesce(max(seq), 0) AS seq FROM receipts';
 /** Of the receipts that this transaction has written; what cannot be true any more stays at the bound. */
 const ADD_UP = `INSERT INTO sums (tenant, day, function, version, ${ADDED.join(', ')})

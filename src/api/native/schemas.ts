@@ -172,7 +172,7 @@ export const responses = (
 
 /** Every code that an invocation can end with for somebody who reads the answer. */
 export const INVOKE_CODES: readonly ErrorCode[] = ERROR_CODES.filter(
-  (code) => !['unauthorized', 'conflict', 'storage_full', 'cancelled'].includes(code),
+  (code) => !['unauthorized', 'conflict', 'cancelled'].includes(code),
 );
 
 /** Fastify's validator: queries are converted from text and checked; everything else passes (see the header). */
