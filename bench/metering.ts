@@ -14,7 +14,7 @@ import { compare } from './harness/result.ts';
 import { divide } from './harness/stats.ts';
 import { invocationPath, QUIET, Strata, unexpected } from './harness/strata.ts';
 
-const FULL = { rounds: 5, secondsPerRun: 4, warmUpSeconds: 3, connections: [32] };
+const FULL = { rounds: 5, secondsPerRun: 3, warmUpSeconds: 2, connections: [32] };
 const QUICK = { rounds: 1, secondsPerRun: 2, warmUpSeconds: 1, connections: [32] };
 
 const OFF = 'ledger off';

@@ -4,13 +4,13 @@
  * Owns the wiring alone.
  */
 import { join } from 'node:path';
+import type { Usage } from './billing/api.ts';
 import { Ledger } from './billing/ledger.ts';
 import { LedgerStore } from './billing/ledger-store.ts';
 import { NO_USAGE } from './billing/no-usage.ts';
 import { type IdleMemory, OperatorMemory, type OperatorSpent } from './billing/operator-memory.ts';
 import { readPrices } from './billing/prices.ts';
 import { LedgerUsage } from './billing/usage.ts';
-import type { Usage } from './billing/api.ts';
 import type { Config } from './config/config.ts';
 import type { Clock } from './ports/clock.ts';
 import { IN_MEMORY } from './ports/database.ts';

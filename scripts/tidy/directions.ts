@@ -109,7 +109,8 @@ const ALLOWED_IN_TESTS: Readonly<Record<string, readonly string[]>> = {
     ],
   ],
   invocation: [
-    ...['pool/fixture.ts', 'pool/costs.ts', 'billing/no-usage.ts'],
+    ...['pool/fixture.ts', 'pool/costs.ts'],
+    ...['billing/no-usage.ts', 'billing/ledger-store.ts', 'billing/usage.ts'],
     'registry/registry.ts',
     'sandbox/backend.ts',
     'sandbox/fake/backend.ts',

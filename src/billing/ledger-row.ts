@@ -75,7 +75,9 @@ export const rowOf = (finished: Measured & Partial<Pick<Finished, 'logs'>>): Led
     record.memoryMb,
     finished.maxMemoryBytes,
     finished.logTruncated || hadLogs ? 1 : 0,
-    network.requests === 0 ? 0 : { ...network, refusals: network.refusals.slice(0, REFUSALS_MAX).map(shortRefusal) },
+    network.requests === 0
+      ? 0
+      : { ...network, refusals: network.refusals.slice(0, REFUSALS_MAX).map(shortRefusal) },
     failure === null ? 0 : shortFailure(failure),
   ];
   return [
@@ -103,9 +105,8 @@ export const recordOf = (row: LedgerRow): LedgerRecord =>
   Object.fromEntries(COLUMNS.map((column, at) => [column, row[at]])) as LedgerRecord;
 
 export const measuredOf = (record: LedgerRecord): Measured => {
-  const [runtime, processModel, start, meter, phasesUs, initCpuNs, handlerCpuNs, memoryMb, ...rest] = JSON.parse(
-    String(record.detail),
-  ) as Detail;
+  const [runtime, processModel, start, meter, phasesUs, initCpuNs, handlerCpuNs, memoryMb, ...rest] =
+    JSON.parse(String(record.detail)) as Detail;
   const [maxMemoryBytes, logTruncated, network, failure] = rest;
   return {
     invocationId: String(record.invocation_id),

@@ -179,7 +179,14 @@ export class LedgerStore {
     return attemptOn(
       this.#path,
       () =>
-        this.#prepared(PAGE).all(tenant, fromMs, toMs, after.startedMs, after.seq, limit) as unknown as StoredReceipt[],
+        this.#prepared(PAGE).all(
+          tenant,
+          fromMs,
+          toMs,
+          after.startedMs,
+          after.seq,
+          limit,
+        ) as unknown as StoredReceipt[],
     );
   }
 
@@ -187,7 +194,13 @@ export class LedgerStore {
   pageOfAll({ fromMs, toMs }: ReceiptRange, afterSeq: number, window: number): readonly StoredReceipt[] {
     return attemptOn(
       this.#path,
-      () => this.#prepared(PAGE_OF_ALL).all(afterSeq, afterSeq + window, fromMs, toMs) as unknown as StoredReceipt[],
+      () =>
+        this.#prepared(PAGE_OF_ALL).all(
+          afterSeq,
+          afterSeq + window,
+          fromMs,
+          toMs,
+        ) as unknown as StoredReceipt[],
     );
   }
 

@@ -166,19 +166,31 @@ describe('the ledger', () => {
     expect(() => ledger.refuseWhenFull()).not.toThrow();
     ledger.add(finished('last'));
     expect(() => ledger.refuseWhenFull()).toThrow(
-      expect.objectContaining({ code: 'ledger_unavailable', message: expect.stringMatching(/10 receipts.*full/) }),
+      expect.objectContaining({
+        code: 'ledger_unavailable',
+        message: expect.stringMatching(/10 receipts.*full/),
+      }),
     );
     await clock.advance(10_000);
     expect(ledger.counts).toMatchObject({ pending: 10, stored: 0 });
     expect(ledger.counts.writeFailures).toBeLessThan(12);
-    expect(await usage.report({ tenant: 'acme' })).toMatchObject({ complete: false, total: { invocations: 0 } });
+    expect(await usage.report({ tenant: 'acme' })).toMatchObject({
+      complete: false,
+      total: { invocations: 0 },
+    });
     expect(usage.receipt('last', 'acme')).not.toBeNull();
     mend();
     await clock.advance(5_000);
     expect(ledger.counts).toMatchObject({ pending: 0, stored: 10 });
     expect(() => ledger.refuseWhenFull()).not.toThrow();
-    expect(await usage.report({ tenant: 'acme' })).toMatchObject({ complete: true, total: { invocations: 10 } });
-    expect(faults).toEqual([expect.stringMatching(/cannot be written/), expect.stringMatching(/written again/)]);
+    expect(await usage.report({ tenant: 'acme' })).toMatchObject({
+      complete: true,
+      total: { invocations: 10 },
+    });
+    expect(faults).toEqual([
+      expect.stringMatching(/cannot be written/),
+      expect.stringMatching(/written again/),
+    ]);
     ledger.close();
   });
 
@@ -201,16 +213,20 @@ describe('the ledger', () => {
 
   it('removes receipts by number and age, never the newest, and no total changes', async () => {
     const { clock, ledger, usage } = open(IN_MEMORY, { maxReceipts: 3, maxReceiptDays: 2 });
-    for (let id = 0; id < 5; id += 1) ledger.add(finished(`${id}`));
+    // Two days old within the hour.
+    const startedAtMs = clock.wallMs() - 2 * DAY_MS + 60_000;
+    for (let id = 0; id < 5; id += 1) ledger.add(finished(`${id}`, { startedAtMs }));
     await clock.advance(100);
     const before = await usage.report({ tenant: 'acme', groupBy: ['day', 'function'] });
     await clock.advance(1_000);
     expect(ledger.counts.removed).toBe(2);
     expect([usage.receipt('1', 'acme'), usage.receipt('2', 'acme')]).toEqual([null, expect.anything()]);
-    await clock.advance(3 * DAY_MS);
+    await clock.advance(120_000);
     expect(ledger.counts.removed).toBe(4);
     expect(usage.receipt('4', 'acme')).not.toBeNull();
-    expect(await usage.report({ tenant: 'acme', groupBy: ['day', 'function'], to: before.to })).toEqual(before);
+    expect(await usage.report({ tenant: 'acme', groupBy: ['day', 'function'], to: before.to })).toEqual(
+      before,
+    );
     ledger.close();
   }, 30_000);
 
@@ -298,7 +314,12 @@ describe('the ledger', () => {
             failed: before.failed + (one.failure === null ? 0 : 1),
           });
         }
-        const report = world.usage.report({ tenant: null, from: '2026-01-01', to: '2026-02-01', groupBy: ['tenant', 'day'] });
+        const report = world.usage.report({
+          tenant: null,
+          from: '2026-01-01',
+          to: '2026-02-01',
+          groupBy: ['tenant', 'day'],
+        });
         await world.clock.advance(SETTINGS.flushIntervalMs);
         const rows = (await report).rows.map(({ tenant, day, invocations, failed, exact }) => [
           `${tenant} ${day}`,
@@ -306,7 +327,12 @@ describe('the ledger', () => {
         ]);
         const wanted = [...expected].map(([key, { total, failed }]) => [
           key,
-          { invocations: String(total.invocations), failed, cpuNs: String(total.cpuNs), mb: String(total.memoryMbUs) },
+          {
+            invocations: String(total.invocations),
+            failed,
+            cpuNs: String(total.cpuNs),
+            mb: String(total.memoryMbUs),
+          },
         ]);
         expect(Object.fromEntries(rows)).toEqual(Object.fromEntries(wanted));
         world.ledger.close();

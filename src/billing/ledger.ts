@@ -10,8 +10,8 @@
 import { StrataError } from '../core/errors.ts';
 import type { Clock, Timer } from '../ports/clock.ts';
 import { type LedgerRecord, type LedgerRow, recordOf, rowOf, sizeOf } from './ledger-row.ts';
-import type { OperatorEntry } from './operator-memory.ts';
 import type { LedgerStore } from './ledger-store.ts';
+import type { OperatorEntry } from './operator-memory.ts';
 import type { Finished } from './receipts.ts';
 
 export interface LedgerSettings {
@@ -143,7 +143,7 @@ export class Ledger {
    *   again, and only the end of the process before that loses it.
    */
   flush(delayMs = GROUP_MS): Promise<void> {
-    if (this.#written >= this.#added) return Promise.resolve();
+    if (this.#written >= this.#added && this.#operator.size === 0) return Promise.resolve();
     if (this.#failing !== null) return Promise.reject(this.#failing);
     return new Promise((resolve, reject) => {
       this.#waiters.push({ until: this.#added, resolve, reject });
@@ -195,7 +195,8 @@ export class Ledger {
   #write(): void {
     const { store, settings, onFault } = this.#options;
     do {
-      const rows = this.#pending.length > TRANSACTION_ROWS ? this.#pending.slice(0, TRANSACTION_ROWS) : this.#pending;
+      const rows =
+        this.#pending.length > TRANSACTION_ROWS ? this.#pending.slice(0, TRANSACTION_ROWS) : this.#pending;
       if (rows.length === 0 && this.#operator.size === 0) return;
       try {
         const stored = store.write(rows, [...this.#operator.values()]);
@@ -246,7 +247,11 @@ export class Ledger {
     const nowMs = clock.wallMs();
     let removed = 0;
     try {
-      removed = store.removeReceipts(settings.maxReceipts, nowMs - settings.maxReceiptDays * DAY_MS, SWEEP_ROWS);
+      removed = store.removeReceipts(
+        settings.maxReceipts,
+        nowMs - settings.maxReceiptDays * DAY_MS,
+        SWEEP_ROWS,
+      );
       this.#removed += removed;
       store.removeSums(Math.floor(nowMs / DAY_MS) - settings.maxSumDays, SWEEP_ROWS);
     } catch {

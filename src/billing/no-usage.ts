@@ -5,7 +5,10 @@ import { StrataError } from '../core/errors.ts';
 import type { Usage } from './api.ts';
 
 const none = (): never => {
-  throw new StrataError('not_found', 'This server keeps no receipts for good: its setting ledger.mode is "off".');
+  throw new StrataError(
+    'not_found',
+    'This server keeps no receipts for good: its setting ledger.mode is "off".',
+  );
 };
 
 export const NO_USAGE: Usage = {

@@ -53,7 +53,14 @@ it('keeps what was idle while nothing is seen for who is seen next', async () =>
   world.idle = [idleOf(1, 0)];
   memory.close();
   expect(world.recorded).toEqual([
-    { day: START_MS / DAY_MS, runtime: 'isolate', layer: 'container', use: 'kept', memoryMbMs: 5_000n, cpuNs: 0n },
+    {
+      day: START_MS / DAY_MS,
+      runtime: 'isolate',
+      layer: 'container',
+      use: 'kept',
+      memoryMbMs: 5_000n,
+      cpuNs: 0n,
+    },
   ]);
 });
 

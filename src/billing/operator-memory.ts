@@ -101,7 +101,9 @@ export class OperatorMemory {
   }
 
   #divide(mbMs: number): void {
-    const seen = this.#options.idle().flatMap(({ runtime, idle }) => idle.map((one) => ({ runtime, ...one })));
+    const seen = this.#options
+      .idle()
+      .flatMap(({ runtime, idle }) => idle.map((one) => ({ runtime, ...one })));
     const weight = seen.reduce((sum, { memoryMb }) => sum + memoryMb, 0);
     this.#unseenMbMs = weight > 0 ? 0 : mbMs;
     if (weight <= 0) return;

@@ -83,10 +83,17 @@ describe('prices', () => {
     ['no table', [], /the file/],
     ['an unknown tariff', { ...FC, tariffs: { gold: { tiers: [{ price: '1' }] } } }, /tariffs/],
     ['a price with a minus', { ...FC, tariffs: { cpu: { tiers: [{ price: '-1' }] } } }, /price/],
-    ['a last tier that ends', { ...FC, tariffs: { cpu: { tiers: [{ upTo: '1', price: '1' }] } } }, /last alone/],
+    [
+      'a last tier that ends',
+      { ...FC, tariffs: { cpu: { tiers: [{ upTo: '1', price: '1' }] } } },
+      /last alone/,
+    ],
     [
       'tiers out of order',
-      { ...FC, tariffs: { cpu: { tiers: [{ upTo: '2', price: '1' }, { upTo: '2', price: '1' }, { price: '1' }] } } },
+      {
+        ...FC,
+        tariffs: { cpu: { tiers: [{ upTo: '2', price: '1' }, { upTo: '2', price: '1' }, { price: '1' }] } },
+      },
       /one after the other; tier 2/,
     ],
   ])('refuse %s', (_, table, message) => {

@@ -90,7 +90,8 @@ export const parsePrices = (table: unknown): PriceTable => {
   }
   const { currency, decimals, tariffs } = table;
   const parsed: Partial<Record<TariffName, TariffPrices>> = {};
-  for (const [name, prices] of Object.entries(tariffs)) parsed[name as TariffName] = parseTariff(name, prices);
+  for (const [name, prices] of Object.entries(tariffs))
+    parsed[name as TariffName] = parseTariff(name, prices);
   return { currency, decimals, tariffs: parsed };
 };
 
@@ -121,8 +122,7 @@ export const costOf = (units: bigint, { free, tiers }: TariffPrices, decimals: n
   let cost = 0n;
   for (const { upTo, price } of tiers) {
     if (rest <= 0n) break;
-    const room = upTo === null ? rest : upTo - from;
-    const taken = rest < room ? rest : room;
+    const taken = upTo === null || rest < upTo - from ? rest : upTo - from;
     cost += taken * price;
     rest -= taken;
     from = upTo ?? from;

@@ -56,7 +56,10 @@ describe('a receipt', () => {
   it('of a failure says which limit, and what was thrown', () => {
     const limit = { kind: 'cpuMs', configured: 100, observed: 101.5 } as const;
     const error = { type: 'TypeError', message: 'm', stack: 's' };
-    const receipt = toReceipt({ ...FINISHED, failure: failure('cpu_limit', 'too much', { limit, error }) }, 'cpu');
+    const receipt = toReceipt(
+      { ...FINISHED, failure: failure('cpu_limit', 'too much', { limit, error }) },
+      'cpu',
+    );
     expect(receipt).toMatchObject({
       ...{ status: 'failed', limit },
       error: { code: 'cpu_limit', detail: 'too much', type: 'TypeError', message: 'm', stack: 's' },
@@ -76,7 +79,10 @@ describe('a receipt', () => {
 
   it('costs the same in the header, under every tariff', () => {
     for (const tariff of TARIFF_NAMES)
-      expect(toReceipt(FINISHED, tariff).cost).toMatchObject({ tariff, cuSeconds: cuSecondsOf(FINISHED, tariff) });
+      expect(toReceipt(FINISHED, tariff).cost).toMatchObject({
+        tariff,
+        cuSeconds: cuSecondsOf(FINISHED, tariff),
+      });
   });
 
   it('says nothing where nothing was measured, and shows no secret', () => {

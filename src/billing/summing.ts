@@ -145,7 +145,8 @@ export class Rows {
   #price(tenant: string, day: number, sums: readonly DaySum[]): readonly bigint[] {
     if (this.#prices === null) return [];
     const first = monthOf(day);
-    if (this.#month.tenant !== tenant || this.#month.first !== first) this.#month = { tenant, first, units: 0n };
+    if (this.#month.tenant !== tenant || this.#month.first !== first)
+      this.#month = { tenant, first, units: 0n };
     const units = sums.map((sum) => scaledUnits(sum, this.#tariff));
     const before = this.#month.units;
     this.#month.units = units.reduce((all, one) => all + one, before);

@@ -108,15 +108,21 @@ describe('quantities', () => {
   it('are whole, exact and bounded whatever was measured', () => {
     const odd = fc.oneof(fc.double(), fc.constantFrom(Number.NaN, Number.POSITIVE_INFINITY, -1, 1e300));
     fc.assert(
-      fc.property(odd, odd, odd, fc.array(odd, { maxLength: 7 }), (initCpuNs, handlerCpuNs, memoryMb, phases) => {
-        const used = quantitiesOf({ initCpuNs, handlerCpuNs, memoryMb, phases });
-        for (const figure of Object.values(used)) {
-          expect(Number.isSafeInteger(figure)).toBe(true);
-          expect(figure).toBeGreaterThanOrEqual(0);
-        }
-        expect(used.cpuNs).toBeLessThanOrEqual(1e13);
-        expect(used.memoryMbUs).toBeLessThanOrEqual(1.024e14);
-      }),
+      fc.property(
+        odd,
+        odd,
+        odd,
+        fc.array(odd, { maxLength: 7 }),
+        (initCpuNs, handlerCpuNs, memoryMb, phases) => {
+          const used = quantitiesOf({ initCpuNs, handlerCpuNs, memoryMb, phases });
+          for (const figure of Object.values(used)) {
+            expect(Number.isSafeInteger(figure)).toBe(true);
+            expect(figure).toBeGreaterThanOrEqual(0);
+          }
+          expect(used.cpuNs).toBeLessThanOrEqual(1e13);
+          expect(used.memoryMbUs).toBeLessThanOrEqual(1.024e14);
+        },
+      ),
     );
   });
 });

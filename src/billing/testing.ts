@@ -9,7 +9,13 @@ export const RECORD: FunctionRecord = {
   ...{ handler: 'index.handler', memoryMb: 128, timeoutMs: 3_000, cpuMs: 1_000, processModel: 'resident' },
   ...{ concurrency: 1, initializer: null, initTimeoutMs: 10_000, minInstances: 0, maxInstances: 50 },
   reservedConcurrency: 0,
-  ...{ idleTimeoutMs: 600_000, env: { SECRET: 'hidden' }, labels: {}, description: '', network: { allow: [] } },
+  ...{
+    idleTimeoutMs: 600_000,
+    env: { SECRET: 'hidden' },
+    labels: {},
+    description: '',
+    network: { allow: [] },
+  },
   ...{ codeDigest: '00', codeBytes: 10, createdAt: '', updatedAt: '' },
 };
 

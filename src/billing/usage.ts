@@ -25,7 +25,7 @@ import { measuredOf } from './ledger-row.ts';
 import type { LedgerStore, StoredReceipt } from './ledger-store.ts';
 import type { PriceTable } from './prices.ts';
 import { toReceipt } from './receipts.ts';
-import { breath, readSums, Rows } from './summing.ts';
+import { breath, Rows, readSums } from './summing.ts';
 import { isTariff, TARIFF_NAMES, TARIFFS, type TariffName } from './tariffs.ts';
 
 export interface UsageOptions {
@@ -61,7 +61,8 @@ export class LedgerUsage implements Usage {
 
   async report(query: UsageQuery): Promise<UsageReport> {
     const asked = this.#checked(query);
-    if (this.#reporting >= REPORTS_MAX) throw tooMany(`${REPORTS_MAX} reports of usage are being made or wait`);
+    if (this.#reporting >= REPORTS_MAX)
+      throw tooMany(`${REPORTS_MAX} reports of usage are being made or wait`);
     this.#reporting += 1;
     const turn = this.#reports.then(() => this.#report(asked));
     this.#reports = turn.catch(() => {});
@@ -134,16 +135,23 @@ export class LedgerUsage implements Usage {
     if (isOperator) settleOperator();
     const complete = await this.#flushed();
     const priced = prices?.tariffs[tariff];
-    const rows = new Rows(groupBy, tariff, fromDay, priced === undefined ? null : { ...priced, decimals: prices?.decimals ?? 0 });
+    const rows = new Rows(
+      groupBy,
+      tariff,
+      fromDay,
+      priced === undefined ? null : { ...priced, decimals: prices?.decimals ?? 0 },
+    );
     // The tiers of the first month count from its first day.
     const firstDay = priced === undefined ? fromDay : monthOf(fromDay);
-    for await (const { tenant: owner, sums } of readSums(store, tenant, firstDay, toDay)) rows.add(owner, sums);
+    for await (const { tenant: owner, sums } of readSums(store, tenant, firstDay, toDay))
+      rows.add(owner, sums);
     return {
       from: dayText(fromDay),
       to: dayText(toDay),
       groupBy,
       tariff: TARIFFS[tariff],
-      currency: priced === undefined || prices === null ? null : { code: prices.currency, decimals: prices.decimals },
+      currency:
+        priced === undefined || prices === null ? null : { code: prices.currency, decimals: prices.decimals },
       complete,
       ...rows.result(),
       ...(isOperator ? { operator: this.#operator(fromDay, toDay, groupBy.includes('day')) } : {}),
@@ -151,7 +159,10 @@ export class LedgerUsage implements Usage {
   }
 
   #operator(fromDay: number, toDay: number, byDay: boolean): OperatorRow[] {
-    const merged = new Map<string, { day: number; runtime: string; layer: string; use: string; memoryMbMs: bigint; cpuNs: bigint }>();
+    const merged = new Map<
+      string,
+      { day: number; runtime: string; layer: string; use: string; memoryMbMs: bigint; cpuNs: bigint }
+    >();
     for (const entry of this.#options.store.operator(fromDay, toDay)) {
       const key = `${byDay ? entry.day : ''} ${entry.runtime} ${entry.layer} ${entry.use}`;
       const before = merged.get(key);

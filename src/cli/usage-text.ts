@@ -53,8 +53,14 @@ export const receiptText = (receipt: Receipt): string => {
     ['phases, ms', phases.join(', ')],
     ['wall', `${usage.wallMs} ms`],
     ['cpu', `${usage.cpuMs} ms, of which ${usage.initCpuMs} ms for loading`],
-    ['memory', `${usage.memoryMb} MB; ${usage.maxMemoryMb === null ? 'not measured' : `${usage.maxMemoryMb} MB used`}`],
-    ['network', `${network.requests} requests, ${network.sentBytes} bytes sent, ${network.receivedBytes} received`],
+    [
+      'memory',
+      `${usage.memoryMb} MB; ${usage.maxMemoryMb === null ? 'not measured' : `${usage.maxMemoryMb} MB used`}`,
+    ],
+    [
+      'network',
+      `${network.requests} requests, ${network.sentBytes} bytes sent, ${network.receivedBytes} received`,
+    ],
     ['cost', `${cost.cuSeconds} (${cost.tariff}: ${cost.formula})`],
   ];
   return table(rows.map(([name, value]) => [name, oneLine(value)]));

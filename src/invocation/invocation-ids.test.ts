@@ -14,7 +14,9 @@ it('begin with the time, are UUIDs of version 7, and are all different', async (
   expect(new Set(seen).size).toBe(100);
   for (const [at, id] of seen.entries()) {
     expect(id).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
-    expect(Number.parseInt(id.slice(0, 8) + id.slice(9, 13), 16)).toBe(Date.UTC(2026, 0, 1) + Math.floor(at / 2));
+    expect(Number.parseInt(id.slice(0, 8) + id.slice(9, 13), 16)).toBe(
+      Date.UTC(2026, 0, 1) + Math.floor(at / 2),
+    );
   }
 });
 

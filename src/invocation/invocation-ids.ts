@@ -25,7 +25,10 @@ export class InvocationIds {
     const wallMs = this.#clock.wallMs();
     if (wallMs !== this.#wallMs) {
       this.#wallMs = wallMs;
-      const hex = Math.max(0, wallMs).toString(16).padStart(HEX_DIGITS_OF_TIME, '0').slice(-HEX_DIGITS_OF_TIME);
+      const hex = Math.max(0, wallMs)
+        .toString(16)
+        .padStart(HEX_DIGITS_OF_TIME, '0')
+        .slice(-HEX_DIGITS_OF_TIME);
       this.#prefix = `${hex.slice(0, 8)}-${hex.slice(8)}-7`;
     }
     return this.#prefix + this.#random.uuid().slice(15);

@@ -38,7 +38,10 @@ describe('records', () => {
     for (let id = 0; id < 5; id += 1) records.add(finished(id));
     expect(known(records, 5).map(({ invocationId }) => invocationId)).toEqual(['i2', 'i3', 'i4']);
     expect(records.find('i1', 'acme')).toBeNull();
-    expect(records.unknown('i1')).toMatchObject({ code: 'not_found', message: expect.stringMatching(/newest 3 are kept/) });
+    expect(records.unknown('i1')).toMatchObject({
+      code: 'not_found',
+      message: expect.stringMatching(/newest 3 are kept/),
+    });
   });
 
   it('keep none when none are to be kept', () => {

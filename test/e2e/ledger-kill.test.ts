@@ -91,7 +91,9 @@ describe.each([
       // The sums are those of the receipts, to the nanosecond, and what was once told stays.
       const total = await totalOf(server);
       expect(total.invocations).toBe(receipts.length);
-      expect(total.exact.cpuNs).toBe(String(receipts.reduce((sum, { exact }) => sum + BigInt(exact.cpuNs), 0n)));
+      expect(total.exact.cpuNs).toBe(
+        String(receipts.reduce((sum, { exact }) => sum + BigInt(exact.cpuNs), 0n)),
+      );
       expect(total.exact.memoryMbUs).toBe(
         String(receipts.reduce((sum, { exact }) => sum + BigInt(exact.memoryMbUs), 0n)),
       );

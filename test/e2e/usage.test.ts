@@ -27,7 +27,11 @@ beforeAll(async () => {
   writeFileSync(join(folder, 'prices.json'), JSON.stringify(PRICES));
   server = await start();
   await deploy(server, 'ok', 'exports.handler = async () => 1');
-  await deploy(server, 'bad', 'exports.handler = async () => { console.log("seen"); throw new RangeError("no") }');
+  await deploy(
+    server,
+    'bad',
+    'exports.handler = async () => { console.log("seen"); throw new RangeError("no") }',
+  );
 }, 60_000);
 
 afterAll(async () => {
@@ -64,7 +68,9 @@ describe('usage over HTTP', () => {
     expect(all.operator?.every(({ tenant, gbSeconds }) => tenant === null && gbSeconds >= 0)).toBe(true);
     expect(all.operator?.length).toBeGreaterThan(0);
     const { text } = await call(server, 'GET', '/metrics');
-    expect(text).toMatch(/strata_operator_memory_gb_seconds_total\{runtime="isolate",layer="runtime",use="kept"\} [0-9.]+/);
+    expect(text).toMatch(
+      /strata_operator_memory_gb_seconds_total\{runtime="isolate",layer="runtime",use="kept"\} [0-9.]+/,
+    );
     expect(text).toMatch(/strata_ledger_receipts_total\{outcome="stored"\} 3/);
   });
 
@@ -78,7 +84,10 @@ describe('usage over HTTP', () => {
     };
     for (const [query, detail] of Object.entries(bad)) {
       const reply = await call(server, 'GET', `/v1/usage?${query}`);
-      expect(reply).toMatchObject({ status: 400, json: { code: 'invalid_request', detail: expect.stringMatching(detail) } });
+      expect(reply).toMatchObject({
+        status: 400,
+        json: { code: 'invalid_request', detail: expect.stringMatching(detail) },
+      });
     }
   });
 
@@ -111,7 +120,15 @@ describe('usage over HTTP', () => {
   }, 30_000);
 
   it('is shown by the command line', async () => {
-    const { stdout } = await runStrata(['--url', server.url, 'usage', '--group-by', 'function', '--tariff', 'fc-2024']);
+    const { stdout } = await runStrata([
+      '--url',
+      server.url,
+      'usage',
+      '--group-by',
+      'function',
+      '--tariff',
+      'fc-2024',
+    ]);
     expect(stdout).toMatch(/tariff fc-2024: 75 CU/);
     expect(stdout).toMatch(/^ok +5 +0 /m);
     expect(stdout).toMatch(/^total +7 +2 /m);
@@ -129,7 +146,9 @@ describe('a ledger that cannot be opened', () => {
   it('keeps the server from starting while another process has it', async () => {
     const path = join(folder, 'locked');
     const first = await startServer([], {}, { dataDir: path });
-    await expect(startServer([], {}, { dataDir: path })).rejects.toThrow(/conflict|in use by another process/);
+    await expect(startServer([], {}, { dataDir: path })).rejects.toThrow(
+      /conflict|in use by another process/,
+    );
     await first.stop();
   }, 60_000);
 

@@ -7,7 +7,13 @@
 import { Readable } from 'node:stream';
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify';
 import { type StaticDecode, Type } from 'typebox';
-import { type GroupKey, type ReceiptLine, TARIFF_NAMES, type UsageReport, type UsageRow } from '../../billing/api.ts';
+import {
+  type GroupKey,
+  type ReceiptLine,
+  TARIFF_NAMES,
+  type UsageReport,
+  type UsageRow,
+} from '../../billing/api.ts';
 import { type CsvCell, csvLine } from '../../billing/csv.ts';
 import { parseInstant } from '../../billing/days.ts';
 import { StrataError } from '../../core/errors.ts';
@@ -20,24 +26,33 @@ export interface UsageRoutesOptions {
 }
 
 const ALL = Type.Optional(
-  Type.Boolean({ default: false, description: 'Of all tenants, and what the operator pays itself: for operators.' }),
+  Type.Boolean({
+    default: false,
+    description: 'Of all tenants, and what the operator pays itself: for operators.',
+  }),
 );
 const FORMAT = ['json', 'csv'] as const;
 
 const USAGE_QUERY = Type.Object(
   {
     from: Type.Optional(
-      Type.String({ description: 'The first day, UTC, as `2026-01-31`; the first of this month unless told.' }),
+      Type.String({
+        description: 'The first day, UTC, as `2026-01-31`; the first of this month unless told.',
+      }),
     ),
     to: Type.Optional(Type.String({ description: 'The day behind the last; tomorrow unless told.' })),
     groupBy: Type.Optional(
       Type.String({
         maxLength: 64,
-        description: '`tenant`, `function`, `version`, `day`, or several with commas; one row for all without it.',
+        description:
+          '`tenant`, `function`, `version`, `day`, or several with commas; one row for all without it.',
       }),
     ),
     tariff: Type.Optional(
-      Type.String({ maxLength: 64, description: `${TARIFF_NAMES.join(', ')}; \`ledger.tariff\` unless told.` }),
+      Type.String({
+        maxLength: 64,
+        description: `${TARIFF_NAMES.join(', ')}; \`ledger.tariff\` unless told.`,
+      }),
     ),
     format: Type.Optional(Type.Enum([...FORMAT], { default: 'json' })),
     all: ALL,
@@ -47,7 +62,9 @@ const USAGE_QUERY = Type.Object(
 
 const RECEIPTS_QUERY = Type.Object(
   {
-    from: Type.Optional(Type.String({ description: 'Started at or after: a time or a day, UTC; unless told any.' })),
+    from: Type.Optional(
+      Type.String({ description: 'Started at or after: a time or a day, UTC; unless told any.' }),
+    ),
     to: Type.Optional(Type.String({ description: 'Started before.' })),
     format: Type.Optional(
       Type.Enum([...FORMAT], { default: 'json', description: '`json` is one receipt a line, as JSON.' }),
@@ -151,11 +168,23 @@ type Pages = AsyncIterableIterator<readonly ReceiptLine[]>;
 type First = IteratorResult<readonly ReceiptLine[]>;
 
 async function* jsonOf(first: First, pages: Pages): AsyncGenerator<string> {
-  for await (const page of rejoined(first, pages)) yield page.map((line) => `${JSON.stringify(line)}\n`).join('');
+  for await (const page of rejoined(first, pages))
+    yield page.map((line) => `${JSON.stringify(line)}\n`).join('');
 }
 
 const RECEIPT_COLUMNS = [
-  ...['startedAt', 'invocationId', 'attempt', 'tenant', 'function', 'version', 'tier', 'status', 'error', 'start'],
+  ...[
+    'startedAt',
+    'invocationId',
+    'attempt',
+    'tenant',
+    'function',
+    'version',
+    'tier',
+    'status',
+    'error',
+    'start',
+  ],
   ...['wallMs', 'cpuMs', 'memoryMb', 'gbSeconds', 'cuSeconds', 'tariff', 'cpuNs', 'memoryMbUs'],
 ];
 

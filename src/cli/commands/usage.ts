@@ -49,6 +49,9 @@ export const addReceipt = (program: Command, context: CliContext): void => {
     .action(async (id: string, options: { json?: true }, command: Command) => {
       const path = `/v1/invocations/${encodeURIComponent(id)}`;
       const receipt = await clientOf(command, context).json<Receipt>('GET', path);
-      printLine(context.stdout, options.json === true ? JSON.stringify(receipt, null, 2) : receiptText(receipt));
+      printLine(
+        context.stdout,
+        options.json === true ? JSON.stringify(receipt, null, 2) : receiptText(receipt),
+      );
     });
 };
