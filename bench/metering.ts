@@ -14,7 +14,7 @@ import { compare } from './harness/result.ts';
 import { divide } from './harness/stats.ts';
 import { invocationPath, QUIET, Strata, unexpected } from './harness/strata.ts';
 
-const FULL = { rounds: 5, secondsPerRun: 3, warmUpSeconds: 2, connections: [32] };
+const FULL = { rounds: 15, secondsPerRun: 1, warmUpSeconds: 2, connections: [32] };
 const QUICK = { rounds: 1, secondsPerRun: 2, warmUpSeconds: 1, connections: [32] };
 
 const OFF = 'ledger off';
@@ -55,7 +55,7 @@ export const metering: Bench = {
         ],
         notes: [
           'Load by wrk with one thread, on the machine of the servers, which share its processors with it.',
-          'The rate is the median of the rounds. The data folders are in the folder for temporary files.',
+          'The rate is the median of many short rounds, because the machine is not equally quick from one to the next. The data folders are in the folder for temporary files.',
         ],
       };
     }),

@@ -1,6 +1,7 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
 import { StrataError } from '../core/errors.ts';
@@ -100,6 +101,33 @@ describe('a row', () => {
     expect(JSON.stringify(row)).not.toMatch(/hidden|private/);
     expect(JSON.stringify(row).length).toBeLessThan(20_000);
     expect(measuredOf(recordOf(row)).logTruncated).toBe(true);
+  });
+});
+
+describe('a database of the ledger', () => {
+  it('is refused to a second process, and what is damaged or of a later Strata is left as it is', () => {
+    const path = newPath();
+    const store = new LedgerStore(path);
+    store.write([rowOf(finished('a'))], []);
+    const opened = () => new LedgerStore(path, { busyTimeoutMs: 0 });
+    expect(opened).toThrow(expect.objectContaining({ code: 'conflict', message: expect.stringMatching(/ledger\.db is in use/) }));
+    store.close();
+    const database = new DatabaseSync(path);
+    database.exec('UPDATE schema_version SET version = 99');
+    database.close();
+    expect(opened).toThrow(/schema is version 99, newer/);
+    const before = readFileSync(path);
+    writeFileSync(path, Buffer.concat([Buffer.from('spoiled header! '), before.subarray(16)]));
+    const spoiled = readFileSync(path);
+    expect(opened).toThrow(expect.objectContaining({ code: 'internal_error', message: expect.stringMatching(/move it away/) }));
+    expect(readFileSync(path)).toEqual(spoiled);
+    writeFileSync(path, before);
+    const again = new DatabaseSync(path);
+    again.exec('UPDATE schema_version SET version = 1');
+    again.close();
+    const last = opened();
+    expect(last.receipt('a')).not.toBeNull();
+    last.close();
   });
 });
 

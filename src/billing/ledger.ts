@@ -48,7 +48,7 @@ const PENDING_BYTES_EACH = 2_048;
 /** One transaction holds so many: it keeps the event loop for a few dozen milliseconds at most. */
 const TRANSACTION_ROWS = 2_000;
 /** Calls of `flush` that come within it share one write. */
-const GROUP_MS = 2;
+const GROUP_MS = 1;
 const RETRY_MAX_MS = 5_000;
 /** How often old receipts are looked for, and how many go at once. */
 const SWEEP_MS = 1_000;

@@ -12,7 +12,7 @@ import { seededRandom } from '../../src/ports/random.ts';
 import { call, deploy, invoke } from './http-client.ts';
 import { type ServerProcess, startServer } from './server-process.ts';
 
-const KILLS = 3;
+const KILLS = 2;
 const CALLERS = 8;
 const BATCH_ROWS = 20;
 
