@@ -8,7 +8,7 @@ import type { Receipt } from '../core/receipt.ts';
 import type { Tier } from '../core/spec.ts';
 import type { TariffName } from './tariffs.ts';
 
-export { isTariff, TARIFF_NAMES, type TariffName } from './tariffs.ts';
+export { TARIFF_NAMES, type TariffName } from './tariffs.ts';
 
 export const GROUP_KEYS = ['tenant', 'function', 'version', 'day'] as const;
 export type GroupKey = (typeof GROUP_KEYS)[number];

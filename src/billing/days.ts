@@ -5,7 +5,7 @@
  */
 import { StrataError } from '../core/errors.ts';
 
-export const DAY_MS = 86_400_000;
+const DAY_MS = 86_400_000;
 
 const DATE = /^\d{4}-\d{2}-\d{2}$/;
 const MIDNIGHT = /T00:00(?::00(?:\.0{1,3})?)?Z$/;

@@ -110,7 +110,9 @@ describe('a database of the ledger', () => {
     const store = new LedgerStore(path);
     store.write([rowOf(finished('a'))], []);
     const opened = () => new LedgerStore(path, { busyTimeoutMs: 0 });
-    expect(opened).toThrow(expect.objectContaining({ code: 'conflict', message: expect.stringMatching(/ledger\.db is in use/) }));
+    expect(opened).toThrow(
+      expect.objectContaining({ code: 'conflict', message: expect.stringMatching(/ledger\.db is in use/) }),
+    );
     store.close();
     const database = new DatabaseSync(path);
     database.exec('UPDATE schema_version SET version = 99');
@@ -119,7 +121,9 @@ describe('a database of the ledger', () => {
     const before = readFileSync(path);
     writeFileSync(path, Buffer.concat([Buffer.from('spoiled header! '), before.subarray(16)]));
     const spoiled = readFileSync(path);
-    expect(opened).toThrow(expect.objectContaining({ code: 'internal_error', message: expect.stringMatching(/move it away/) }));
+    expect(opened).toThrow(
+      expect.objectContaining({ code: 'internal_error', message: expect.stringMatching(/move it away/) }),
+    );
     expect(readFileSync(path)).toEqual(spoiled);
     writeFileSync(path, before);
     const again = new DatabaseSync(path);
