@@ -19,6 +19,7 @@ import { fairness } from './fairness.ts';
 import { endOnSignals } from './harness/children.ts';
 import { answer, BENCH_FLAGS, type Bench, optionsFrom, progress } from './harness/command.ts';
 import { toMarkdown } from './harness/result.ts';
+import { metering } from './metering.ts';
 import { overload } from './overload.ts';
 import { placement } from './placement.ts';
 import { policies } from './policies.ts';
@@ -30,6 +31,7 @@ import { throughput } from './throughput.ts';
 const BENCHES: readonly Bench[] = [
   coldStart,
   throughput,
+  metering,
   ephemeral,
   density,
   containerStart,

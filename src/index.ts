@@ -5,6 +5,7 @@
  */
 import { availableParallelism } from 'node:os';
 import { type Logger, pino } from 'pino';
+import type { OperatorMemory } from './billing/operator-memory.ts';
 import { type Config, type ConfigOverrides, loadConfig } from './config/config.ts';
 import { StrataError } from './core/errors.ts';
 import { type FunctionRecord, type Runtime, tierOf } from './core/spec.ts';
@@ -21,6 +22,7 @@ import { preload } from './invocation/preload.ts';
 import { Provisions } from './invocation/provisions.ts';
 import { Records } from './invocation/records.ts';
 import { keepStored } from './invocation/versions.ts';
+import { type LedgerParts, openLedger } from './ledger-parts.ts';
 import { Budget } from './pool/budget.ts';
 import { DEFAULT_COSTS } from './pool/costs.ts';
 import { LayeredPool } from './pool/layered-pool.ts';
@@ -36,6 +38,7 @@ import { type Machine, systemMachine } from './ports/machine.ts';
 import { makeNice } from './ports/niceness.ts';
 import { systemProcesses } from './ports/processes.ts';
 import { systemRandom } from './ports/random.ts';
+import type { Registry } from './registry/api.ts';
 import { MEMORY, openRegistry } from './registry/registry.ts';
 import type { SandboxTier } from './sandbox/api.ts';
 import { type ContainerTiers, createContainerTiers } from './sandbox/container/tiers.ts';
@@ -47,6 +50,7 @@ import { QueueLength, Scheduler } from './scheduler/scheduler.ts';
 import { Turnstile } from './scheduler/turnstile.ts';
 import { Watermarks } from './scheduler/watermarks.ts';
 
+export type { UsageQuery, UsageReport } from './billing/api.ts';
 export type { ConfigOverrides } from './config/config.ts';
 export { type ErrorCode, type Failure, StrataError } from './core/errors.ts';
 export type { LogLine, Receipt, Start } from './core/receipt.ts';
@@ -88,9 +92,11 @@ export const createExecutor = async (options: ExecutorOptions = {}): Promise<Exe
     network: { offered: config.egress.mode === 'on', privateRanges },
     codeGraceMs: CODE_GRACE_MS + WAITS_MAX * config.queue.timeoutMs,
   });
+  const receipts = openReceipts(config, registry, onFault);
   const cpuShares = await openCpuShares(onFault);
   const tiers = await openTiers(config, cpuShares, onFault).catch(async (thrown: unknown) => {
     registry.close();
+    receipts.close();
     await cpuShares.close();
     throw thrown;
   });
@@ -101,6 +107,7 @@ export const createExecutor = async (options: ExecutorOptions = {}): Promise<Exe
     unadmitted: () => executor.unadmitted,
     spent: () => budget.spent(),
     evictions: () => budget.evictions,
+    ...ledgerSources(receipts, () => operator),
   });
   const { initCpuMs, resultMaxBytes, logMaxBytes } = config.limits;
   const loading: LoadContext = {
@@ -130,10 +137,16 @@ export const createExecutor = async (options: ExecutorOptions = {}): Promise<Exe
     },
   });
   keepStored(registry, lanes);
+  const operator = receipts.watchOperator({
+    spent: () => budget.spent(),
+    unusedCpuNs: () => lanes.unusedCpuNs(),
+    idle: () => executor.census(),
+  });
   const executor = new LocalExecutor({
     ...{ clock, random, logger, registry, lanes, metrics, limits: config.limits },
     turnstile,
     records: new Records(config.records),
+    ...{ ledger: receipts.ledger, operator, usage: receipts.usage, tariff: config.ledger.tariff },
     admission: new Admission({ clock, settings: { ...config.admission, timeoutMs: config.queue.timeoutMs } }),
     provisions: new Provisions({
       ...{ budgetMb: budget.limitMb, percentPerTenant: config.admission.maxProvisionedPercent },
@@ -148,6 +161,21 @@ export const createExecutor = async (options: ExecutorOptions = {}): Promise<Exe
 const WAITS_MAX = 3;
 /** And then loads its code, when a sandbox has started. */
 const CODE_GRACE_MS = 60_000;
+/** Opened behind the registry, which makes the folder. */
+const openReceipts = (config: Config, registry: Registry, onFault: OnFault): LedgerParts => {
+  try {
+    return openLedger(config, systemClock, onFault);
+  } catch (thrown) {
+    registry.close();
+    throw thrown;
+  }
+};
+
+/** What metrics show of the ledger, where there is one. */
+const ledgerSources = ({ ledger }: LedgerParts, operator: () => OperatorMemory | null) =>
+  ledger === null
+    ? {}
+    : { ledger: { counts: () => ledger.counts, operator: () => operator()?.totals() ?? [] } };
 
 type OnFault = (message: string, details: Readonly<Record<string, unknown>>) => void;
 

@@ -15,7 +15,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   core: [],
   ports: ['core/heap.ts', 'core/errors.ts'],
   // The names to choose from are those that there are.
-  config: [CORE, 'pool/policy/api.ts'],
+  config: [CORE, 'pool/policy/api.ts', 'billing/api.ts'],
   registry: [CORE, 'ports/', 'egress/addresses.ts', 'egress/allow-list.ts'],
   // What functions send and receive passes through in the frames and the words of sandboxes.
   egress: [
@@ -30,7 +30,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     ...[CORE, CLOCK, 'ports/machine.ts'],
     ...['pool/budget.ts', 'pool/layered-pool.ts', 'pool/lease.ts', 'pool/slot.ts'],
   ],
-  billing: [CORE],
+  billing: [CORE, CLOCK, 'ports/database.ts'],
   // It wires pools and schedulers of its own: the very code that serves, on another clock and another tier.
   simulator: [CORE, 'ports/', 'pool/', 'sandbox/api.ts', 'scheduler/scheduler.ts'],
   invocation: [
@@ -38,7 +38,10 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
       CORE,
       'ports/',
       'scheduler/refusals.ts',
+      'billing/api.ts',
+      'billing/ledger.ts',
       'billing/receipts.ts',
+      'billing/tariffs.ts',
       'registry/api.ts',
       'registry/entry.ts',
       'sandbox/api.ts',
@@ -51,9 +54,12 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   ],
   // It reaches a server as its clients do, and knows nothing of its insides.
   attack: [CORE, CLOCK],
-  api: [CORE, CLOCK, 'invocation/api.ts', 'registry/spec-schema.ts', 'registry/alias-schema.ts'],
+  api: [
+    ...[CORE, CLOCK, 'invocation/api.ts', 'registry/spec-schema.ts', 'registry/alias-schema.ts'],
+    ...['billing/api.ts', 'billing/csv.ts', 'billing/days.ts'],
+  ],
   cli: [
-    ...[CORE, CLOCK, 'config/config.ts', 'invocation/api.ts', 'pool/api.ts'],
+    ...[CORE, CLOCK, 'config/config.ts', 'invocation/api.ts', 'pool/api.ts', 'billing/api.ts'],
     ...['api/lifecycle.ts', 'api/loopback.ts', 'api/server.ts'],
     // `doctor --attack` runs the hostile corpus, loaded only when asked for.
     'attack/',
@@ -65,8 +71,10 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     ...['simulator/', 'pool/policy/api.ts'],
   ],
   'pool-shapes.ts': [CORE, 'config/config.ts', 'pool/options.ts'],
+  'ledger-parts.ts': ['billing/', 'config/config.ts', CLOCK, 'ports/database.ts'],
   'index.ts': [
     'pool-shapes.ts',
+    ...['ledger-parts.ts', 'billing/api.ts', 'billing/operator-memory.ts', 'registry/api.ts'],
     ...[CORE, 'ports/', 'config/config.ts', 'registry/registry.ts', 'sandbox/api.ts'],
     ...['sandbox/isolate/tier.ts', 'sandbox/container/tiers.ts', 'sandbox/cpu-shares.ts', 'egress/'],
     ...['pool/budget.ts', 'pool/costs.ts', 'pool/layered-pool.ts', 'pool/options.ts'],
@@ -84,7 +92,8 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
 
 /** What tests and their fixtures import beyond that. */
 const ALLOWED_IN_TESTS: Readonly<Record<string, readonly string[]>> = {
-  api: ['ports/manual-clock.ts'],
+  api: ['ports/manual-clock.ts', 'billing/no-usage.ts'],
+  billing: ['ports/manual-clock.ts'],
   cli: ['registry/code.ts'],
   egress: ['ports/manual-clock.ts'],
   // One suite for every backend; the ones that start processes run it from test/.
@@ -101,6 +110,7 @@ const ALLOWED_IN_TESTS: Readonly<Record<string, readonly string[]>> = {
   ],
   invocation: [
     ...['pool/fixture.ts', 'pool/costs.ts'],
+    ...['billing/no-usage.ts', 'billing/ledger-store.ts', 'billing/usage.ts'],
     'registry/registry.ts',
     'sandbox/backend.ts',
     'sandbox/fake/backend.ts',

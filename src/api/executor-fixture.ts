@@ -3,6 +3,7 @@
  *
  * Not a stand-in for the real one, which the end-to-end tests use; a call that the test did not script fails.
  */
+import { NO_USAGE } from '../billing/no-usage.ts';
 import { StrataError } from '../core/errors.ts';
 import type { FunctionRecord } from '../core/spec.ts';
 import type { Executor, FunctionVersions, InvokeJsonAnswer } from '../invocation/api.ts';
@@ -24,6 +25,7 @@ const VERSIONS: FunctionVersions = {
 /** An executor of which only the given calls work. */
 export const scriptedExecutor = (calls: Partial<Executor>): Executor => ({
   versions: VERSIONS,
+  usage: NO_USAGE,
   deploy: unscripted('deploy'),
   invoke: unscripted('invoke'),
   invokeJson: unscripted('invokeJson'),

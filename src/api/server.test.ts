@@ -540,6 +540,8 @@ describe('everything else', () => {
         'GET /v1/invocations/{id}',
         'GET /v1/invocations/{id}/logs',
         'GET /v1/pools',
+        'GET /v1/usage',
+        'GET /v1/usage/receipts',
         'GET /healthz',
         'GET /readyz',
         'GET /metrics',

@@ -32,6 +32,7 @@ import {
   sendProblem,
 } from './native/problem.ts';
 import { PROBLEM_SCHEMA, queryValidator } from './native/schemas.ts';
+import { usageRoutes } from './native/usage.ts';
 import { versionRoutes } from './native/versions.ts';
 import { refusalOfForm } from './request-form.ts';
 import { createRouteIndex } from './route-index.ts';
@@ -112,6 +113,7 @@ export const createServer = ({ executor, config, logger }: ServerOptions): Fasti
   void app.register(aliasRoutes, { executor });
   void app.register(invocationRoutes, { executor, eventMaxBytes: config.limits.eventMaxBytes });
   void app.register(poolRoutes, { executor });
+  void app.register(usageRoutes, { executor });
   void app.register(operationRoutes, { executor });
   void app.register(documentationRoutes);
   return app;

@@ -20,6 +20,7 @@ import { addPools } from './commands/pools.ts';
 import { addPublish } from './commands/publish.ts';
 import { addServe } from './commands/serve.ts';
 import { addSim } from './commands/sim.ts';
+import { addReceipt, addUsage } from './commands/usage.ts';
 import { addVersions } from './commands/versions.ts';
 import { type CliContext, DEFAULT_URL, printLine } from './context.ts';
 
@@ -56,6 +57,8 @@ const buildProgram = (context: CliContext): Command => {
     addLogs,
     addDelete,
     addPools,
+    addUsage,
+    addReceipt,
     addImages,
     addDoctor,
   ];

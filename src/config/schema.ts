@@ -8,6 +8,7 @@ import type { Static, TSchema } from 'typebox';
 import { CONTAINER } from './schema/container.ts';
 import { EGRESS } from './schema/egress.ts';
 import { ISOLATE } from './schema/isolate.ts';
+import { LEDGER } from './schema/ledger.ts';
 import { group, type KeyOptions, text } from './schema/nodes.ts';
 import { ADMISSION, MACHINE, POLICY, QUEUE } from './schema/scheduling.ts';
 import { LIMITS, LOG, RECORDS, SERVER } from './schema/server.ts';
@@ -15,7 +16,7 @@ import { LIMITS, LOG, RECORDS, SERVER } from './schema/server.ts';
 export const CONFIG_SCHEMA = group('The configuration of Strata.', {
   dataDir: text(
     './data',
-    'The folder of the database and the stored code; `:memory:` keeps both in memory and forgets them at exit.',
+    'The folder of the databases and the stored code; `:memory:` keeps all of it in memory and forgets it at exit.',
   ),
   server: SERVER,
   log: LOG,
@@ -28,6 +29,7 @@ export const CONFIG_SCHEMA = group('The configuration of Strata.', {
   container: CONTAINER,
   egress: EGRESS,
   records: RECORDS,
+  ledger: LEDGER,
 });
 
 type DeepReadonly<Value> = Value extends object

@@ -247,6 +247,13 @@ export const ERROR_CATALOGUE = {
     'The disk under the data folder is full, so the change was not made; what is stored is served.',
     'Free space in the folder that the detail names, then send the request again.',
   ),
+  ledger_unavailable: row(
+    'platform',
+    503,
+    true,
+    'Receipts cannot be written, and as many wait as may: what would run now could not be billed, so nothing ran.',
+    'Retry after the Retry-After time; the operator frees space for the data folder, or mends its ledger.db.',
+  ),
   internal_error: row(
     'platform',
     500,

@@ -4,6 +4,7 @@
  * Owns the shapes of requests and answers. Refusals and faults are thrown as `StrataError`; a function's own
  * failure is an answer with status `failed`.
  */
+import type { Usage } from '../billing/api.ts';
 import type { Failure } from '../core/errors.ts';
 import type { LogLine, Receipt, Start } from '../core/receipt.ts';
 import type {
@@ -67,6 +68,10 @@ export interface InvokeJsonRequest extends Omit<InvokeRequest, 'event' | 'signal
   readonly eventJson: Uint8Array;
   /** From `newInvocationId`, for callers who want to know it also of what is refused; made up unless given. */
   readonly invocationId?: string;
+  /** Which try of this id it is, from 1; 1 unless told. Each has a receipt of its own. */
+  readonly attempt?: number;
+  /** Answer only when the receipt is on the disk, whatever `ledger.durability` says. */
+  readonly durable?: boolean;
   /**
    * Called when the invocation has to wait, and only then. `cancel` takes it out of the queue and refuses it with
    * `cancelled`; it may be called at any time, more than once, and does nothing once the wait is over.
@@ -140,6 +145,8 @@ export interface FunctionVersions {
 
 export interface Executor {
   readonly versions: FunctionVersions;
+  /** The ledger: what was used, by whom, and what that costs. */
+  readonly usage: Usage;
   deploy(
     spec: FunctionSpecInput & { name: string; tenant?: string },
     precondition?: Precondition,

@@ -1,11 +1,17 @@
 import { getEventListeners } from 'node:events';
 import { pino } from 'pino';
 import { describe, expect, it } from 'vitest';
+import { Ledger } from '../billing/ledger.ts';
+import { LedgerStore } from '../billing/ledger-store.ts';
+import { NO_USAGE } from '../billing/no-usage.ts';
+import { LedgerUsage } from '../billing/usage.ts';
+import { StrataError } from '../core/errors.ts';
 import type { FunctionSpecInput, Runtime } from '../core/spec.ts';
 import { Budget } from '../pool/budget.ts';
 import { DEFAULT_COSTS } from '../pool/costs.ts';
 import { patient } from '../pool/fixture.ts';
 import { LayeredPool } from '../pool/layered-pool.ts';
+import { IN_MEMORY } from '../ports/database.ts';
 import { ManualClock } from '../ports/manual-clock.ts';
 import { seededRandom } from '../ports/random.ts';
 import { openRegistry } from '../registry/registry.ts';
@@ -46,8 +52,11 @@ const open = async (
   maxLengthPerFunction = 10,
   runtime: Runtime = 'isolate',
   admission: Partial<AdmissionSettings> = {},
+  durability: 'none' | 'batched' | 'before-answer' = 'none',
 ) => {
   const clock = new ManualClock();
+  const store = new LedgerStore(IN_MEMORY);
+  const ledger = durability === 'none' ? null : ledgerOf(clock, store, durability);
   const random = seededRandom(3);
   const registry = await openRegistry({
     ...{ dataDir: ':memory:', clock, random },
@@ -104,6 +113,8 @@ const open = async (
       release: async () => {},
     }),
     records: new Records({ maxInvocations: 10, maxLogLines: 10 }),
+    ...{ ledger, operator: null, tariff: 'cpu' },
+    usage: ledger === null ? NO_USAGE : usageOf(clock, store, ledger),
     metrics: new Metrics({
       ...{ census: () => [], queued: () => 0, evictions: () => 0 },
       ...{ unadmitted: () => executor.unadmitted, inFlight: () => executor.inFlight },
@@ -125,8 +136,20 @@ const open = async (
     openNetwork: () => null,
     drainTimeoutMs: 1_000,
   });
-  return { clock, executor };
+  return { clock, executor, store };
 };
+
+const ledgerOf = (clock: ManualClock, store: LedgerStore, durability: 'batched' | 'before-answer'): Ledger =>
+  new Ledger({
+    ...{ clock, store, onFault: () => {} },
+    settings: {
+      ...{ durability, flushIntervalMs: 60_000, batchRows: 1_000, maxPending: 12 },
+      ...{ maxReceipts: 1_000, maxReceiptDays: 90, maxSumDays: 400 },
+    },
+  });
+
+const usageOf = (clock: ManualClock, store: LedgerStore, ledger: Ledger): LedgerUsage =>
+  new LedgerUsage({ clock, store, ledger, tariff: 'cpu', prices: null, settleOperator: () => {} });
 
 const SPEC = {
   name: 'f',
@@ -160,6 +183,47 @@ describe('the executor', () => {
       });
     },
   );
+});
+
+describe('an executor with a ledger', () => {
+  const answered = async (durability: 'batched' | 'before-answer', durable = false): Promise<boolean> => {
+    const { clock, executor, store } = await open(null, 10, 'isolate', {}, durability);
+    await executor.deploy(SPEC);
+    let wasStored = false;
+    const request = { function: 'f', invocationId: 'i', attempt: 3, eventJson: Buffer.from('{}'), durable };
+    const answer = executor.invokeJson(request).then(() => {
+      wasStored = store.receipt('i')?.attempt === 3;
+    });
+    await settled(clock, answer);
+    return wasStored;
+  };
+
+  it('answers before or behind the disk, as the configuration or the caller says', async () => {
+    expect(await answered('batched')).toBe(false);
+    expect(await answered('before-answer')).toBe(true);
+    expect(await answered('batched', true)).toBe(true);
+  });
+
+  it('runs nothing that it could not bill, and says so', async () => {
+    const { clock, executor, store } = await open(null, 10, 'isolate', {}, 'batched');
+    store.write = () => {
+      throw new StrataError('storage_full', 'The disk is full.');
+    };
+    await executor.deploy(SPEC);
+    for (let at = 0; at < 12; at += 1) await settled(clock, executor.invoke({ function: 'f' }));
+    await expect(executor.invoke({ function: 'f' })).rejects.toMatchObject({ code: 'ledger_unavailable' });
+  });
+
+  it('finds a receipt in the ledger that memory has forgotten', async () => {
+    const { clock, executor } = await open(null, 10, 'isolate', {}, 'batched');
+    await executor.deploy(SPEC);
+    const { receipt } = await settled(clock, executor.invoke({ function: 'f' }));
+    for (let at = 0; at < 10; at += 1) await settled(clock, executor.invoke({ function: 'f' }));
+    expect(executor.invocation(receipt.invocationId)).toEqual({ receipt, logs: [] });
+    expect(() => executor.invocation(receipt.invocationId, { tenant: 'other' })).toThrow(
+      /No finished invocation/,
+    );
+  });
 });
 
 describe('a container’s result', () => {

@@ -5,7 +5,10 @@
  * about placement and nothing about HTTP. Invariant: what is in flight is counted once in and once out.
  */
 import type { Logger } from 'pino';
+import type { Usage } from '../billing/api.ts';
+import type { Ledger } from '../billing/ledger.ts';
 import { type Finished, toReceipt } from '../billing/receipts.ts';
+import type { TariffName } from '../billing/tariffs.ts';
 import { type ErrorCode, StrataError } from '../core/errors.ts';
 import { type FunctionRecord, type FunctionSpecInput, RUNTIMES } from '../core/spec.ts';
 import type { Census, LimitsView, PoolsView, TenantPoolsView } from '../pool/api.ts';
@@ -27,6 +30,7 @@ import type {
   ReadyState,
   RuntimeView,
 } from './api.ts';
+import { InvocationIds } from './invocation-ids.ts';
 import { EMPTY_EVENT, encodeEvent, refuseEvent } from './json.ts';
 import type { Lanes } from './lanes.ts';
 import type { Metrics } from './metrics.ts';
@@ -51,6 +55,13 @@ export interface ExecutorParts {
   readonly turnstile: Turnstile;
   readonly provisions: Provisions;
   readonly records: Records;
+  /** Null where no receipt is kept for good. */
+  readonly ledger: Ledger | null;
+  /** What accounts idle memory to the operator; closed before the lanes, while there is something to see. */
+  readonly operator: { close(): void } | null;
+  readonly usage: Usage;
+  /** Of receipts and of the header. */
+  readonly tariff: TariffName;
   readonly metrics: Metrics;
   readonly limits: {
     readonly initCpuMs: number;
@@ -68,9 +79,11 @@ const READY_CHECK_MS = 5;
 
 export class LocalExecutor implements Executor {
   readonly versions: LocalVersions;
+  readonly usage: Usage;
   readonly #parts: ExecutorParts;
   readonly #context: WalkContext;
   readonly #views: PoolViews;
+  readonly #ids: InvocationIds;
   /** Invocations that came and have not been answered: those inside, and those in the line before. */
   #open = 0;
   #state: ReadyState = 'starting';
@@ -82,6 +95,8 @@ export class LocalExecutor implements Executor {
 
   constructor(parts: ExecutorParts) {
     this.#parts = parts;
+    this.usage = parts.usage;
+    this.#ids = new InvocationIds(parts.clock, parts.random);
     this.#context = {
       clock: parts.clock,
       openNetwork: parts.openNetwork,
@@ -141,16 +156,17 @@ export class LocalExecutor implements Executor {
   async invoke(request: InvokeRequest): Promise<InvokeAnswer> {
     const { event, signal, ...rest } = request;
     const encoded = { ...rest, eventJson: encodeEvent(event) };
-    if (signal === undefined) return answerOf(await this.#run(encoded));
-    return answerOf(await untilAborted(signal, (onWait) => this.#run({ ...encoded, onWait })));
+    const { tariff } = this.#parts;
+    if (signal === undefined) return answerOf(await this.#run(encoded), tariff);
+    return answerOf(await untilAborted(signal, (onWait) => this.#run({ ...encoded, onWait })), tariff);
   }
 
   async invokeJson(request: InvokeJsonRequest): Promise<InvokeJsonAnswer> {
-    return jsonAnswerOf(await this.#run(request));
+    return jsonAnswerOf(await this.#run(request), this.#parts.tariff);
   }
 
   newInvocationId(): string {
-    return this.#parts.random.uuid();
+    return this.#ids.next();
   }
 
   get(name: string, options: { tenant?: string; qualifier?: string } = {}): FunctionRecord {
@@ -175,8 +191,13 @@ export class LocalExecutor implements Executor {
 
   invocation(invocationId: string, options: { tenant?: string } = {}): InvocationRecord {
     this.#refuseWhenClosed();
-    const finished = this.#parts.records.get(invocationId, options.tenant ?? DEFAULT_TENANT);
-    return { receipt: toReceipt(finished), logs: finished.logs };
+    const { records, tariff } = this.#parts;
+    const { tenant = DEFAULT_TENANT } = options;
+    const finished = records.find(invocationId, tenant);
+    if (finished !== null) return { receipt: toReceipt(finished, tariff), logs: finished.logs };
+    const receipt = this.usage.receipt(invocationId, tenant);
+    if (receipt === null) throw records.unknown(invocationId);
+    return { receipt, logs: [] };
   }
 
   logs(name: string, options: { tenant?: string; limit?: number } = {}): readonly FunctionLogLine[] {
@@ -257,11 +278,13 @@ export class LocalExecutor implements Executor {
     const closing = new StrataError('draining', 'The executor is closing.');
     this.#parts.turnstile.refuseAll(closing);
     this.#parts.lanes.refuseAll(closing);
+    this.#parts.operator?.close();
     try {
       await this.#parts.lanes.close();
     } finally {
       await Promise.allSettled(this.#changes);
       this.#closed = true;
+      this.#parts.ledger?.close();
       this.#parts.registry.close();
     }
   }
@@ -278,9 +301,10 @@ export class LocalExecutor implements Executor {
   }
 
   async #run(request: InvokeJsonRequest): Promise<Walked> {
-    const { registry, metrics, random, lanes, limits, admission, turnstile, clock } = this.#parts;
+    const { registry, metrics, lanes, limits, admission, turnstile, clock, ledger } = this.#parts;
     try {
       this.#refuseWhenDraining();
+      ledger?.refuseWhenFull();
       const { tenant = DEFAULT_TENANT, function: name, qualifier, sessionKey } = request;
       const record = registry.resolve(tenant, name, qualifier, sessionKey);
       if (!registry.isEnabled(record)) throw disabled(name);
@@ -304,15 +328,17 @@ export class LocalExecutor implements Executor {
         pass = passed instanceof Promise ? await passed : passed;
         waits?.refuseCancelled();
         const walked = await walk(this.#context, {
-          invocationId: request.invocationId ?? random.uuid(),
+          invocationId: request.invocationId ?? this.#ids.next(),
           record,
           scheduler,
           eventJson: request.eventJson.length === 0 ? EMPTY_EVENT : request.eventJson,
           dryRun: request.mode === 'dry-run',
+          attempt: request.attempt,
           requireStart: request.requireStart,
           ...{ maxWaitMs, onWait, arrivedMs },
         });
         this.#finish(walked.finished);
+        if (ledger !== null && (ledger.isBeforeAnswer || request.durable === true)) await ledger.flush();
         return walked;
       } finally {
         pass?.leave();
@@ -328,8 +354,9 @@ export class LocalExecutor implements Executor {
 
   /** One line an invocation; neither the event nor the result nor what the function logged. */
   #finish(finished: Finished): void {
-    const { records, metrics, logger } = this.#parts;
+    const { records, metrics, logger, ledger } = this.#parts;
     records.add(finished);
+    ledger?.add(finished);
     metrics.finished(finished);
     if (!logger.isLevelEnabled('info')) return;
     const { function: record, failure: failed, start, invocationId } = finished;

@@ -9,6 +9,7 @@ import { PHASES, type ReceiptNetwork, type Start } from '../core/receipt.ts';
 import type { Runtime } from '../core/spec.ts';
 import { tierOf } from '../core/spec.ts';
 import type { Census } from '../pool/api.ts';
+import { type LedgerSources, ledgerMetrics } from './ledger-metrics.ts';
 
 /** What is read when somebody scrapes. */
 export interface MetricSources {
@@ -21,6 +22,8 @@ export interface MetricSources {
   /** Megabyte-seconds of sandboxes so far. */
   readonly spent: () => { readonly idleMbSeconds: number; readonly servingMbSeconds: number };
   readonly evictions: () => number;
+  /** Absent without a ledger. */
+  readonly ledger?: LedgerSources;
 }
 
 const PHASE_BUCKETS_SECONDS = [
@@ -123,6 +126,7 @@ export class Metrics {
     });
     gauges(sources, registers);
     memoryCounters(sources, registers);
+    if (sources.ledger !== undefined) ledgerMetrics(sources.ledger, registers);
   }
 
   finished(finished: Finished): void {

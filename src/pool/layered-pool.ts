@@ -244,6 +244,11 @@ export class LayeredPool {
     return { functions: this.#functions.size, currentKeys: this.#revisions.size, tenants };
   }
 
+  /** CPU time of code that was loaded ahead and has gone without being used, nanoseconds. */
+  get unusedCpuNs(): number {
+    return this.#leases.unusedCpuNs;
+  }
+
   /** Keys under which ready slots are listed: bounded by what is there. */
   get listed(): number {
     return this.#lifecycle.ready.size;

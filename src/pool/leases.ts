@@ -47,9 +47,15 @@ export class Leases {
   /** Places that instances which are loading code will have for others, by function. */
   readonly comingPlaces = new Tally();
   readonly #options: LeasesOptions;
+  #unusedCpuNs = 0;
 
   constructor(options: LeasesOptions) {
     this.#options = options;
+  }
+
+  /** CPU time of code that was loaded ahead and has gone without being used, nanoseconds: nobody is billed for it. */
+  get unusedCpuNs(): number {
+    return this.#unusedCpuNs;
   }
 
   /** Leases a slot that is ready, or is about to be loaded. */
@@ -102,6 +108,8 @@ export class Leases {
   left(slot: Slot): void {
     // Whoever counted on it has to be served by another.
     this.#loadEnded(slot);
+    this.#unusedCpuNs += slot.aheadCpuNs;
+    slot.aheadCpuNs = 0;
     const { owner } = slot;
     if (owner === null) return;
     // What the pool itself ends is retired or drains.
