@@ -6,13 +6,12 @@
  * or has gone.
  */
 import { StrataError } from '../core/errors.ts';
-import type { Start } from '../core/receipt.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Budget } from './budget.ts';
 import type { RuntimeCosts } from './costs.ts';
 import type { Functions } from './functions.ts';
 import type { Keeper } from './keeper.ts';
-import { Lease } from './lease.ts';
+import { Lease, type LeaseTiming } from './lease.ts';
 import type { Lifecycle } from './lifecycle.ts';
 import type { Revisions } from './revisions.ts';
 import type { Placement, Slot } from './slot.ts';
@@ -28,13 +27,6 @@ export interface LeasesOptions {
   readonly keeper: Keeper;
   /** The invocation of a lease has ended. */
   readonly left: (placement: Placement) => void;
-}
-
-/** What an invocation starts from, and what that took. */
-export interface LeaseTiming {
-  readonly start: Start;
-  readonly provisionMs: number;
-  readonly bootMs: number;
 }
 
 export const LOADED: LeaseTiming = { start: 'code', provisionMs: 0, bootMs: 0 };
@@ -73,7 +65,7 @@ export class Leases {
       slot.aheadCpuNs += slot.owner.unpaidCpuNs;
       slot.owner.unpaidCpuNs = 0;
     }
-    return new Lease(this, slot, instance, { ...timing, loads: timing.start !== 'code' });
+    return new Lease(this, slot, instance, timing);
   }
 
   release(slot: Slot, clean: boolean, memoryMb: number | null): void {
