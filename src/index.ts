@@ -5,6 +5,7 @@
  */
 import { availableParallelism } from 'node:os';
 import { type Logger, pino } from 'pino';
+import { openAccounts, type StoredAccounts } from './accounts/accounts.ts';
 import { type Config, type ConfigOverrides, loadConfig } from './config/config.ts';
 import { StrataError } from './core/errors.ts';
 import { type FunctionRecord, type Runtime, tierOf } from './core/spec.ts';
@@ -36,6 +37,8 @@ import { type Machine, systemMachine } from './ports/machine.ts';
 import { makeNice } from './ports/niceness.ts';
 import { systemProcesses } from './ports/processes.ts';
 import { systemRandom } from './ports/random.ts';
+import type { Registry } from './registry/api.ts';
+import type { NetworkRules } from './registry/network.ts';
 import { MEMORY, openRegistry } from './registry/registry.ts';
 import type { SandboxTier } from './sandbox/api.ts';
 import { type ContainerTiers, createContainerTiers } from './sandbox/container/tiers.ts';
@@ -47,8 +50,17 @@ import { QueueLength, Scheduler } from './scheduler/scheduler.ts';
 import { Turnstile } from './scheduler/turnstile.ts';
 import { Watermarks } from './scheduler/watermarks.ts';
 
+export type {
+  Accounts,
+  AuditEntry,
+  KeyView,
+  NewKey,
+  RequestHead,
+  TenantView,
+} from './accounts/api.ts';
 export type { ConfigOverrides } from './config/config.ts';
 export { type ErrorCode, type Failure, StrataError } from './core/errors.ts';
+export type { Credential, Identity, Scope } from './core/identity.ts';
 export type { LogLine, Receipt, Start } from './core/receipt.ts';
 export type { AliasInput, AliasRecord, FunctionRecord, FunctionSpecInput } from './core/spec.ts';
 export type {
@@ -83,14 +95,11 @@ export const createExecutor = async (options: ExecutorOptions = {}): Promise<Exe
   });
   const privateRanges = privateRangesOf(config.egress.privateRanges);
   const egress = openEgress(config, onFault);
-  const registry = await openRegistry({
-    ...{ dataDir: config.dataDir, clock, random, limits: config.limits },
-    network: { offered: config.egress.mode === 'on', privateRanges },
-    codeGraceMs: CODE_GRACE_MS + WAITS_MAX * config.queue.timeoutMs,
-  });
+  const { registry, accounts } = await openStores(config, privateRanges, logger);
   const cpuShares = await openCpuShares(onFault);
   const tiers = await openTiers(config, cpuShares, onFault).catch(async (thrown: unknown) => {
     registry.close();
+    accounts.close();
     await cpuShares.close();
     throw thrown;
   });
@@ -131,10 +140,16 @@ export const createExecutor = async (options: ExecutorOptions = {}): Promise<Exe
   });
   keepStored(registry, lanes);
   const executor = new LocalExecutor({
-    ...{ clock, random, logger, registry, lanes, metrics, limits: config.limits },
+    ...{ clock, random, logger, registry, accounts, lanes, metrics, limits: config.limits },
     turnstile,
     records: new Records(config.records),
-    admission: new Admission({ clock, settings: { ...config.admission, timeoutMs: config.queue.timeoutMs } }),
+    admission: new Admission({
+      clock,
+      settings: {
+        ...{ ...config.admission, timeoutMs: config.queue.timeoutMs },
+        inFlightOf: (tenant) => accounts.maxInFlightOf(tenant),
+      },
+    }),
     provisions: new Provisions({
       ...{ budgetMb: budget.limitMb, percentPerTenant: config.admission.maxProvisionedPercent },
     }),
@@ -148,6 +163,32 @@ export const createExecutor = async (options: ExecutorOptions = {}): Promise<Exe
 const WAITS_MAX = 3;
 /** And then loads its code, when a sandbox has started. */
 const CODE_GRACE_MS = 60_000;
+
+/** What is kept in the data folder; what cannot be opened leaves nothing open before it. */
+const openStores = async (
+  config: Config,
+  privateRanges: NetworkRules['privateRanges'],
+  logger: Logger,
+): Promise<{ readonly registry: Registry; readonly accounts: StoredAccounts }> => {
+  const clock = systemClock;
+  const random = systemRandom;
+  const registry = await openRegistry({
+    ...{ dataDir: config.dataDir, clock, random, limits: config.limits },
+    network: { offered: config.egress.mode === 'on', privateRanges },
+    codeGraceMs: CODE_GRACE_MS + WAITS_MAX * config.queue.timeoutMs,
+  });
+  try {
+    const accounts = openAccounts({
+      ...{ settings: config, clock, random, fetch },
+      onFault: (message, details) => logger.warn(details, message),
+      onRefusal: (reason) => logger.debug({ reason }, 'a token was refused'),
+    });
+    return { registry, accounts };
+  } catch (thrown) {
+    registry.close();
+    throw thrown;
+  }
+};
 
 type OnFault = (message: string, details: Readonly<Record<string, unknown>>) => void;
 

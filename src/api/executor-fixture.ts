@@ -3,6 +3,7 @@
  *
  * Not a stand-in for the real one, which the end-to-end tests use; a call that the test did not script fails.
  */
+import { openAccountsFixture } from '../accounts/fixture.ts';
 import { StrataError } from '../core/errors.ts';
 import type { FunctionRecord } from '../core/spec.ts';
 import type { Executor, FunctionVersions, InvokeJsonAnswer } from '../invocation/api.ts';
@@ -24,6 +25,7 @@ const VERSIONS: FunctionVersions = {
 /** An executor of which only the given calls work. */
 export const scriptedExecutor = (calls: Partial<Executor>): Executor => ({
   versions: VERSIONS,
+  accounts: calls.accounts ?? openAccountsFixture(),
   deploy: unscripted('deploy'),
   invoke: unscripted('invoke'),
   invokeJson: unscripted('invokeJson'),
@@ -79,6 +81,7 @@ export const FUNCTION_RECORD: FunctionRecord = {
   description: '',
   network: { allow: [] },
   enabled: true,
+  auth: 'key',
   codeDigest: 'ab'.repeat(32),
   codeBytes: 42,
   createdAt: '2026-01-01T00:00:00.000Z',

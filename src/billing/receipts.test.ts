@@ -16,6 +16,7 @@ const FUNCTION: FunctionRecord = {
     description: '',
     enabled: true,
     network: { allow: [] },
+    auth: 'key',
   },
   ...{
     codeDigest: '00',

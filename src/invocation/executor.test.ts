@@ -1,6 +1,7 @@
 import { getEventListeners } from 'node:events';
 import { pino } from 'pino';
 import { describe, expect, it } from 'vitest';
+import { openAccountsFixture } from '../accounts/fixture.ts';
 import type { FunctionSpecInput, Runtime } from '../core/spec.ts';
 import { Budget } from '../pool/budget.ts';
 import { DEFAULT_COSTS } from '../pool/costs.ts';
@@ -97,6 +98,7 @@ const open = async (
   await clock.advance(100);
   const executor: LocalExecutor = new LocalExecutor({
     ...{ clock, random, logger: pino({ level: 'silent' }), registry },
+    accounts: openAccountsFixture({ clock }),
     lanes: new Lanes({
       lanes: [{ runtime, confinement: tier.confinement, pool, scheduler }],
       unavailable: new Map([['python3', 'no Docker engine answers']]),
