@@ -5,6 +5,7 @@
  */
 import { availableParallelism } from 'node:os';
 import { type Logger, pino } from 'pino';
+import { openAccounts, type StoredAccounts } from './accounts/accounts.ts';
 import type { OperatorMemory } from './billing/operator-memory.ts';
 import { type Config, type ConfigOverrides, loadConfig } from './config/config.ts';
 import { StrataError } from './core/errors.ts';
@@ -39,6 +40,7 @@ import { makeNice } from './ports/niceness.ts';
 import { systemProcesses } from './ports/processes.ts';
 import { systemRandom } from './ports/random.ts';
 import type { Registry } from './registry/api.ts';
+import type { NetworkRules } from './registry/network.ts';
 import { MEMORY, openRegistry } from './registry/registry.ts';
 import type { SandboxTier } from './sandbox/api.ts';
 import { type ContainerTiers, createContainerTiers } from './sandbox/container/tiers.ts';
@@ -50,9 +52,18 @@ import { QueueLength, Scheduler } from './scheduler/scheduler.ts';
 import { Turnstile } from './scheduler/turnstile.ts';
 import { Watermarks } from './scheduler/watermarks.ts';
 
+export type {
+  Accounts,
+  AuditEntry,
+  KeyView,
+  NewKey,
+  RequestHead,
+  TenantView,
+} from './accounts/api.ts';
 export type { UsageQuery, UsageReport } from './billing/api.ts';
 export type { ConfigOverrides } from './config/config.ts';
 export { type ErrorCode, type Failure, StrataError } from './core/errors.ts';
+export type { Credential, Identity, Scope } from './core/identity.ts';
 export type { LogLine, Receipt, Start } from './core/receipt.ts';
 export type { AliasInput, AliasRecord, FunctionRecord, FunctionSpecInput } from './core/spec.ts';
 export type {
@@ -87,16 +98,10 @@ export const createExecutor = async (options: ExecutorOptions = {}): Promise<Exe
   });
   const privateRanges = privateRangesOf(config.egress.privateRanges);
   const egress = openEgress(config, onFault);
-  const registry = await openRegistry({
-    ...{ dataDir: config.dataDir, clock, random, limits: config.limits },
-    network: { offered: config.egress.mode === 'on', privateRanges },
-    codeGraceMs: CODE_GRACE_MS + WAITS_MAX * config.queue.timeoutMs,
-  });
-  const receipts = openReceipts(config, registry, onFault);
+  const { registry, accounts, receipts, close } = await openStores(config, privateRanges, logger);
   const cpuShares = await openCpuShares(onFault);
   const tiers = await openTiers(config, cpuShares, onFault).catch(async (thrown: unknown) => {
-    registry.close();
-    receipts.close();
+    close();
     await cpuShares.close();
     throw thrown;
   });
@@ -143,11 +148,17 @@ export const createExecutor = async (options: ExecutorOptions = {}): Promise<Exe
     idle: () => executor.census(),
   });
   const executor = new LocalExecutor({
-    ...{ clock, random, logger, registry, lanes, metrics, limits: config.limits },
+    ...{ clock, random, logger, registry, accounts, lanes, metrics, limits: config.limits },
     turnstile,
     records: new Records(config.records),
     ...{ ledger: receipts.ledger, operator, usage: receipts.usage, tariff: config.ledger.tariff },
-    admission: new Admission({ clock, settings: { ...config.admission, timeoutMs: config.queue.timeoutMs } }),
+    admission: new Admission({
+      clock,
+      settings: {
+        ...{ ...config.admission, timeoutMs: config.queue.timeoutMs },
+        inFlightOf: (tenant) => accounts.maxInFlightOf(tenant),
+      },
+    }),
     provisions: new Provisions({
       ...{ budgetMb: budget.limitMb, percentPerTenant: config.admission.maxProvisionedPercent },
     }),
@@ -161,21 +172,58 @@ export const createExecutor = async (options: ExecutorOptions = {}): Promise<Exe
 const WAITS_MAX = 3;
 /** And then loads its code, when a sandbox has started. */
 const CODE_GRACE_MS = 60_000;
-/** Opened behind the registry, which makes the folder. */
-const openReceipts = (config: Config, registry: Registry, onFault: OnFault): LedgerParts => {
-  try {
-    return openLedger(config, systemClock, onFault);
-  } catch (thrown) {
-    registry.close();
-    throw thrown;
-  }
-};
 
 /** What metrics show of the ledger, where there is one. */
 const ledgerSources = ({ ledger }: LedgerParts, operator: () => OperatorMemory | null) =>
   ledger === null
     ? {}
     : { ledger: { counts: () => ledger.counts, operator: () => operator()?.totals() ?? [] } };
+
+interface Stores {
+  readonly registry: Registry;
+  readonly accounts: StoredAccounts;
+  readonly receipts: LedgerParts;
+  close(): void;
+}
+
+/** What is kept in the data folder, the registry first, which makes it; what cannot be opened leaves nothing open. */
+const openStores = async (
+  config: Config,
+  privateRanges: NetworkRules['privateRanges'],
+  logger: Logger,
+): Promise<Stores> => {
+  const clock = systemClock;
+  const random = systemRandom;
+  const onFault: OnFault = (message, details) => logger.warn(details, message);
+  const opened: { close(): void }[] = [];
+  const close = (): void => {
+    for (const store of opened.reverse()) store.close();
+  };
+  const keep = <Store extends { close(): void }>(store: Store): Store => {
+    opened.push(store);
+    return store;
+  };
+  try {
+    const registry = keep(
+      await openRegistry({
+        ...{ dataDir: config.dataDir, clock, random, limits: config.limits },
+        network: { offered: config.egress.mode === 'on', privateRanges },
+        codeGraceMs: CODE_GRACE_MS + WAITS_MAX * config.queue.timeoutMs,
+      }),
+    );
+    const accounts = keep(
+      openAccounts({
+        ...{ settings: config, clock, random, fetch, onFault },
+        onRefusal: (reason) => logger.debug({ reason }, 'a token was refused'),
+      }),
+    );
+    const receipts = keep(openLedger(config, clock, onFault));
+    return { registry, accounts, receipts, close };
+  } catch (thrown) {
+    close();
+    throw thrown;
+  }
+};
 
 type OnFault = (message: string, details: Readonly<Record<string, unknown>>) => void;
 

@@ -17,6 +17,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   // The names to choose from are those that there are.
   config: [CORE, 'pool/policy/api.ts', 'billing/api.ts'],
   registry: [CORE, 'ports/', 'egress/addresses.ts', 'egress/allow-list.ts'],
+  accounts: [CORE, 'ports/'],
   // What functions send and receive passes through in the frames and the words of sandboxes.
   egress: [
     ...[CORE, CLOCK, 'ports/processes.ts', 'guest/contract.ts'],
@@ -37,6 +38,8 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     ...[
       CORE,
       'ports/',
+      'accounts/accounts.ts',
+      'accounts/api.ts',
       'scheduler/refusals.ts',
       'billing/api.ts',
       'billing/ledger.ts',
@@ -55,11 +58,14 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   // It reaches a server as its clients do, and knows nothing of its insides.
   attack: [CORE, CLOCK],
   api: [
-    ...[CORE, CLOCK, 'invocation/api.ts', 'registry/spec-schema.ts', 'registry/alias-schema.ts'],
+    ...[CORE, CLOCK, 'accounts/api.ts', 'invocation/api.ts'],
+    ...['registry/spec-schema.ts', 'registry/alias-schema.ts'],
     ...['billing/api.ts', 'billing/csv.ts', 'billing/days.ts'],
   ],
   cli: [
     ...[CORE, CLOCK, 'config/config.ts', 'invocation/api.ts', 'pool/api.ts', 'billing/api.ts'],
+    // `keys` works on the data folder of a server that does not run.
+    ...['accounts/', 'ports/random.ts'],
     ...['api/lifecycle.ts', 'api/loopback.ts', 'api/server.ts'],
     // `doctor --attack` runs the hostile corpus, loaded only when asked for.
     'attack/',
@@ -74,8 +80,8 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   'ledger-parts.ts': ['billing/', 'config/config.ts', CLOCK, 'ports/database.ts'],
   'index.ts': [
     'pool-shapes.ts',
-    ...['ledger-parts.ts', 'billing/api.ts', 'billing/operator-memory.ts', 'registry/api.ts'],
-    ...[CORE, 'ports/', 'config/config.ts', 'registry/registry.ts', 'sandbox/api.ts'],
+    ...['ledger-parts.ts', 'billing/api.ts', 'billing/operator-memory.ts'],
+    ...[CORE, 'ports/', 'config/config.ts', 'accounts/', 'registry/', 'sandbox/api.ts'],
     ...['sandbox/isolate/tier.ts', 'sandbox/container/tiers.ts', 'sandbox/cpu-shares.ts', 'egress/'],
     ...['pool/budget.ts', 'pool/costs.ts', 'pool/layered-pool.ts', 'pool/options.ts'],
     ...['pool/policy/api.ts', 'pool/policy/policies.ts'],
@@ -92,7 +98,8 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
 
 /** What tests and their fixtures import beyond that. */
 const ALLOWED_IN_TESTS: Readonly<Record<string, readonly string[]>> = {
-  api: ['ports/manual-clock.ts', 'billing/no-usage.ts'],
+  accounts: ['config/config.ts'],
+  api: ['accounts/fixture.ts', 'ports/manual-clock.ts', 'billing/no-usage.ts'],
   billing: ['ports/manual-clock.ts'],
   cli: ['registry/code.ts'],
   egress: ['ports/manual-clock.ts'],
@@ -109,7 +116,7 @@ const ALLOWED_IN_TESTS: Readonly<Record<string, readonly string[]>> = {
     ],
   ],
   invocation: [
-    ...['pool/fixture.ts', 'pool/costs.ts'],
+    ...['accounts/fixture.ts', 'pool/fixture.ts', 'pool/costs.ts'],
     ...['billing/no-usage.ts', 'billing/ledger-store.ts', 'billing/usage.ts'],
     'registry/registry.ts',
     'sandbox/backend.ts',

@@ -3,6 +3,7 @@
  *
  * Not a stand-in for the real one, which the end-to-end tests use; a call that the test did not script fails.
  */
+import { openAccountsFixture } from '../accounts/fixture.ts';
 import { NO_USAGE } from '../billing/no-usage.ts';
 import { StrataError } from '../core/errors.ts';
 import type { FunctionRecord } from '../core/spec.ts';
@@ -26,6 +27,7 @@ const VERSIONS: FunctionVersions = {
 export const scriptedExecutor = (calls: Partial<Executor>): Executor => ({
   versions: VERSIONS,
   usage: NO_USAGE,
+  accounts: calls.accounts ?? openAccountsFixture(),
   deploy: unscripted('deploy'),
   invoke: unscripted('invoke'),
   invokeJson: unscripted('invokeJson'),
@@ -81,6 +83,7 @@ export const FUNCTION_RECORD: FunctionRecord = {
   description: '',
   network: { allow: [] },
   enabled: true,
+  auth: 'key',
   codeDigest: 'ab'.repeat(32),
   codeBytes: 42,
   createdAt: '2026-01-01T00:00:00.000Z',

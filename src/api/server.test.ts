@@ -546,6 +546,16 @@ describe('everything else', () => {
         'GET /readyz',
         'GET /metrics',
         'GET /openapi.json',
+        'GET /v1/audit',
+        'GET /v1/tenants',
+        'POST /v1/tenants',
+        'GET /v1/tenants/{tenant}',
+        'PATCH /v1/tenants/{tenant}',
+        'DELETE /v1/tenants/{tenant}',
+        'GET /v1/tenants/{tenant}/keys',
+        'POST /v1/tenants/{tenant}/keys',
+        'DELETE /v1/tenants/{tenant}/keys/{id}',
+        'POST /v1/tenants/{tenant}/keys/{id}/rotate',
       ].sort(),
     );
     expect(document.components.schemas.Problem.properties.code.enum.sort()).toEqual(

@@ -17,6 +17,7 @@ const FUNCTION: FunctionRecord = {
     description: '',
     enabled: true,
     network: { allow: [] },
+    auth: 'key',
   },
   ...{
     codeDigest: '00',

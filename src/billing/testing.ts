@@ -16,6 +16,7 @@ export const RECORD: FunctionRecord = {
     description: '',
     network: { allow: [] },
     enabled: true,
+    auth: 'key',
   },
   ...{ codeDigest: '00', codeBytes: 10, createdAt: '', updatedAt: '' },
 };

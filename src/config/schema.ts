@@ -5,6 +5,7 @@
  * `docs/config.md` is generated from here. Invariant: every number has a lower and an upper bound.
  */
 import type { Static, TSchema } from 'typebox';
+import { AUDIT, AUTH, QUOTAS } from './schema/accounts.ts';
 import { CONTAINER } from './schema/container.ts';
 import { EGRESS } from './schema/egress.ts';
 import { ISOLATE } from './schema/isolate.ts';
@@ -20,6 +21,9 @@ export const CONFIG_SCHEMA = group('The configuration of Strata.', {
   ),
   server: SERVER,
   log: LOG,
+  auth: AUTH,
+  quotas: QUOTAS,
+  audit: AUDIT,
   limits: LIMITS,
   admission: ADMISSION,
   queue: QUEUE,

@@ -92,6 +92,20 @@ export const ERROR_CATALOGUE = {
     'The body or the code is larger than its limit.',
     'Send less, or raise the limit in the configuration.',
   ),
+  rate_limit: row(
+    'caller',
+    429,
+    true,
+    'The tenant sends more requests than it may.',
+    'Retry after the Retry-After time, or ask the operator for a higher rate.',
+  ),
+  quota_exceeded: row(
+    'caller',
+    429,
+    false,
+    'The tenant has as much as it may have: functions, code or keys.',
+    'Delete what is not needed, or ask the operator to raise the quota that the detail names.',
+  ),
   concurrency_limit: row(
     'caller',
     429,
@@ -233,6 +247,13 @@ export const ERROR_CATALOGUE = {
     'This machine cannot run the requested runtime.',
     'Run `strata doctor`: it names what is missing and the command that mends it.',
   ),
+  auth_unavailable: row(
+    'platform',
+    503,
+    true,
+    "The keys of the tokens' issuer cannot be read, so the token cannot be checked.",
+    'Retry; if it stays, the operator looks at auth.jwtJwks and the log of the server.',
+  ),
   start_failed: row(
     'platform',
     503,
@@ -290,6 +311,11 @@ export type LimitKind =
   | 'maxInFlightPerTenant'
   | 'maxVersions'
   | 'maxAliases'
+  | 'requestsPerSecond'
+  | 'maxFunctions'
+  | 'maxCodeBytes'
+  | 'maxKeys'
+  | 'maxNonces'
   | NetworkLimitKind;
 
 export type NetworkLimitKind =

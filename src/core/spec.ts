@@ -9,6 +9,10 @@ export const RUNTIMES = ['isolate', 'nodejs24', 'python3', 'provided'] as const;
 export type Runtime = (typeof RUNTIMES)[number];
 export type ProcessModel = 'resident' | 'ephemeral';
 
+/** What an invocation over HTTP has to carry: nothing, anything that the server takes, or one of its kinds alone. */
+export const FUNCTION_AUTHS = ['none', 'key', 'signature', 'jwt'] as const;
+export type FunctionAuth = (typeof FUNCTION_AUTHS)[number];
+
 /** The code as it is uploaded: one file, several, or an archive. Exactly one key is present. */
 export type CodeUpload =
   | { readonly source: string }
@@ -36,6 +40,7 @@ export interface FunctionSpecInput {
   readonly description?: string;
   readonly network?: { readonly allow: readonly string[] };
   readonly enabled?: boolean;
+  readonly auth?: FunctionAuth;
 }
 
 /** A complete spec: every default filled in, the code replaced by the digest of its stored artifact. */
@@ -59,6 +64,7 @@ export interface FunctionSpec {
   readonly network: { readonly allow: readonly string[] };
   /** False refuses invocations, of the versions and aliases too; what is stored of a version says nothing. */
   readonly enabled: boolean;
+  readonly auth: FunctionAuth;
 }
 
 /** The state of a function that a deployment changes; published versions have numbers. */

@@ -4,8 +4,10 @@
  * Owns the shapes of requests and answers. Refusals and faults are thrown as `StrataError`; a function's own
  * failure is an answer with status `failed`.
  */
+import type { Accounts } from '../accounts/api.ts';
 import type { Usage } from '../billing/api.ts';
 import type { Failure } from '../core/errors.ts';
+import type { Credential } from '../core/identity.ts';
 import type { LogLine, Receipt, Start } from '../core/receipt.ts';
 import type {
   AliasInput,
@@ -66,6 +68,8 @@ export type InvokeAnswer =
 export interface InvokeJsonRequest extends Omit<InvokeRequest, 'event' | 'signal'> {
   /** UTF-8 JSON text; empty means `{}`. */
   readonly eventJson: Uint8Array;
+  /** By what the caller is known, to be held against the function's `auth`; left out, nothing is asked for. */
+  readonly credential?: Credential;
   /** From `newInvocationId`, for callers who want to know it also of what is refused; made up unless given. */
   readonly invocationId?: string;
   /** Which try of this id it is, from 1; 1 unless told. Each has a receipt of its own. */
@@ -144,6 +148,8 @@ export interface FunctionVersions {
 }
 
 export interface Executor {
+  /** Tenants, keys, the identity of requests, the audit log. */
+  readonly accounts: Accounts;
   readonly versions: FunctionVersions;
   /** The ledger: what was used, by whom, and what that costs. */
   readonly usage: Usage;

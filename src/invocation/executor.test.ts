@@ -1,6 +1,7 @@
 import { getEventListeners } from 'node:events';
 import { pino } from 'pino';
 import { describe, expect, it } from 'vitest';
+import { openAccountsFixture } from '../accounts/fixture.ts';
 import { Ledger } from '../billing/ledger.ts';
 import { LedgerStore } from '../billing/ledger-store.ts';
 import { NO_USAGE } from '../billing/no-usage.ts';
@@ -106,6 +107,7 @@ const open = async (
   await clock.advance(100);
   const executor: LocalExecutor = new LocalExecutor({
     ...{ clock, random, logger: pino({ level: 'silent' }), registry },
+    accounts: openAccountsFixture({ clock }),
     lanes: new Lanes({
       lanes: [{ runtime, confinement: tier.confinement, pool, scheduler }],
       unavailable: new Map([['python3', 'no Docker engine answers']]),

@@ -5,11 +5,13 @@
  * about placement and nothing about HTTP. Invariant: what is in flight is counted once in and once out.
  */
 import type { Logger } from 'pino';
+import type { StoredAccounts } from '../accounts/accounts.ts';
 import type { Usage } from '../billing/api.ts';
 import type { Ledger } from '../billing/ledger.ts';
 import { type Finished, toReceipt } from '../billing/receipts.ts';
 import type { TariffName } from '../billing/tariffs.ts';
 import { type ErrorCode, StrataError } from '../core/errors.ts';
+import { resolveFor } from '../core/identity.ts';
 import { type FunctionRecord, type FunctionSpecInput, RUNTIMES } from '../core/spec.ts';
 import type { Census, LimitsView, PoolsView, TenantPoolsView } from '../pool/api.ts';
 import type { Clock } from '../ports/clock.ts';
@@ -50,6 +52,7 @@ export interface ExecutorParts {
   readonly random: Random;
   readonly logger: Logger;
   readonly registry: Registry;
+  readonly accounts: StoredAccounts;
   readonly lanes: Lanes;
   readonly admission: Admission;
   readonly turnstile: Turnstile;
@@ -115,8 +118,13 @@ export class LocalExecutor implements Executor {
       take: () => parts.lanes.snapshots(),
       shared: () => ({ queued: parts.lanes.waiting + parts.turnstile.waiting, limits: this.#limits() }),
     });
+    for (const record of parts.registry.all()) parts.accounts.holdings.keep(record);
     parts.provisions.keepStored(parts.registry, parts.logger);
     reserveStored(parts.admission, parts.registry, parts.logger);
+  }
+
+  get accounts(): StoredAccounts {
+    return this.#parts.accounts;
   }
 
   /** Invocations inside the server. */
@@ -137,8 +145,8 @@ export class LocalExecutor implements Executor {
     const { name, tenant = DEFAULT_TENANT, ...input } = spec;
     // A runtime that does not exist is for the registry to refuse.
     if (RUNTIMES.includes(input.runtime)) this.#parts.lanes.of(input.runtime);
-    const { registry, admission, provisions } = this.#parts;
-    const accept = both(reserving(admission), provisions.accept);
+    const { registry, admission, provisions, accounts } = this.#parts;
+    const accept = both(accounts.holdings.accept, both(reserving(admission), provisions.accept));
     const deployment = await this.#change(() => registry.deploy(tenant, name, input, accept, precondition));
     // Another deployment may have come after this one; whatever is current now counts.
     const current = this.#find(tenant, name);
@@ -185,6 +193,7 @@ export class LocalExecutor implements Executor {
     const record = deletion.function;
     this.versions.functionDeleted(deletion);
     unreserve(this.#parts.admission, record);
+    this.#parts.accounts.holdings.drop(record);
     this.#parts.logger.info({ tenant: record.tenant, function: name }, 'deleted');
     return record;
   }
@@ -286,6 +295,7 @@ export class LocalExecutor implements Executor {
       this.#closed = true;
       this.#parts.ledger?.close();
       this.#parts.registry.close();
+      this.#parts.accounts.close();
     }
   }
 
@@ -306,7 +316,9 @@ export class LocalExecutor implements Executor {
       this.#refuseWhenDraining();
       ledger?.refuseWhenFull();
       const { tenant = DEFAULT_TENANT, function: name, qualifier, sessionKey } = request;
-      const record = registry.resolve(tenant, name, qualifier, sessionKey);
+      const record = resolveFor(request.credential, () =>
+        registry.resolve(tenant, name, qualifier, sessionKey),
+      );
       if (!registry.isEnabled(record)) throw disabled(name);
       const { scheduler } = lanes.of(record.runtime);
       refuseEvent(request.eventJson, limits.eventMaxBytes);

@@ -10,6 +10,7 @@ const functionOf = (tenant: string, name: string): FunctionRecord => ({
   ...{ concurrency: 1, initializer: null, initTimeoutMs: 10_000, minInstances: 0, maxInstances: 50 },
   reservedConcurrency: 0,
   ...{ idleTimeoutMs: 600_000, env: {}, labels: {}, description: '', enabled: true, network: { allow: [] } },
+  auth: 'key',
   ...{ codeDigest: '00', codeBytes: 10, createdAt: '', updatedAt: '' },
 });
 

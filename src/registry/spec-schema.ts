@@ -19,7 +19,7 @@ import {
   NETWORK_ALLOW_MAX_ENTRIES,
   SPEC_BOUNDS,
 } from '../core/limits.ts';
-import { RUNTIMES } from '../core/spec.ts';
+import { FUNCTION_AUTHS, RUNTIMES } from '../core/spec.ts';
 
 const MEMORY_TEXT = RUNTIMES.map((runtime) => {
   const { min, max } = MEMORY_BOUNDS[runtime];
@@ -156,6 +156,14 @@ export const FUNCTION_SPEC_SCHEMA = Type.Object(
         default: true,
         description:
           'False refuses invocations with `function_disabled`, of every version and alias; those that came before go on.',
+      }),
+    ),
+    auth: Type.Optional(
+      Type.Enum([...FUNCTION_AUTHS], {
+        default: 'key',
+        description:
+          'What an invocation has to carry at a server that asks for keys: `key` anything that the server takes, ' +
+          '`signature` or `jwt` that alone, `none` nothing, so that anybody may invoke the function.',
       }),
     ),
   },

@@ -57,6 +57,7 @@ export const completeSpec = (
     description: input.description ?? '',
     network: Object.freeze({ allow: completeAllow(input.network?.allow ?? [], network) }),
     enabled: input.enabled ?? true,
+    auth: input.auth ?? 'key',
   };
   refuseBadEnv(env);
   refuseBadHandlers(spec);

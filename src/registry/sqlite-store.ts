@@ -175,13 +175,14 @@ const toAlias = (row: Record<string, SQLOutputValue>): AliasRecord => ({
   updatedAt: String(row.updated_at),
 });
 
-type AddedField = 'reservedConcurrency' | 'enabled';
+type AddedField = 'reservedConcurrency' | 'enabled' | 'auth';
 type StoredSpec = Omit<FunctionSpec, AddedField> & Partial<FunctionSpec>;
 
 /** Fields that came after the first stored specs, with the value that keeps those as they were. */
 const ADDED_FIELDS: Pick<FunctionSpec, AddedField> = {
   reservedConcurrency: SPEC_BOUNDS.reservedConcurrency.default,
   enabled: true,
+  auth: 'key',
 };
 
 /** Who stored it may have known fewer fields. */

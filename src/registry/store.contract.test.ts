@@ -184,14 +184,14 @@ describe('the SQLite store', () => {
 
   it('reads a spec that was stored before a field was known', async () => {
     const first = openSqliteStore(path);
-    await first.put(record({ reservedConcurrency: 7 }));
+    await first.put(record({ reservedConcurrency: 7, auth: 'none' }));
     first.close();
     const database = new DatabaseSync(path);
-    const strip = "UPDATE functions SET spec = json_remove(spec, '$.reservedConcurrency')";
+    const strip = "UPDATE functions SET spec = json_remove(spec, '$.reservedConcurrency', '$.auth')";
     expect(database.prepare(strip).run().changes).toBe(1);
     database.close();
     const second = openSqliteStore(path);
-    expect(await second.load()).toEqual([record({ reservedConcurrency: 0 })]);
+    expect(await second.load()).toEqual([record({ reservedConcurrency: 0, auth: 'key' })]);
     second.close();
   });
 

@@ -259,7 +259,7 @@ export class Admission {
   }
 
   #tenantFull(tenant: TenantPlaces): StrataError {
-    const allowed = this.#settings.maxInFlightPerTenant;
+    const allowed = this.#places.limitOf(tenant.tenant);
     return tenantFull(tenant.count, allowed, tenant.leaving.untilMs(1, this.#clock.nowMs()));
   }
 

@@ -61,7 +61,7 @@ const changeRoutes = (app: App, executor: Executor): void => {
         checkAliasName(request.params.alias),
         // The registry checks it.
         request.body as AliasInput,
-        { tenant: tenantOf(request.headers), ...ifMatchOf(request.headers) },
+        { tenant: tenantOf(request), ...ifMatchOf(request.headers) },
       );
       return answer(reply.code(changed.created ? 201 : 200), changed.alias);
     },
@@ -84,7 +84,7 @@ const changeRoutes = (app: App, executor: Executor): void => {
     async (request, reply) => {
       const { name, alias } = request.params;
       await executor.versions.deleteAlias(checkFunctionName(name), checkAliasName(alias), {
-        tenant: tenantOf(request.headers),
+        tenant: tenantOf(request),
         ...ifMatchOf(request.headers),
       });
       return reply.code(204).send();
@@ -106,7 +106,7 @@ const readRoutes = (app: App, executor: Executor): void => {
     },
     async (request, reply) => {
       const { name, alias } = request.params;
-      const tenant = tenantOf(request.headers);
+      const tenant = tenantOf(request);
       const found = executor.versions.alias(checkFunctionName(name), checkAliasName(alias), { tenant });
       return answer(reply, found);
     },
@@ -134,7 +134,7 @@ const readRoutes = (app: App, executor: Executor): void => {
     },
     async (request) => {
       const name = checkFunctionName(request.params.name);
-      const page = executor.versions.aliases(name, { tenant: tenantOf(request.headers), ...request.query });
+      const page = executor.versions.aliases(name, { tenant: tenantOf(request), ...request.query });
       return { aliases: page.aliases.map(aliasView), nextCursor: page.nextCursor };
     },
   );

@@ -82,7 +82,7 @@ const deployRoute = (app: App, executor: Executor, codeMaxBytes: number): void =
     },
     async (request, reply) => {
       const name = checkFunctionName(request.params.name);
-      const tenant = tenantOf(request.headers);
+      const tenant = tenantOf(request);
       const spec = { ...specOf(request.body), name, tenant };
       const deployment = await executor.deploy(spec, ifMatchOf(request.headers));
       reply.header('ETag', entityTag(deployment.function.revision));
@@ -107,7 +107,7 @@ const readRoutes = (app: App, executor: Executor): void => {
     async (request, reply) => {
       const { qualifier } = request.query;
       const record = executor.get(checkFunctionName(request.params.name), {
-        tenant: tenantOf(request.headers),
+        tenant: tenantOf(request),
         ...(qualifier === undefined ? {} : { qualifier: checkQualifier(qualifier) }),
       });
       reply.header('ETag', entityTag(record.revision));
@@ -135,7 +135,7 @@ const readRoutes = (app: App, executor: Executor): void => {
     },
     async (request: NameRequest, reply) => {
       await executor.delete(checkFunctionName(request.params.name), {
-        tenant: tenantOf(request.headers),
+        tenant: tenantOf(request),
         ...ifMatchOf(request.headers),
       });
       return reply.code(204).send();
@@ -166,7 +166,7 @@ const listRoutes = (app: App, executor: Executor): void => {
     async (request) => {
       const { label, ...paging } = request.query;
       const labels = label === undefined ? {} : { labels: labelsOf(label) };
-      const page = executor.list({ tenant: tenantOf(request.headers), ...paging, ...labels });
+      const page = executor.list({ tenant: tenantOf(request), ...paging, ...labels });
       return { functions: page.functions.map(functionView), nextCursor: page.nextCursor };
     },
   );
@@ -192,7 +192,7 @@ const listRoutes = (app: App, executor: Executor): void => {
     },
     async (request) => ({
       logs: executor.logs(checkFunctionName(request.params.name), {
-        tenant: tenantOf(request.headers),
+        tenant: tenantOf(request),
         ...request.query,
       }),
     }),

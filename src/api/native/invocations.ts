@@ -7,9 +7,11 @@
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
 import { type Failure, StrataError } from '../../core/errors.ts';
+import { resolveFor } from '../../core/identity.ts';
 import { PHASES } from '../../core/receipt.ts';
 import type { Executor, InvokeJsonAnswer, InvokeJsonRequest } from '../../invocation/api.ts';
 import { whenClosed } from '../disconnects.ts';
+import { checkBody, identityOf } from './access.ts';
 import { answerHeaders } from './headers.ts';
 import {
   checkFunctionName,
@@ -76,7 +78,7 @@ export const invocationRoutes: FastifyPluginAsync<InvocationRoutesOptions> = asy
     },
     async (request) => {
       const id = checkInvocationId(request.params.id);
-      return executor.invocation(id, { tenant: tenantOf(request.headers) }).receipt;
+      return executor.invocation(id, { tenant: tenantOf(request) }).receipt;
     },
   );
 
@@ -97,7 +99,7 @@ export const invocationRoutes: FastifyPluginAsync<InvocationRoutesOptions> = asy
     },
     async (request) => {
       const id = checkInvocationId(request.params.id);
-      const { logs, receipt } = executor.invocation(id, { tenant: tenantOf(request.headers) });
+      const { logs, receipt } = executor.invocation(id, { tenant: tenantOf(request) });
       return { logs, truncated: receipt.logTruncated };
     },
   );
@@ -106,7 +108,14 @@ export const invocationRoutes: FastifyPluginAsync<InvocationRoutesOptions> = asy
 /** Encapsulated, because here alone a body of any content type is the event, as bytes. */
 const invokeRoute: FastifyPluginAsync<InvocationRoutesOptions> = async (app, { executor, eventMaxBytes }) => {
   app.removeAllContentTypeParsers();
-  app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
+  app.addContentTypeParser('*', { parseAs: 'buffer' }, (request, body, done) => {
+    try {
+      checkBody(request, body as Buffer);
+      done(null, body);
+    } catch (refusal) {
+      done(refusal as StrataError);
+    }
+  });
   const bodyLimit: BodyLimit = { kind: 'eventBytes', configured: eventMaxBytes };
 
   app.post<InvokeRoute>(
@@ -116,8 +125,10 @@ const invokeRoute: FastifyPluginAsync<InvocationRoutesOptions> = async (app, { e
       config: {
         bodyLimit,
         beforeLargeBody(request) {
-          const { function: name, tenant, qualifier } = requestOf(request as FastifyRequest<InvokeRoute>);
-          executor.get(name, { ...(tenant && { tenant }), ...(qualifier && { qualifier }) });
+          const invocation = requestOf(request as FastifyRequest<InvokeRoute>);
+          const { function: name, tenant, qualifier, credential } = invocation;
+          const where = { ...(tenant && { tenant }), ...(qualifier && { qualifier }) };
+          resolveFor(credential, () => executor.get(name, where));
         },
       },
       // The schemas below only document this route; its handler checks what it reads.
@@ -184,11 +195,13 @@ const INVOCATIONS_PATH = /^\/v1\/functions\/[^/?]*\/invocations(?:\?|$)/;
 
 const requestOf = (request: FastifyRequest<InvokeRoute>): Mutable<InvokeJsonRequest> => {
   const headers = request.headers;
+  const { tenant, credential } = identityOf(request);
   const invocation: Mutable<InvokeJsonRequest> = {
     function: checkFunctionName(request.params.name),
-    tenant: tenantOf(headers),
+    tenant,
     eventJson: request.body ?? EMPTY,
   };
+  if (credential !== 'open') invocation.credential = credential;
   const requireStart = headers['strata-require-start'];
   if (requireStart !== undefined) invocation.requireStart = checkStart(String(requireStart));
   const maxWait = headers['strata-max-wait-ms'];

@@ -18,8 +18,9 @@ import { type CsvCell, csvLine } from '../../billing/csv.ts';
 import { parseInstant } from '../../billing/days.ts';
 import { StrataError } from '../../core/errors.ts';
 import type { Executor } from '../../invocation/api.ts';
+import { identityOf } from './access.ts';
 import { described, responses, TENANT_HEADERS } from './schemas.ts';
-import { isOperator, tenantOf } from './tenant.ts';
+import { tenantOf } from './tenant.ts';
 
 export interface UsageRoutesOptions {
   readonly executor: Executor;
@@ -137,9 +138,8 @@ export const usageRoutes: FastifyPluginAsync<UsageRoutesOptions> = async (app, {
 
 /** @throws StrataError `forbidden` for all tenants' when the caller is no operator. */
 const scopeOf = (request: FastifyRequest, all = false): string | null => {
-  const tenant = tenantOf(request.headers);
-  if (!all) return tenant;
-  if (isOperator(request.headers)) return null;
+  if (!all) return tenantOf(request);
+  if (identityOf(request).scopes.has('admin')) return null;
   throw new StrataError('forbidden', 'all=true is for operators; leave it out to see what is yours.');
 };
 

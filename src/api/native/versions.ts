@@ -78,7 +78,7 @@ const publishRoute = (app: App, executor: Executor): void => {
         throw refusal('The revision is given in the body and in If-Match; give it once.');
       const expected = revision === undefined ? ifMatch : [revision];
       const published = await executor.versions.publish(name, {
-        tenant: tenantOf(request.headers),
+        tenant: tenantOf(request),
         ...options,
         ...(expected === undefined ? {} : { ifMatch: expected }),
       });
@@ -111,7 +111,7 @@ const listRoute = (app: App, executor: Executor): void => {
     },
     async (request) => {
       const name = checkFunctionName(request.params.name);
-      const page = executor.versions.list(name, { tenant: tenantOf(request.headers), ...request.query });
+      const page = executor.versions.list(name, { tenant: tenantOf(request), ...request.query });
       return { versions: page.versions.map(functionView), nextCursor: page.nextCursor };
     },
   );
@@ -138,7 +138,7 @@ const deleteRoute = (app: App, executor: Executor): void => {
     async (request, reply) => {
       const { name, version } = request.params;
       await executor.versions.delete(checkFunctionName(name), checkQualifier(version), {
-        tenant: tenantOf(request.headers),
+        tenant: tenantOf(request),
         ...ifMatchOf(request.headers),
       });
       return reply.code(204).send();
