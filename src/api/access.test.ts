@@ -86,7 +86,7 @@ it('a route of another table is held to what that says, and knows its callers in
       config: {
         demand: 'read',
         identify: ({ headers }) => {
-          if (headers['x-signed'] !== signer?.secret) throw new StrataError('unauthorized', 'Not signed.');
+          if (signer === null || headers['x-signed'] !== signer.secret) throw new StrataError('unauthorized', 'Not signed.');
           return signer.identity({ method: 'GET', url: '/elsewhere', headers });
         },
       },

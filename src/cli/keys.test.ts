@@ -69,14 +69,34 @@ describe('the key of the CLI', () => {
 });
 
 describe('strata keys', () => {
-  const made = { key: { id: 'a'.repeat(16), tenant: 'acme', scopes: ['read'] }, secret: SECRET, signingSecret: 'shh' };
+  const made = {
+    key: { id: 'a'.repeat(16), tenant: 'acme', scopes: ['read'] },
+    secret: SECRET,
+    signingSecret: 'shh',
+  };
 
   it('prints the key alone to stdout', async () => {
-    const argv = ['--tenant', 'acme', 'keys', 'create', '--scopes', 'read', '--name', 'ci', '--expires', '2099-01-31'];
+    const argv = [
+      '--tenant',
+      'acme',
+      'keys',
+      'create',
+      '--scopes',
+      'read',
+      '--name',
+      'ci',
+      '--expires',
+      '2099-01-31',
+    ];
     const { sent, stdout, stderr } = await run([...argv, '--signing'], { answer: made });
     expect(sent[0]?.line).toBe('POST /v1/tenants/acme/keys');
     const expiresAt = '2099-01-31T00:00:00.000Z';
-    expect(JSON.parse(sent[0]?.body ?? '')).toEqual({ scopes: ['read'], name: 'ci', expiresAt, signing: true });
+    expect(JSON.parse(sent[0]?.body ?? '')).toEqual({
+      scopes: ['read'],
+      name: 'ci',
+      expiresAt,
+      signing: true,
+    });
     expect(stdout).toBe(`${SECRET}\n`);
     expect(stderr).toMatch(/shown this once\nsigning secret of a+: shh/);
   });
@@ -98,11 +118,15 @@ describe('strata keys', () => {
     const id = created.stdout.slice(0, 19);
     const rotated = await run(['keys', 'rotate', id, '--overlap', '0s', ...place]);
     expect(rotated.stdout).toMatch(/^sk_\S{60}\n$/);
-    expect((await run(['keys', 'revoke', rotated.stdout.slice(0, 19), ...place])).stdout).toMatch(/^revoked sk_/);
+    expect((await run(['keys', 'revoke', rotated.stdout.slice(0, 19), ...place])).stdout).toMatch(
+      /^revoked sk_/,
+    );
     const { stdout } = await run(['keys', 'list', ...place]);
     expect(stdout).toMatch(/^ID .*\n\S{16} .* admin .* expired .*\n\S{16} .* admin .* revoked /);
     expect((await run(['keys', 'revoke', 'sk_nobody', ...place])).stderr).toMatch(/^not_found: /);
-    expect((await run(['keys', 'list', '--data-dir', join(folder, 'none')])).stderr).toMatch(/^not_found: .*data folder/);
+    expect((await run(['keys', 'list', '--data-dir', join(folder, 'none')])).stderr).toMatch(
+      /^not_found: .*data folder/,
+    );
   });
 
   it('revokes at the server', async () => {
@@ -114,10 +138,27 @@ describe('strata keys', () => {
 describe('strata audit', () => {
   it('shows the newest last, harmless for a terminal', async () => {
     const entry = {
-      ...{ at: '2026-01-01T00:00:00.000Z', principal: 'jwt:\u001b[2J', tenant: 'a', action: 'PUT /v1/functions/:name' },
-      ...{ target: '/v1/functions/f', from: '::1', outcome: 'succeeded', status: 201, digest: 'abcdef0123456789' },
+      ...{
+        at: '2026-01-01T00:00:00.000Z',
+        principal: 'jwt:\u001b[2J',
+        tenant: 'a',
+        action: 'PUT /v1/functions/:name',
+      },
+      ...{
+        target: '/v1/functions/f',
+        from: '::1',
+        outcome: 'succeeded',
+        status: 201,
+        digest: 'abcdef0123456789',
+      },
     };
-    const answer = { entries: [{ ...entry, target: '/new' }, { ...entry, target: '/old' }], nextBefore: null };
+    const answer = {
+      entries: [
+        { ...entry, target: '/new' },
+        { ...entry, target: '/old' },
+      ],
+      nextBefore: null,
+    };
     const { sent, stdout } = await run(['audit', '--of', 'a'], { answer });
     expect(sent[0]?.line).toBe('GET /v1/audit?tenant=a');
     expect(stdout.split('\n').slice(1).join('\n')).toMatch(/PUT \/old .*\n.*PUT \/new .*abcdef012345\n/);

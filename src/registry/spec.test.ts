@@ -67,8 +67,7 @@ describe('completeSpec', () => {
 
   it('takes the kinds of auth that there are, and no other', () => {
     for (const auth of FUNCTION_AUTHS) expect(complete({ auth }).auth).toBe(auth);
-    for (const auth of ['None', 'jwt,key', '', null])
-      expect(() => complete({ auth })).toThrow(/auth/);
+    for (const auth of ['None', 'jwt,key', '', null]) expect(() => complete({ auth })).toThrow(/auth/);
   });
 
   it('keeps what was given, frozen and apart from the input', () => {

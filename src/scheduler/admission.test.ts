@@ -85,7 +85,9 @@ describe('who may be inside', () => {
     });
     const refused = (tenant: string, configured: number): void =>
       expect(() => admission.enter(by(tenant))).toThrow(
-        expect.objectContaining({ limit: { kind: 'maxInFlightPerTenant', configured, observed: configured } }),
+        expect.objectContaining({
+          limit: { kind: 'maxInFlightPerTenant', configured, observed: configured },
+        }),
       );
     fill(admission, 'a', 2);
     refused('a', 2);

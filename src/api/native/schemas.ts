@@ -198,8 +198,7 @@ export const responses = (
 
 /** Every code that an invocation can end with for somebody who reads the answer. */
 export const INVOKE_CODES: readonly ErrorCode[] = ERROR_CODES.filter(
-  (code) =>
-    !['conflict', 'revision_mismatch', 'storage_full', 'cancelled', 'quota_exceeded'].includes(code),
+  (code) => !['conflict', 'revision_mismatch', 'storage_full', 'cancelled', 'quota_exceeded'].includes(code),
 );
 
 /** Fastify's validator: queries are converted from text and checked; everything else passes (see the header). */
