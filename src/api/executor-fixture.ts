@@ -80,6 +80,7 @@ export const FUNCTION_RECORD: FunctionRecord = {
   idleTimeoutMs: 600_000,
   env: { MODE: 'test' },
   labels: { team: 'a' },
+  annotations: {},
   description: '',
   network: { allow: [] },
   enabled: true,

@@ -10,6 +10,7 @@ import { CONTAINER } from './schema/container.ts';
 import { EGRESS } from './schema/egress.ts';
 import { ISOLATE } from './schema/isolate.ts';
 import { LEDGER } from './schema/ledger.ts';
+import { LAMBDA } from './schema/lambda.ts';
 import { group, type KeyOptions, text } from './schema/nodes.ts';
 import { ADMISSION, MACHINE, POLICY, QUEUE } from './schema/scheduling.ts';
 import { LIMITS, LOG, RECORDS, SERVER } from './schema/server.ts';
@@ -34,6 +35,7 @@ export const CONFIG_SCHEMA = group('The configuration of Strata.', {
   egress: EGRESS,
   records: RECORDS,
   ledger: LEDGER,
+  lambda: LAMBDA,
 });
 
 type DeepReadonly<Value> = Value extends object

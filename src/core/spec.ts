@@ -17,7 +17,9 @@ export type FunctionAuth = (typeof FUNCTION_AUTHS)[number];
 export type CodeUpload =
   | { readonly source: string }
   | { readonly files: Readonly<Record<string, string>> }
-  | { readonly zip: string };
+  | { readonly zip: string }
+  /** The code that the function has already, by its digest; another one is a conflict. */
+  | { readonly digest: string };
 
 /** What `PUT /v1/functions/{name}` and `executor.deploy` take; everything but runtime and code has a default. */
 export interface FunctionSpecInput {
@@ -37,6 +39,7 @@ export interface FunctionSpecInput {
   readonly idleTimeoutMs?: number;
   readonly env?: Readonly<Record<string, string>>;
   readonly labels?: Readonly<Record<string, string>>;
+  readonly annotations?: Readonly<Record<string, string>>;
   readonly description?: string;
   readonly network?: { readonly allow: readonly string[] };
   readonly enabled?: boolean;
@@ -60,6 +63,8 @@ export interface FunctionSpec {
   readonly idleTimeoutMs: number;
   readonly env: Readonly<Record<string, string>>;
   readonly labels: Readonly<Record<string, string>>;
+  /** What others keep beside a function; nothing here goes by it. */
+  readonly annotations: Readonly<Record<string, string>>;
   readonly description: string;
   readonly network: { readonly allow: readonly string[] };
   /** False refuses invocations, of the versions and aliases too; what is stored of a version says nothing. */

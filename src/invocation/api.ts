@@ -6,6 +6,7 @@
  */
 import type { Accounts } from '../accounts/api.ts';
 import type { Usage } from '../billing/api.ts';
+import type { Caller } from '../core/caller.ts';
 import type { Failure } from '../core/errors.ts';
 import type { Credential } from '../core/identity.ts';
 import type { LogLine, Receipt, Start } from '../core/receipt.ts';
@@ -70,6 +71,8 @@ export interface InvokeJsonRequest extends Omit<InvokeRequest, 'event' | 'signal
   readonly eventJson: Uint8Array;
   /** By what the caller is known, to be held against the function's `auth`; left out, nothing is asked for. */
   readonly credential?: Credential;
+  /** What the function is told of how it was called. */
+  readonly caller?: Caller;
   /** From `newInvocationId`, for callers who want to know it also of what is refused; made up unless given. */
   readonly invocationId?: string;
   /** Which try of this id it is, from 1; 1 unless told. Each has a receipt of its own. */

@@ -175,7 +175,7 @@ const toAlias = (row: Record<string, SQLOutputValue>): AliasRecord => ({
   updatedAt: String(row.updated_at),
 });
 
-type AddedField = 'reservedConcurrency' | 'enabled' | 'auth';
+type AddedField = 'reservedConcurrency' | 'enabled' | 'auth' | 'annotations';
 type StoredSpec = Omit<FunctionSpec, AddedField> & Partial<FunctionSpec>;
 
 /** Fields that came after the first stored specs, with the value that keeps those as they were. */
@@ -183,6 +183,7 @@ const ADDED_FIELDS: Pick<FunctionSpec, AddedField> = {
   reservedConcurrency: SPEC_BOUNDS.reservedConcurrency.default,
   enabled: true,
   auth: 'key',
+  annotations: {},
 };
 
 /** Who stored it may have known fewer fields. */

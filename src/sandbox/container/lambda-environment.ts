@@ -18,10 +18,10 @@ export const lambdaEnvironment = (request: LoadRequest): Readonly<Record<string,
     AWS_LAMBDA_FUNCTION_NAME: functionName.slice(0, FUNCTION_MAX_CHARS),
     AWS_LAMBDA_FUNCTION_VERSION: functionVersion,
     AWS_LAMBDA_FUNCTION_MEMORY_SIZE: String(memoryMb),
-    AWS_LAMBDA_LOG_GROUP_NAME: `/strata/${functionName}`,
-    AWS_LAMBDA_LOG_STREAM_NAME: functionVersion,
-    AWS_REGION: 'strata',
-    AWS_DEFAULT_REGION: 'strata',
+    AWS_LAMBDA_LOG_GROUP_NAME: `/aws/lambda/${functionName}`,
+    AWS_LAMBDA_LOG_STREAM_NAME: `[${functionVersion}]`,
+    AWS_REGION: env.AWS_REGION ?? 'strata',
+    AWS_DEFAULT_REGION: env.AWS_DEFAULT_REGION ?? env.AWS_REGION ?? 'strata',
   };
 };
 

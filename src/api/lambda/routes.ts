@@ -1,0 +1,190 @@
+/**
+ * The routes of this API, made from the table of operations.
+ *
+ * Owns what all of them share: whose request it is, how a body is read, and how answers and errors look on the wire.
+ * Encapsulated, so that nothing of it is met by the native API. Invariant: every answer has a request id, and an error
+ * its name, in a header.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify';
+import type { Logger } from 'pino';
+import { answerAhead } from '../discard-body.ts';
+import { whenClosed } from '../disconnects.ts';
+import { asStrataError } from '../native/problem.ts';
+import { tenantOf } from '../native/tenant.ts';
+import { parseStrictJson } from '../strict-json.ts';
+import { functionOf, type LambdaAnswer, type LambdaCall, type LambdaParts } from './call.ts';
+import { asLambdaError, invalidContent, LambdaError, notOffered } from './errors.ts';
+import { invokedOf } from './invoke.ts';
+import { functionArnOf } from './names.ts';
+import { type Body, OPERATIONS, type OperationRow } from './operations.ts';
+import { urlRoutes } from './url-routes.ts';
+
+export interface LambdaRoutesOptions {
+  readonly parts: LambdaParts;
+  readonly logger: Logger;
+  readonly eventMaxBytes: number;
+}
+
+const JSON_MAX_BYTES = 256 * 1024;
+/** What JSON adds to an archive, besides the third that base64 adds. */
+const ARCHIVE_SLACK_BYTES = 64 * 1024;
+const REQUEST_ID = 'x-amzn-RequestId';
+const MS_PER_SECOND = 1_000;
+const NOTHING = (): void => {};
+
+export const lambdaRoutes: FastifyPluginAsync<LambdaRoutesOptions> = async (app, options) => {
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
+  app.setErrorHandler((error, request, reply) => answerError(options, error, request, reply));
+  // The checks are in the operations; there is no schema to compile.
+  app.setValidatorCompiler(() => () => true);
+  for (const row of OPERATIONS) addRoute(app, row, options);
+  // Paths that begin with a date are of this API, also those that no operation has.
+  app.route({
+    method: ['GET', 'POST', 'PUT', 'DELETE', 'PATCH'],
+    url: String.raw`/:date(^20\d\d-\d\d-\d\d$)/*`,
+    schema: { hide: true },
+    handler: () => {
+      throw new LambdaError('UnknownOperationException', 404, { message: 'There is no such operation.' });
+    },
+  });
+  await app.register(urlRoutes, options);
+};
+
+const addRoute = (app: FastifyInstance, row: OperationRow, options: LambdaRoutesOptions): void => {
+  app.route<{ Params: Record<string, string>; Querystring: Record<string, string | string[]> }>({
+    method: row.method,
+    url: row.path,
+    bodyLimit: bodyLimitOf(row.body, options),
+    schema: { hide: true },
+    config: {
+      // A function that does not exist is told so before its event or its code has come.
+      beforeLargeBody: (request) => {
+        if (row.body !== 'event') return;
+        const call = callOf(request as LambdaRequest, row, undefined);
+        invokedOf(options.parts, functionOf({ ...call, requestId: '', onWait: NOTHING }, options.parts));
+      },
+    },
+    handler: async (request, reply) => {
+      const requestId = options.parts.executor.newInvocationId();
+      void reply.header(REQUEST_ID, requestId);
+      const { serve } = row;
+      if (serve === null) throw notOffered(`The operation ${row.names[0]}`);
+      let stopWatching = NOTHING;
+      const onWait = (cancel: () => void): void => {
+        stopWatching = whenClosed(request.raw.socket, cancel);
+      };
+      try {
+        const call = { ...callOf(request, row, request.body), requestId, onWait };
+        return send(reply, requestId, await serve(call, options.parts));
+      } finally {
+        stopWatching();
+      }
+    },
+  });
+};
+
+type LambdaRequest = FastifyRequest<{
+  Params: Record<string, string>;
+  Querystring: Record<string, string | string[]>;
+}>;
+
+const bodyLimitOf = (body: Body, { parts, eventMaxBytes }: LambdaRoutesOptions): number => {
+  if (body === 'event') return eventMaxBytes;
+  return body === 'archive' ? Math.ceil((parts.codeMaxBytes * 4) / 3) + ARCHIVE_SLACK_BYTES : JSON_MAX_BYTES;
+};
+
+const callOf = (
+  request: LambdaRequest,
+  row: OperationRow,
+  body: unknown,
+): Omit<LambdaCall, 'requestId' | 'onWait'> => ({
+  tenant: tenantOf(request.headers),
+  params: request.params,
+  query: queryOf(request.query),
+  headers: request.headers,
+  body: row.body === 'event' ? body : jsonOf(body),
+  origin: `http://${request.headers.host ?? 'localhost'}`,
+});
+
+/** A parameter that comes more than once is a list; its values hold no line's end. */
+const queryOf = (query: Readonly<Record<string, string | string[]>>): Record<string, string> =>
+  Object.fromEntries(Object.entries(query).map(([name, value]) => [name, [value].flat().join('\n')]));
+
+const jsonOf = (body: unknown): unknown => {
+  if (!Buffer.isBuffer(body) || body.length === 0) return undefined;
+  try {
+    return parseStrictJson(body);
+  } catch (thrown) {
+    const reason = thrown instanceof Error ? thrown.message : 'unreadable';
+    throw invalidContent(`Could not parse request body into json: ${reason}`);
+  }
+};
+
+/** One `writeHead` and one `end`: names of headers go out as they are written here. */
+const send = (reply: FastifyReply, requestId: string, answer: LambdaAnswer): FastifyReply => {
+  const bytes = bytesOf(answer.body);
+  const headers = [REQUEST_ID, requestId];
+  for (const [name, value] of Object.entries(answer.headers ?? {})) headers.push(name, value);
+  if (answer.headers?.['Content-Type'] === undefined && answer.body !== null)
+    headers.push('Content-Type', 'application/json');
+  if (answer.status !== 204) headers.push('Content-Length', String(bytes.length));
+  reply.hijack();
+  reply.raw.writeHead(answer.status, headers);
+  reply.raw.end(bytes);
+  return reply;
+};
+
+const bytesOf = (body: LambdaAnswer['body']): Uint8Array => {
+  if (body === null) return Buffer.alloc(0);
+  return body instanceof Uint8Array ? body : Buffer.from(JSON.stringify(body));
+};
+
+const answerError = (
+  { parts, logger }: LambdaRoutesOptions,
+  thrown: unknown,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): FastifyReply => {
+  const known = thrown instanceof LambdaError ? thrown : asStrataError(thrown);
+  const params = request.params as { readonly FunctionName?: string } | undefined;
+  const error = asLambdaError(known, nameOf(parts, request, params?.FunctionName));
+  if (error.status === 500) logger.error({ err: error.cause ?? error }, 'request failed inside the server');
+  const requestId = String(reply.getHeader(REQUEST_ID) ?? parts.executor.newInvocationId());
+  const body = Buffer.from(JSON.stringify(error.body));
+  const headers = [REQUEST_ID, requestId, 'x-amzn-ErrorType', error.type, 'Content-Type', 'application/json'];
+  headers.push('Content-Length', String(body.length));
+  if (error.retryAfterMs !== null)
+    headers.push('Retry-After', String(Math.max(1, Math.ceil(error.retryAfterMs / MS_PER_SECOND))));
+  if (reply.hasHeader('Connection')) headers.push('Connection', 'close');
+  reply.hijack();
+  respond(request.raw, reply.raw, { status: error.status, headers, body });
+  return reply;
+};
+
+/** A body that nobody reads any more goes by behind the answer. */
+const respond = (
+  request: IncomingMessage,
+  response: ServerResponse,
+  answer: { readonly status: number; readonly headers: readonly string[]; readonly body: Uint8Array },
+): void => {
+  if (request.complete === false) {
+    answerAhead(request, response, answer);
+    return;
+  }
+  response.writeHead(answer.status, [...answer.headers]);
+  response.end(answer.body);
+};
+
+/** The ARN that was asked for, as far as the request says it. */
+const nameOf = (parts: LambdaParts, request: FastifyRequest, given: string | undefined): string | null => {
+  if (given === undefined) return null;
+  try {
+    const { Qualifier: qualifier } = request.query as { readonly Qualifier?: string };
+    const place = { tenant: tenantOf(request.headers), region: parts.region };
+    return functionArnOf(place, given, typeof qualifier === 'string' ? qualifier : undefined);
+  } catch {
+    return null;
+  }
+};

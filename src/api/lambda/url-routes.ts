@@ -1,0 +1,133 @@
+/**
+ * The routes of function URLs: `/lambda-url/{id}/…`, any method.
+ *
+ * Owns who may call one, and what a failed call looks like from outside: nothing of why it failed. Refused is told
+ * alike whether the URL is unknown, its function is gone, or the caller may not.
+ */
+import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify';
+import type { Logger } from 'pino';
+import { StrataError } from '../../core/errors.ts';
+import { whenClosed } from '../disconnects.ts';
+import type { LambdaParts } from './call.ts';
+import { answerOf, eventOf, failureAnswer, type UrlAnswer, type UrlRequest } from './url-requests.ts';
+import { findUrl, URL_PREFIX, type UrlConfig } from './urls.ts';
+
+export interface UrlRoutesOptions {
+  readonly parts: LambdaParts;
+  readonly logger: Logger;
+  readonly eventMaxBytes: number;
+}
+
+const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'];
+const NOTHING = Buffer.alloc(0);
+const FORBIDDEN = failureAnswer(403, '{"Message":null}', 'application/json');
+const FAILED = failureAnswer(502, 'Internal Server Error');
+const THROTTLED = failureAnswer(
+  429,
+  '{"Reason":"ConcurrentInvocationLimitExceeded","Type":"User","message":"Rate Exceeded."}',
+  'application/json',
+);
+const THROTTLES: ReadonlySet<string> = new Set(['concurrency_limit', 'overloaded', 'queue_timeout']);
+
+export const urlRoutes: FastifyPluginAsync<UrlRoutesOptions> = async (
+  app,
+  { parts, logger, eventMaxBytes },
+) => {
+  for (const url of [`${URL_PREFIX}:UrlId`, `${URL_PREFIX}:UrlId/*`])
+    app.route<{ Params: { UrlId: string } }>({
+      method: METHODS,
+      url,
+      bodyLimit: eventMaxBytes,
+      schema: { hide: true },
+      config: {
+        beforeLargeBody: (request) => {
+          const { UrlId: id } = request.params as { UrlId: string };
+          if (openUrl(parts, id) === null)
+            throw new StrataError('forbidden', 'There is no such URL for the caller.');
+        },
+      },
+      handler: async (request, reply) => {
+        const requestId = parts.executor.newInvocationId();
+        let answer: UrlAnswer;
+        try {
+          answer = await serve(parts, request, request.params.UrlId, requestId);
+        } catch (thrown) {
+          answer = refusalOf(thrown);
+          if (answer === FAILED)
+            logger.error({ err: thrown }, 'request to a function URL failed inside the server');
+        }
+        return send(reply, requestId, answer);
+      },
+    });
+};
+
+/** Null for one that is unknown or not open to everybody. */
+const openUrl = (parts: LambdaParts, id: string) => {
+  const setting = findUrl(parts, id);
+  return setting !== null && (setting.value as UrlConfig).authType === 'NONE' ? setting : null;
+};
+
+const serve = async (
+  parts: LambdaParts,
+  request: FastifyRequest,
+  id: string,
+  requestId: string,
+): Promise<UrlAnswer> => {
+  const setting = openUrl(parts, id);
+  if (setting === null) return FORBIDDEN;
+  const { owner, qualifier } = setting;
+  const { tenant, name } = owner;
+  // A later function of the same name is another one.
+  if (parts.executor.get(name, { tenant }).id !== owner.id) return FORBIDDEN;
+  const event = eventOf(urlRequestOf(request, id, requestId), setting.value as UrlConfig, tenant, parts);
+  let stopWatching = (): void => {};
+  try {
+    const answer = await parts.executor.invokeJson({
+      ...{ function: name, tenant, eventJson: event, invocationId: requestId },
+      ...(qualifier === '' ? {} : { qualifier }),
+      onWait: (cancel) => {
+        stopWatching = whenClosed(request.raw.socket, cancel);
+      },
+    });
+    return answer.resultJson === null
+      ? FAILED_BY_FUNCTION
+      : (answerOf(answer.resultJson) ?? FAILED_BY_FUNCTION);
+  } finally {
+    stopWatching();
+  }
+};
+
+/** The same on the wire as `FAILED`, and no fault of the server's. */
+const FAILED_BY_FUNCTION: UrlAnswer = { ...FAILED };
+
+const refusalOf = (thrown: unknown): UrlAnswer => {
+  if (!(thrown instanceof StrataError)) return FAILED;
+  if (THROTTLES.has(thrown.code)) return THROTTLED;
+  if (thrown.code === 'not_found') return FORBIDDEN;
+  if (thrown.code === 'payload_too_large') return failureAnswer(413, 'Request Too Long');
+  return thrown.code === 'internal_error' ? FAILED : FAILED_BY_FUNCTION;
+};
+
+const urlRequestOf = (request: FastifyRequest, id: string, requestId: string): UrlRequest => {
+  const { raw, body } = request;
+  const url = raw.url ?? '';
+  const mark = url.indexOf('?');
+  const path = (mark < 0 ? url : url.slice(0, mark)).slice(URL_PREFIX.length + id.length);
+  return {
+    method: raw.method ?? 'GET',
+    path: path === '' ? '/' : path,
+    query: mark < 0 ? '' : url.slice(mark + 1),
+    httpVersion: raw.httpVersion,
+    headers: request.headers,
+    remoteAddress: raw.socket.remoteAddress ?? '',
+    body: Buffer.isBuffer(body) ? body : NOTHING,
+    requestId,
+  };
+};
+
+const send = (reply: FastifyReply, requestId: string, { status, headers, body }: UrlAnswer): FastifyReply => {
+  reply.hijack();
+  reply.raw.writeHead(status, [...headers, 'x-amzn-RequestId', requestId]);
+  reply.raw.end(body);
+  return reply;
+};
