@@ -61,7 +61,7 @@ export const noProvisionedConcurrency = (): LambdaError =>
     message: 'No Provisioned Concurrency Config found for this function',
   });
 
-export const accessDenied = (message: string): LambdaError =>
+export const accessDenied = (message: string | null): LambdaError =>
   new LambdaError('AccessDeniedException', 403, { Message: message });
 
 /** One constraint that one value broke. */

@@ -89,7 +89,8 @@ export const verifySignature = (
     );
 };
 
-export const sha256Of = (bytes: string | Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
+export const sha256Of = (bytes: string | Uint8Array): string =>
+  createHash('sha256').update(bytes).digest('hex');
 
 export const missingSignature = (): LambdaError =>
   new LambdaError('MissingAuthenticationTokenException', 403, { message: 'Missing Authentication Token' });
@@ -133,7 +134,9 @@ const canonicalQuery = (query: string): string =>
       return [encode(decode(name)), encode(decode(value))] as const;
     })
     // What was encoded is ASCII, whose units have the order of its bytes.
-    .sort(([nameA, valueA], [nameB, valueB]) => (nameA === nameB ? order(valueA, valueB) : order(nameA, nameB)))
+    .sort(([nameA, valueA], [nameB, valueB]) =>
+      nameA === nameB ? order(valueA, valueB) : order(nameA, nameB),
+    )
     .map(([name, value]) => `${name}=${value}`)
     .join('&');
 

@@ -9,6 +9,7 @@ import type { Logger } from 'pino';
 import { StrataError } from '../../core/errors.ts';
 import { whenClosed } from '../disconnects.ts';
 import type { LambdaParts } from './call.ts';
+import { accessDenied } from './errors.ts';
 import { answerOf, eventOf, failureAnswer, type UrlAnswer, type UrlRequest } from './url-requests.ts';
 import { findUrl, URL_PREFIX, type UrlConfig } from './urls.ts';
 
@@ -42,8 +43,7 @@ export const urlRoutes: FastifyPluginAsync<UrlRoutesOptions> = async (
       config: {
         beforeLargeBody: (request) => {
           const { UrlId: id } = request.params as { UrlId: string };
-          if (openUrl(parts, id) === null)
-            throw new StrataError('forbidden', 'There is no such URL for the caller.');
+          if (openUrl(parts, id) === null) throw accessDenied(null);
         },
       },
       handler: async (request, reply) => {
