@@ -21,6 +21,7 @@ const VERSIONS: FunctionVersions = {
   alias: unscripted('versions.alias'),
   aliases: unscripted('versions.aliases'),
   deleteAlias: unscripted('versions.deleteAlias'),
+  provision: unscripted('versions.provision'),
 };
 
 /** An executor of which only the given calls work. */

@@ -148,6 +148,17 @@ export interface FunctionVersions {
   /** By name. */
   aliases(name: string, options?: Paging): AliasPage;
   deleteAlias(name: string, alias: string, options?: ChangeOptions): Promise<AliasRecord>;
+  /**
+   * Keeps so many instances of a published version ready until the server ends, or as many as its `minInstances` say
+   * where those are more; 0 for no others.
+   * @throws StrataError `not_found`, `conflict` where the tenant would keep more ready than it may.
+   */
+  provision(
+    name: string,
+    version: string,
+    instances: number,
+    options?: { readonly tenant?: string },
+  ): Promise<void>;
 }
 
 export interface Executor {

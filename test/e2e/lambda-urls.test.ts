@@ -22,7 +22,7 @@ exports.handler = async (event) => {
     '/html': { statusCode: 200, headers: { 'Content-Type': 'text/html', 'X-Own': 'a' }, cookies: ['a=1', 'b=2'], body: '<p>ä</p>' },
     '/binary': { statusCode: 200, headers: { 'Content-Type': 'image/png' }, isBase64Encoded: true, body: '/wAB' },
     '/text': 'plain',
-    '/moved': { statusCode: 302, headers: { Location: '/elsewhere' } },
+    '/moved': { statusCode: 302, headers: { Location: '/elsewhere', 'Content-Type': 'text/plain' } },
     '/none': { statusCode: 204 },
     '/evil-header': { statusCode: 200, headers: { 'X-A': 'a\\r\\nX-Evil: 1' } },
     '/evil-name': { statusCode: 200, headers: { 'X-A\\r\\nX-Evil': '1' } },

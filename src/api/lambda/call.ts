@@ -6,11 +6,13 @@ import type { FunctionRecord, FunctionSpecInput } from '../../core/spec.ts';
 import type { Executor } from '../../invocation/api.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Random } from '../../ports/random.ts';
+import type { Accounts, Identity } from './callers.ts';
 import { type FunctionReference, type Place, referenceOf } from './names.ts';
 import type { Settings } from './settings.ts';
 
 export interface LambdaCall {
   readonly tenant: string;
+  readonly caller: Identity;
   readonly params: Readonly<Record<string, string>>;
   readonly query: Readonly<Record<string, string>>;
   readonly headers: IncomingHttpHeaders;
@@ -52,11 +54,15 @@ export interface Versions {
   removeAlias(latest: FunctionRecord, alias: string): Promise<void>;
 }
 
-/** Instances of a version that are kept ready. */
+/** Instances of versions that are kept ready. */
 export interface Provisioning {
-  set(record: FunctionRecord, instances: number): Promise<void>;
-  /** How many of them have the code loaded now. */
-  available(record: FunctionRecord): number;
+  /**
+   * Keeps so many of each version, and none of the others of this function.
+   * @throws StrataError `conflict` where that is more than the tenant may keep.
+   */
+  apply(latest: FunctionRecord, wanted: ReadonlyMap<string, number>): Promise<void>;
+  /** How many of so many have the code loaded now. */
+  available(record: FunctionRecord, wanted: number): number;
 }
 
 export interface EnqueueRequest {
@@ -69,8 +75,9 @@ export interface EnqueueRequest {
 
 export interface LambdaParts {
   readonly executor: Executor;
-  readonly versions: Versions | null;
-  readonly provisioning: Provisioning | null;
+  readonly accounts: Accounts;
+  readonly versions: Versions;
+  readonly provisioning: Provisioning;
   /** `executor.deploy`, refused where somebody else has changed the function meanwhile. */
   readonly deploy: (
     spec: FunctionSpecInput & { readonly name: string; readonly tenant: string },

@@ -16,7 +16,8 @@ export const putConcurrency: Operation = (call, parts) => {
   const reserved = required(given, 'reservedConcurrentExecutions');
   return change(call, parts, async (record) => {
     const places = Math.max(1, Math.ceil(reserved / record.concurrency));
-    const spec = { ...inputOf(record), reservedConcurrency: reserved, maxInstances: places };
+    const enabled = reserved > 0;
+    const spec = { ...inputOf(record), enabled, reservedConcurrency: reserved, maxInstances: places };
     const minInstances = Math.min(record.minInstances, places);
     await deploy(parts, record.tenant, record.name, { ...spec, minInstances }, record.revision);
     const value = { ReservedConcurrentExecutions: reserved };
@@ -37,6 +38,7 @@ export const deleteConcurrency: Operation = (call, parts) =>
     const { reservedConcurrency, maxInstances } = SPEC_BOUNDS;
     const spec = {
       ...inputOf(record),
+      enabled: true,
       reservedConcurrency: reservedConcurrency.default,
       maxInstances: Math.max(maxInstances.default, record.minInstances),
     };

@@ -3,7 +3,8 @@
  */
 import { functionOf, NO_CONTENT, type Operation } from './call.ts';
 import { invalidParameter } from './errors.ts';
-import { versionsOf } from './versions.ts';
+import { reapply } from './provisioned.ts';
+import { forgetQualifier } from './settings.ts';
 
 export const deleteFunction: Operation = async (call, parts) => {
   const { tenant, name, qualifier } = functionOf(call, parts);
@@ -15,7 +16,12 @@ export const deleteFunction: Operation = async (call, parts) => {
         throw invalidParameter(
           'Deletion of aliases is not currently supported by this call; use DeleteAlias.',
         );
-      await versionsOf(parts).remove(parts.executor.get(name, { tenant }), qualifier);
+      const latest = parts.executor.get(name, { tenant });
+      // As in the service, a version that is not there is no error.
+      if (parts.versions.all(latest).every(({ version }) => version !== qualifier)) return NO_CONTENT;
+      await parts.versions.remove(latest, qualifier);
+      forgetQualifier(parts, latest.id, qualifier);
+      await reapply(parts, latest);
       return NO_CONTENT;
     }
     const record = await parts.executor.delete(name, { tenant });

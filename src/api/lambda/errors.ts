@@ -114,6 +114,10 @@ export const asLambdaError = (thrown: unknown, what: string | null): LambdaError
       return resourceConflict(message);
     case 'payload_too_large':
       return new LambdaError('RequestTooLargeException', 413, { ...USER, message });
+    case 'revision_mismatch':
+      return wrongRevision('GetFunction');
+    case 'function_disabled':
+      return throttled(RESERVED_REACHED, retryAfterMs);
     case 'concurrency_limit':
       return throttled(
         thrown.limit?.kind === 'maxInstances' ? RESERVED_REACHED : ACCOUNT_REACHED,

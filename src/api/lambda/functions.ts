@@ -93,7 +93,7 @@ export const listFunctions: Operation = (call, parts) => {
   const functions = page.functions.flatMap((record) => {
     const latest = configurationOf(place, record, every ? record.version : null);
     if (!every) return [latest];
-    const versions = parts.versions?.all(record) ?? [];
+    const versions = parts.versions.all(record);
     return [latest, ...versions.map((version) => configurationOf(place, version, version.version))];
   });
   return ok({ Functions: functions, ...(nextCursor === null ? {} : { NextMarker: nextCursor }) });

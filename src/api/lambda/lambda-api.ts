@@ -9,11 +9,15 @@ import { StrataError } from '../../core/errors.ts';
 import type { Executor } from '../../invocation/api.ts';
 import { systemClock } from '../../ports/clock.ts';
 import { systemRandom } from '../../ports/random.ts';
+import { tenantOf } from '../native/tenant.ts';
 import type { LambdaParts } from './call.ts';
+import type { Accounts } from './callers.ts';
 import { restoreProvisioned } from './provisioned.ts';
+import { createProvisioning } from './provisioning.ts';
 import { lambdaRoutes } from './routes.ts';
 import { openSettings } from './settings.ts';
 import { createTurns } from './turns.ts';
+import { versionsOf } from './version-parts.ts';
 
 export interface LambdaApiOptions {
   readonly executor: Executor;
@@ -34,16 +38,27 @@ export const addLambdaApi = (app: FastifyInstance, options: LambdaApiOptions): v
   app.addHook('onClose', async () => settings.close());
   settings.sweep((owner) => isThere(executor, owner));
   const parts: LambdaParts = {
+    accounts: OPEN,
     ...{ executor, settings, region, codeMaxBytes, clock: systemClock, random: systemRandom },
-    versions: null,
-    provisioning: null,
+    versions: versionsOf(executor),
+    provisioning: createProvisioning(executor),
     enqueue: null,
-    deploy: (spec) => executor.deploy(spec),
+    deploy: (spec, { ifMatch }) => executor.deploy(spec, ifMatch === undefined ? {} : { ifMatch: [ifMatch] }),
     inTurn: createTurns(),
   };
   app.addHook('onReady', () => restoreProvisioned(parts));
   void app.register(lambdaRoutes, { parts, logger, eventMaxBytes });
 };
+
+/** Without keys whoever reaches the server may do anything, as the tenant that a header names. */
+const OPEN: Accounts = {
+  isOpen: true,
+  identify: ({ headers }) => ({
+    ...{ tenant: tenantOf(headers), scopes: ALL, principal: 'open', credential: 'open' },
+  }),
+  signingKey: () => null,
+};
+const ALL: ReadonlySet<string> = new Set(['admin']);
 
 const isThere = (
   executor: Executor,

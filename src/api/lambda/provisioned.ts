@@ -3,6 +3,7 @@
  *
  * Owns what each takes and answers. It is ready when as many instances have loaded the code as were asked for.
  */
+import { StrataError } from '../../core/errors.ts';
 import type { FunctionRecord } from '../../core/spec.ts';
 import {
   functionOf,
@@ -11,14 +12,14 @@ import {
   NO_CONTENT,
   type Operation,
   ok,
-  type Provisioning,
   placeOf,
 } from './call.ts';
 import { lambdaTime } from './configuration.ts';
-import { invalidParameter, noProvisionedConcurrency, notOffered } from './errors.ts';
+import { invalidParameter, noProvisionedConcurrency } from './errors.ts';
 import { Fields, required } from './fields.ts';
 import { arnOf, LATEST } from './names.ts';
 import { slice } from './pages.ts';
+import type { Setting } from './settings.ts';
 
 interface Provisioned {
   readonly requested: number;
@@ -28,16 +29,25 @@ interface Provisioned {
 const MOST = 100;
 
 export const putProvisioned: Operation = (call, parts) => {
-  const provisioning = provisioningOf(parts);
   const { tenant, name, qualifier } = qualified(call, parts);
   const asked = new Fields(call.body).whole('ProvisionedConcurrentExecutions', 1, MOST);
   const requested = required(asked, 'provisionedConcurrentExecutions');
   return parts.inTurn(tenant, name, async () => {
-    const record = parts.executor.get(name, { tenant, qualifier });
+    const latest = parts.executor.get(name, { tenant });
+    parts.executor.get(name, { tenant, qualifier });
     const updatedAt = new Date(parts.clock.wallMs()).toISOString();
     const value: Provisioned = { requested, updatedAt };
-    await provisioning.set(record, requested);
-    parts.settings.put(record, 'provisioned', qualifier, value);
+    const others = parts.settings
+      .list(latest.id, 'provisioned')
+      .filter((setting) => setting.qualifier !== qualifier);
+    const own: Setting = { owner: latest, kind: 'provisioned', qualifier, value };
+    try {
+      await parts.provisioning.apply(latest, wantedOf(parts, latest, [...others, own]));
+    } catch (thrown) {
+      if (thrown instanceof StrataError && thrown.code === 'conflict') throw invalidParameter(thrown.message);
+      throw thrown;
+    }
+    parts.settings.put(latest, 'provisioned', qualifier, value);
     return { status: 202, body: viewOf(value, 0) };
   });
 };
@@ -49,25 +59,46 @@ export const getProvisioned: Operation = (call, parts) => {
   const record = parts.executor.get(name, { tenant, qualifier });
   const value = parts.settings.get(record.id, 'provisioned', qualifier) as Provisioned | undefined;
   if (value === undefined) throw noProvisionedConcurrency();
-  return ok(viewOf(value, availableOf(parts, record)));
+  return ok(viewOf(value, parts.provisioning.available(record, value.requested)));
 };
 
 export const deleteProvisioned: Operation = (call, parts) => {
   const { tenant, name, qualifier } = qualified(call, parts);
   return parts.inTurn(tenant, name, async () => {
-    const record = parts.executor.get(name, { tenant, qualifier });
-    if (parts.settings.remove(record.id, 'provisioned', qualifier))
-      await provisioningOf(parts).set(record, 0);
+    const latest = parts.executor.get(name, { tenant });
+    parts.executor.get(name, { tenant, qualifier });
+    if (parts.settings.remove(latest.id, 'provisioned', qualifier)) await reapply(parts, latest);
     return NO_CONTENT;
   });
 };
 
-/** Puts back what was asked for before the server was started. */
+/** After aliases have moved, versions were deleted, or the server was started. */
+export const reapply = async (parts: LambdaParts, latest: FunctionRecord): Promise<void> => {
+  const settings = parts.settings.list(latest.id, 'provisioned');
+  await parts.provisioning.apply(latest, wantedOf(parts, latest, settings));
+};
+
+/** Puts back what was asked for before the server was started; what there is no room for any more is left. */
 export const restoreProvisioned = async (parts: LambdaParts): Promise<void> => {
-  for (const { owner, qualifier, value } of parts.settings.all('provisioned')) {
-    const record = versionOf(parts, owner, qualifier);
-    if (record !== null) await parts.provisioning?.set(record, (value as Provisioned).requested);
+  const owners = new Map([...parts.settings.all('provisioned')].map(({ owner }) => [owner.id, owner]));
+  for (const { tenant, name } of owners.values())
+    await reapply(parts, parts.executor.get(name, { tenant })).catch(() => {});
+};
+
+/** Where a version is meant twice, by its number and by an alias, the larger number counts. */
+const wantedOf = (
+  parts: LambdaParts,
+  latest: FunctionRecord,
+  settings: readonly Setting[],
+): ReadonlyMap<string, number> => {
+  const wanted = new Map<string, number>();
+  for (const { qualifier, value } of settings) {
+    const record = versionOf(parts, latest, qualifier);
+    if (record === null || record.version === LATEST) continue;
+    const { requested } = value as Provisioned;
+    wanted.set(record.version, Math.max(wanted.get(record.version) ?? 0, requested));
   }
+  return wanted;
 };
 
 const list = (call: LambdaCall, parts: LambdaParts): ReturnType<Operation> => {
@@ -77,7 +108,8 @@ const list = (call: LambdaCall, parts: LambdaParts): ReturnType<Operation> => {
   const { items, next } = slice(call, 50, all, ({ qualifier }) => qualifier);
   const views = items.map(({ qualifier, value }) => {
     const record = versionOf(parts, owner, qualifier);
-    const available = record === null ? 0 : availableOf(parts, record);
+    const { requested } = value as Provisioned;
+    const available = record === null ? 0 : parts.provisioning.available(record, requested);
     return {
       FunctionArn: arnOf(placeOf(call, parts), name, qualifier),
       ...viewOf(value as Provisioned, available),
@@ -96,14 +128,6 @@ const qualified = (call: LambdaCall, parts: LambdaParts) => {
     );
   return { tenant, name, qualifier };
 };
-
-const provisioningOf = ({ provisioning }: LambdaParts): Provisioning => {
-  if (provisioning === null) throw notOffered('Provisioned concurrency');
-  return provisioning;
-};
-
-const availableOf = ({ provisioning }: LambdaParts, record: FunctionRecord): number =>
-  provisioning?.available(record) ?? 0;
 
 const versionOf = (
   { executor }: LambdaParts,

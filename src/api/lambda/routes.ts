@@ -11,13 +11,14 @@ import type { Logger } from 'pino';
 import { answerAhead } from '../discard-body.ts';
 import { whenClosed } from '../disconnects.ts';
 import { asStrataError } from '../native/problem.ts';
-import { tenantOf } from '../native/tenant.ts';
 import { parseStrictJson } from '../strict-json.ts';
 import { functionOf, type LambdaAnswer, type LambdaCall, type LambdaParts } from './call.ts';
+import { type Arrival, arrive, type Identity, refuseUnlessAllowed, type Scope } from './callers.ts';
 import { asLambdaError, invalidContent, LambdaError, notOffered } from './errors.ts';
 import { invokedOf } from './invoke.ts';
 import { functionArnOf } from './names.ts';
 import { type Body, OPERATIONS, type OperationRow } from './operations.ts';
+import { missingSignature } from './sigv4.ts';
 import { urlRoutes } from './url-routes.ts';
 
 export interface LambdaRoutesOptions {
@@ -32,6 +33,7 @@ const ARCHIVE_SLACK_BYTES = 64 * 1024;
 const REQUEST_ID = 'x-amzn-RequestId';
 const MS_PER_SECOND = 1_000;
 const NOTHING = (): void => {};
+const EMPTY = Buffer.alloc(0);
 
 export const lambdaRoutes: FastifyPluginAsync<LambdaRoutesOptions> = async (app, options) => {
   app.removeAllContentTypeParsers();
@@ -58,17 +60,27 @@ const addRoute = (app: FastifyInstance, row: OperationRow, options: LambdaRoutes
     url: row.path,
     bodyLimit: bodyLimitOf(row.body, options),
     schema: { hide: true },
+    onRequest: async (request) => {
+      const arrival = await arriveAt(options, request);
+      // Whoever is known already is refused before the body has come.
+      if (arrival.known !== null) refuseUnlessAllowed(arrival.known, scopeOf(row), row.names[0] ?? '');
+      ARRIVALS.set(request, arrival);
+    },
     config: {
-      // A function that does not exist is told so before its event or its code has come.
+      // A function that does not exist is told so before its event has come.
       beforeLargeBody: (request) => {
-        if (row.body !== 'event') return;
-        const call = callOf(request as LambdaRequest, row, undefined);
+        const known = ARRIVALS.get(request)?.known ?? null;
+        if (row.body !== 'event' || known === null) return;
+        const call = callOf(request as LambdaRequest, row, known, undefined);
         invokedOf(options.parts, functionOf({ ...call, requestId: '', onWait: NOTHING }, options.parts));
       },
     },
     handler: async (request, reply) => {
       const requestId = options.parts.executor.newInvocationId();
       void reply.header(REQUEST_ID, requestId);
+      const body = Buffer.isBuffer(request.body) ? request.body : EMPTY;
+      const caller = callerOf(request, body);
+      refuseUnlessAllowed(caller, scopeOf(row), row.names[0] ?? '');
       const { serve } = row;
       if (serve === null) throw notOffered(`The operation ${row.names[0]}`);
       let stopWatching = NOTHING;
@@ -76,13 +88,32 @@ const addRoute = (app: FastifyInstance, row: OperationRow, options: LambdaRoutes
         stopWatching = whenClosed(request.raw.socket, cancel);
       };
       try {
-        const call = { ...callOf(request, row, request.body), requestId, onWait };
+        const call = { ...callOf(request, row, caller, body), requestId, onWait };
         return send(reply, requestId, await serve(call, options.parts));
       } finally {
         stopWatching();
       }
     },
   });
+};
+
+/** Between a request's head and its body. */
+const ARRIVALS = new WeakMap<FastifyRequest, Arrival>();
+
+const arriveAt = ({ parts }: LambdaRoutesOptions, { raw }: FastifyRequest): Promise<Arrival> => {
+  const { method = 'GET', url = '/', headers } = raw;
+  return arrive(parts.accounts, { method, url, headers }, parts.clock.wallMs());
+};
+
+const callerOf = (request: FastifyRequest, body: Uint8Array): Identity => {
+  const arrival = ARRIVALS.get(request);
+  if (arrival === undefined) throw missingSignature();
+  return arrival.confirm(body);
+};
+
+const scopeOf = ({ method, body }: OperationRow): Scope => {
+  if (body === 'event') return 'invoke';
+  return method === 'GET' ? 'read' : 'deploy';
 };
 
 type LambdaRequest = FastifyRequest<{
@@ -98,9 +129,10 @@ const bodyLimitOf = (body: Body, { parts, eventMaxBytes }: LambdaRoutesOptions):
 const callOf = (
   request: LambdaRequest,
   row: OperationRow,
-  body: unknown,
+  caller: Identity,
+  body: Uint8Array | undefined,
 ): Omit<LambdaCall, 'requestId' | 'onWait'> => ({
-  tenant: tenantOf(request.headers),
+  ...{ caller, tenant: caller.tenant },
   params: request.params,
   query: queryOf(request.query),
   headers: request.headers,
@@ -112,8 +144,8 @@ const callOf = (
 const queryOf = (query: Readonly<Record<string, string | string[]>>): Record<string, string> =>
   Object.fromEntries(Object.entries(query).map(([name, value]) => [name, [value].flat().join('\n')]));
 
-const jsonOf = (body: unknown): unknown => {
-  if (!Buffer.isBuffer(body) || body.length === 0) return undefined;
+const jsonOf = (body: Uint8Array | undefined): unknown => {
+  if (body === undefined || body.length === 0) return undefined;
   try {
     return parseStrictJson(body);
   } catch (thrown) {
@@ -182,7 +214,9 @@ const nameOf = (parts: LambdaParts, request: FastifyRequest, given: string | und
   if (given === undefined) return null;
   try {
     const { Qualifier: qualifier } = request.query as { readonly Qualifier?: string };
-    const place = { tenant: tenantOf(request.headers), region: parts.region };
+    const tenant = ARRIVALS.get(request)?.known?.tenant;
+    if (tenant === undefined) return null;
+    const place = { tenant, region: parts.region };
     return functionArnOf(place, given, typeof qualifier === 'string' ? qualifier : undefined);
   } catch {
     return null;

@@ -92,6 +92,16 @@ export const openSettings = (dataDir: string): Settings => {
   };
 };
 
+/** Forgets what belongs to a version or an alias that is no more. */
+export const forgetQualifier = (
+  { settings }: { readonly settings: Settings },
+  functionId: string,
+  qualifier: string,
+): void => {
+  for (const kind of ['url', 'event-invoke', 'provisioned'] as const)
+    settings.remove(functionId, kind, qualifier);
+};
+
 /** The steps from each version to the next. */
 const MIGRATIONS: readonly string[] = [
   `CREATE TABLE settings (

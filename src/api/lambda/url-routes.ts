@@ -9,7 +9,9 @@ import type { Logger } from 'pino';
 import { StrataError } from '../../core/errors.ts';
 import { whenClosed } from '../disconnects.ts';
 import type { LambdaParts } from './call.ts';
-import { accessDenied } from './errors.ts';
+import { arrive, refuseUnlessAllowed } from './callers.ts';
+import { accessDenied, LambdaError } from './errors.ts';
+import type { Setting } from './settings.ts';
 import { answerOf, eventOf, failureAnswer, type UrlAnswer, type UrlRequest } from './url-requests.ts';
 import { findUrl, URL_PREFIX, type UrlConfig } from './urls.ts';
 
@@ -61,10 +63,32 @@ export const urlRoutes: FastifyPluginAsync<UrlRoutesOptions> = async (
     });
 };
 
-/** Null for one that is unknown or not open to everybody. */
+/** Null for one that is unknown, and for one that asks who calls where nobody could say so. */
 const openUrl = (parts: LambdaParts, id: string) => {
   const setting = findUrl(parts, id);
-  return setting !== null && (setting.value as UrlConfig).authType === 'NONE' ? setting : null;
+  if (setting === null) return null;
+  return (setting.value as UrlConfig).authType === 'NONE' || !parts.accounts.isOpen ? setting : null;
+};
+
+/** Whether the caller of a URL that asks for it has signed, and may. */
+const mayCall = async (
+  parts: LambdaParts,
+  request: FastifyRequest,
+  { owner, value }: Setting,
+): Promise<boolean> => {
+  if ((value as UrlConfig).authType === 'NONE') return true;
+  const { method = 'GET', url = '/', headers } = request.raw;
+  const body = Buffer.isBuffer(request.body) ? request.body : NOTHING;
+  try {
+    const identity = (await arrive(parts.accounts, { method, url, headers }, parts.clock.wallMs())).confirm(
+      body,
+    );
+    refuseUnlessAllowed(identity, 'invoke', 'InvokeFunctionUrl');
+    return identity.tenant === owner.tenant;
+  } catch (thrown) {
+    if (thrown instanceof LambdaError || thrown instanceof StrataError) return false;
+    throw thrown;
+  }
 };
 
 const serve = async (
@@ -74,7 +98,7 @@ const serve = async (
   requestId: string,
 ): Promise<UrlAnswer> => {
   const setting = openUrl(parts, id);
-  if (setting === null) return FORBIDDEN;
+  if (setting === null || !(await mayCall(parts, request, setting))) return FORBIDDEN;
   const { owner, qualifier } = setting;
   const { tenant, name } = owner;
   // A later function of the same name is another one.

@@ -14,13 +14,11 @@ import {
   type Operation,
   ok,
   placeOf,
-  type Versions,
 } from './call.ts';
 import { configurationOf } from './configuration.ts';
 import {
   invalidParameter,
   notFound,
-  notOffered,
   resourceConflict,
   violated,
   wrongRevision,
@@ -29,22 +27,18 @@ import { Fields, required } from './fields.ts';
 import { metadataOf } from './metadata.ts';
 import { arnOf, LATEST } from './names.ts';
 import { pageOf, slice } from './pages.ts';
+import { reapply } from './provisioned.ts';
+import { forgetQualifier } from './settings.ts';
 
 const ALIAS_NAME = /^(?!^[0-9]+$)[a-zA-Z0-9_-]{1,64}$/;
 const VERSION = /^(?:\$LATEST|[0-9]+)$/;
 const WEIGHTED = /^[0-9]+$/;
 
-/** @throws LambdaError where this server has no versions. */
-export const versionsOf = ({ versions }: LambdaParts): Versions => {
-  if (versions === null) throw notOffered('Publishing versions');
-  return versions;
-};
-
 export const publishIn = (
   parts: LambdaParts,
   latest: FunctionRecord,
   options: { readonly description?: string },
-): Promise<FunctionRecord> => versionsOf(parts).publish(latest, options);
+): Promise<FunctionRecord> => parts.versions.publish(latest, options);
 
 export const publishVersion: Operation = (call, parts) => {
   const { tenant, name } = functionOf(call, parts);
@@ -68,7 +62,7 @@ export const publishVersion: Operation = (call, parts) => {
 export const listVersions: Operation = (call, parts) => {
   const { tenant, name } = functionOf(call, parts);
   const latest = parts.executor.get(name, { tenant });
-  const all = [latest, ...(parts.versions?.all(latest) ?? [])];
+  const all = [latest, ...parts.versions.all(latest)];
   // `$` comes before the digits, and numbers of the same length in their order.
   const keyOf = ({ version }: FunctionRecord): string => version.padStart(10, '0').replace(/^0+\$/, '$');
   const { items, next } = slice(call, 50, all, keyOf);
@@ -121,7 +115,11 @@ export const deleteAlias: Operation = (call, parts) => {
     const latest = parts.executor.get(name, { tenant });
     const alias = findAlias(parts, latest, call.params.Name ?? '');
     // Deleting what is not there is no error.
-    if (alias !== null) await versionsOf(parts).removeAlias(latest, alias.alias);
+    if (alias !== null) {
+      await parts.versions.removeAlias(latest, alias.alias);
+      forgetQualifier(parts, latest.id, alias.alias);
+      await reapply(parts, latest);
+    }
     return NO_CONTENT;
   });
 };
@@ -130,9 +128,11 @@ export const listAliases: Operation = (call, parts) => {
   const { tenant, name } = functionOf(call, parts);
   const latest = parts.executor.get(name, { tenant });
   const { FunctionVersion: version } = call.query;
-  const all = (parts.versions?.aliases(latest) ?? []).filter(
-    (alias) => version === undefined || alias.version === version || Object.hasOwn(alias.weights, version),
-  );
+  const all = parts.versions
+    .aliases(latest)
+    .filter(
+      (alias) => version === undefined || alias.version === version || Object.hasOwn(alias.weights, version),
+    );
   pageOf(call, 50);
   const { items, next } = slice(call, 50, all, ({ alias }) => alias);
   return ok({ Aliases: items.map((alias) => aliasView(call, parts, name, alias)), ...next });
@@ -152,7 +152,7 @@ const aliasOf = (
 
 const findAlias = (parts: LambdaParts, latest: FunctionRecord, name: string): Alias | null => {
   try {
-    return versionsOf(parts).alias(latest, aliasName(name));
+    return parts.versions.alias(latest, aliasName(name));
   } catch (thrown) {
     if (thrown instanceof StrataError && thrown.code === 'not_found') return null;
     throw thrown;
@@ -171,7 +171,9 @@ const put = async (
   for (const pointed of [version, ...Object.keys(weights)])
     if (!exists(parts, latest, pointed))
       throw notFound(`Function not found: ${arnOf(place, latest.name, pointed)}`);
-  return versionsOf(parts).putAlias(latest, alias, ifMatch);
+  const made = await parts.versions.putAlias(latest, alias, ifMatch);
+  await reapply(parts, latest);
+  return made;
 };
 
 const exists = (parts: LambdaParts, { tenant, name }: FunctionRecord, qualifier: string): boolean => {
