@@ -2,9 +2,10 @@
  * Hands an event to the queue of asynchronous invocations.
  */
 import type { FunctionRecord } from '../../core/spec.ts';
-import type { LambdaCall, LambdaParts } from './call.ts';
+import type { AsyncPolicy, LambdaCall, LambdaParts } from './call.ts';
 import { LambdaError, notOffered } from './errors.ts';
-import type { FunctionReference } from './names.ts';
+import { type EventInvokeConfig, eventInvokeOf } from './event-invoke.ts';
+import { functionInArn, type FunctionReference } from './names.ts';
 
 /** The service takes no larger ones. */
 const EVENT_MAX_BYTES = 1024 * 1024;
@@ -14,7 +15,7 @@ export const enqueue = async (
   call: LambdaCall,
   parts: LambdaParts,
   { tenant, name, qualifier }: FunctionReference,
-  _record: FunctionRecord,
+  record: FunctionRecord,
   event: Uint8Array,
 ): Promise<void> => {
   if (event.length > EVENT_MAX_BYTES)
@@ -25,6 +26,18 @@ export const enqueue = async (
   if (parts.enqueue === null) throw notOffered('The invocation type Event');
   await parts.enqueue({
     ...{ tenant, function: name, eventJson: event, invocationId: call.requestId },
+    policy: policyOf(eventInvokeOf(parts, record.id, qualifier)),
     ...(qualifier === null ? {} : { qualifier }),
   });
+};
+
+const policyOf = (config: EventInvokeConfig | null): AsyncPolicy => {
+  if (config === null) return {};
+  const { maxRetries, maxAgeS, onSuccess, onFailure } = config;
+  return {
+    ...(maxRetries === undefined ? {} : { maxRetries }),
+    ...(maxAgeS === undefined ? {} : { maxEventAgeMs: maxAgeS * 1_000 }),
+    ...(onSuccess === undefined ? {} : { onSuccess: { function: functionInArn(onSuccess) } }),
+    ...(onFailure === undefined ? {} : { onFailure: { function: functionInArn(onFailure) } }),
+  };
 };

@@ -71,6 +71,15 @@ export interface EnqueueRequest {
   readonly qualifier?: string;
   readonly eventJson: Uint8Array;
   readonly invocationId: string;
+  /** What is to become of it, where that is another thing than the function's own settings say. */
+  readonly policy: AsyncPolicy;
+}
+
+export interface AsyncPolicy {
+  readonly maxRetries?: number;
+  readonly maxEventAgeMs?: number;
+  readonly onSuccess?: { readonly function: string };
+  readonly onFailure?: { readonly function: string };
 }
 
 export interface LambdaParts {

@@ -13,6 +13,7 @@ const identityOf = (more: Partial<Identity> = {}): Identity => ({
 const accountsWith = (isOpen: boolean): Accounts => ({
   isOpen,
   identify: () => identityOf({ principal: 'asked', credential: isOpen ? 'open' : 'none' }),
+  addAudit: () => {},
   signingKey: (id) => (id === 'k' ? { secret: 's', identity: () => identityOf() } : null),
 });
 

@@ -45,6 +45,22 @@ export interface Accounts {
   identify(head: RequestHead): Identity | Promise<Identity>;
   /** Null for a key that there is not, that may not sign, or that holds no more. */
   signingKey(id: string): SigningKey | null;
+  /** Keeps what was changed, and by whom. */
+  addAudit(entry: AuditEntry): void;
+}
+
+export interface AuditEntry {
+  readonly principal: string;
+  readonly tenant: string;
+  /** The method and the path of the route. */
+  readonly action: string;
+  /** The path as it was called, without the query. */
+  readonly target: string;
+  /** The address of the other end of the connection. */
+  readonly from: string;
+  readonly outcome: 'succeeded' | 'refused' | 'failed';
+  readonly status: number;
+  readonly digest: string | null;
 }
 
 /** A caller, sure once the body has come. */

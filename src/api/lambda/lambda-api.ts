@@ -57,6 +57,7 @@ const OPEN: Accounts = {
     ...{ tenant: tenantOf(headers), scopes: ALL, principal: 'open', credential: 'open' },
   }),
   signingKey: () => null,
+  addAudit: () => {},
 };
 const ALL: ReadonlySet<string> = new Set(['admin']);
 

@@ -73,6 +73,9 @@ export const referenceOf = (place: Place, given: string, queried?: string): Func
   return { tenant: place.tenant, name, qualifier, arn: arnOf(place, name, qualifier) };
 };
 
+/** `name` or `name:qualifier`, of an ARN that was checked when it was stored. */
+export const functionInArn = (arn: string): string => arn.split(':').slice(6).join(':');
+
 /** The ARN of what a path means, as errors show it. */
 export const functionArnOf = (place: Place, given: string, queried: string | undefined): string =>
   referenceOf(place, given, queried).arn;

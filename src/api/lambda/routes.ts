@@ -5,14 +5,13 @@
  * Encapsulated, so that nothing of it is met by the native API. Invariant: every answer has a request id, and an error
  * its name, in a header.
  */
-import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
-import { answerAhead } from '../discard-body.ts';
 import { whenClosed } from '../disconnects.ts';
 import { asStrataError } from '../native/problem.ts';
 import { parseStrictJson } from '../strict-json.ts';
-import { functionOf, type LambdaAnswer, type LambdaCall, type LambdaParts } from './call.ts';
+import { noteChange } from './audit.ts';
+import { functionOf, type LambdaCall, type LambdaParts } from './call.ts';
 import { type Arrival, arrive, type Identity, refuseUnlessAllowed, type Scope } from './callers.ts';
 import { asLambdaError, invalidContent, LambdaError, notOffered } from './errors.ts';
 import { invokedOf } from './invoke.ts';
@@ -20,6 +19,7 @@ import { functionArnOf } from './names.ts';
 import { type Body, OPERATIONS, type OperationRow } from './operations.ts';
 import { missingSignature } from './sigv4.ts';
 import { urlRoutes } from './url-routes.ts';
+import { REQUEST_ID, send, sendError } from './wire.ts';
 
 export interface LambdaRoutesOptions {
   readonly parts: LambdaParts;
@@ -30,8 +30,6 @@ export interface LambdaRoutesOptions {
 const JSON_MAX_BYTES = 256 * 1024;
 /** What JSON adds to an archive, besides the third that base64 adds. */
 const ARCHIVE_SLACK_BYTES = 64 * 1024;
-const REQUEST_ID = 'x-amzn-RequestId';
-const MS_PER_SECOND = 1_000;
 const NOTHING = (): void => {};
 const EMPTY = Buffer.alloc(0);
 
@@ -81,21 +79,35 @@ const addRoute = (app: FastifyInstance, row: OperationRow, options: LambdaRoutes
       const body = Buffer.isBuffer(request.body) ? request.body : EMPTY;
       const caller = callerOf(request, body);
       refuseUnlessAllowed(caller, scopeOf(row), row.names[0] ?? '');
-      const { serve } = row;
-      if (serve === null) throw notOffered(`The operation ${row.names[0]}`);
+      const noted = (status: number): void => {
+        if (scopeOf(row) === 'deploy') noteChange(options, row, request, { caller, body, status });
+      };
       let stopWatching = NOTHING;
       const onWait = (cancel: () => void): void => {
         stopWatching = whenClosed(request.raw.socket, cancel);
       };
       try {
         const call = { ...callOf(request, row, caller, body), requestId, onWait };
-        return send(reply, requestId, await serve(call, options.parts));
+        const answer = await served(row, call, options.parts);
+        noted(answer.status);
+        return send(reply, requestId, answer);
+      } catch (thrown) {
+        noted(asLambdaError(asKnown(thrown), null).status);
+        throw thrown;
       } finally {
         stopWatching();
       }
     },
   });
 };
+
+const served = ({ serve, names }: OperationRow, call: LambdaCall, parts: LambdaParts) => {
+  if (serve === null) throw notOffered(`The operation ${names[0]}`);
+  return serve(call, parts);
+};
+
+/** What was thrown, as one of the two kinds of error that there are here. */
+const asKnown = (thrown: unknown): Error => (thrown instanceof LambdaError ? thrown : asStrataError(thrown));
 
 /** Between a request's head and its body. */
 const ARRIVALS = new WeakMap<FastifyRequest, Arrival>();
@@ -108,7 +120,9 @@ const arriveAt = ({ parts }: LambdaRoutesOptions, { raw }: FastifyRequest): Prom
 const callerOf = (request: FastifyRequest, body: Uint8Array): Identity => {
   const arrival = ARRIVALS.get(request);
   if (arrival === undefined) throw missingSignature();
-  return arrival.confirm(body);
+  const known = arrival.confirm(body);
+  ARRIVALS.set(request, { ...arrival, known });
+  return known;
 };
 
 const scopeOf = ({ method, body }: OperationRow): Scope => {
@@ -154,59 +168,17 @@ const jsonOf = (body: Uint8Array | undefined): unknown => {
   }
 };
 
-/** One `writeHead` and one `end`: names of headers go out as they are written here. */
-const send = (reply: FastifyReply, requestId: string, answer: LambdaAnswer): FastifyReply => {
-  const bytes = bytesOf(answer.body);
-  const headers = [REQUEST_ID, requestId];
-  for (const [name, value] of Object.entries(answer.headers ?? {})) headers.push(name, value);
-  if (answer.headers?.['Content-Type'] === undefined && answer.body !== null)
-    headers.push('Content-Type', 'application/json');
-  if (answer.status !== 204) headers.push('Content-Length', String(bytes.length));
-  reply.hijack();
-  reply.raw.writeHead(answer.status, headers);
-  reply.raw.end(bytes);
-  return reply;
-};
-
-const bytesOf = (body: LambdaAnswer['body']): Uint8Array => {
-  if (body === null) return Buffer.alloc(0);
-  return body instanceof Uint8Array ? body : Buffer.from(JSON.stringify(body));
-};
-
 const answerError = (
   { parts, logger }: LambdaRoutesOptions,
   thrown: unknown,
   request: FastifyRequest,
   reply: FastifyReply,
 ): FastifyReply => {
-  const known = thrown instanceof LambdaError ? thrown : asStrataError(thrown);
   const params = request.params as { readonly FunctionName?: string } | undefined;
-  const error = asLambdaError(known, nameOf(parts, request, params?.FunctionName));
+  const error = asLambdaError(asKnown(thrown), nameOf(parts, request, params?.FunctionName));
   if (error.status === 500) logger.error({ err: error.cause ?? error }, 'request failed inside the server');
   const requestId = String(reply.getHeader(REQUEST_ID) ?? parts.executor.newInvocationId());
-  const body = Buffer.from(JSON.stringify(error.body));
-  const headers = [REQUEST_ID, requestId, 'x-amzn-ErrorType', error.type, 'Content-Type', 'application/json'];
-  headers.push('Content-Length', String(body.length));
-  if (error.retryAfterMs !== null)
-    headers.push('Retry-After', String(Math.max(1, Math.ceil(error.retryAfterMs / MS_PER_SECOND))));
-  if (reply.hasHeader('Connection')) headers.push('Connection', 'close');
-  reply.hijack();
-  respond(request.raw, reply.raw, { status: error.status, headers, body });
-  return reply;
-};
-
-/** A body that nobody reads any more goes by behind the answer. */
-const respond = (
-  request: IncomingMessage,
-  response: ServerResponse,
-  answer: { readonly status: number; readonly headers: readonly string[]; readonly body: Uint8Array },
-): void => {
-  if (request.complete === false) {
-    answerAhead(request, response, answer);
-    return;
-  }
-  response.writeHead(answer.status, [...answer.headers]);
-  response.end(answer.body);
+  return sendError(request, reply, requestId, error);
 };
 
 /** The ARN that was asked for, as far as the request says it. */
