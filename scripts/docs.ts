@@ -9,7 +9,11 @@ import { renderConfigDocs, renderErrorDocs } from '../src/config/docs.ts';
 
 const docs = join(import.meta.dirname, '..', 'docs');
 const check = process.argv.includes('--check');
-const pages = { 'config.md': renderConfigDocs(), 'errors.md': renderErrorDocs(), 'lambda.md': renderLambdaDocs() };
+const pages = {
+  'config.md': renderConfigDocs(),
+  'errors.md': renderErrorDocs(),
+  'lambda.md': renderLambdaDocs(),
+};
 
 const present = (path: string): string | null => {
   try {

@@ -40,7 +40,10 @@ await describeContainers('the Lambda API over containers', ['nodejs24', 'python3
   let client: LambdaClient;
 
   beforeAll(async () => {
-    server = await startServer([], { STRATA_CONTAINER_MODE: 'required', STRATA_CONTAINER_ENGINE_HOST: ENGINE_HOST });
+    server = await startServer([], {
+      STRATA_CONTAINER_MODE: 'required',
+      STRATA_CONTAINER_ENGINE_HOST: ENGINE_HOST,
+    });
     client = lambdaClient(server);
     for (const [FunctionName, { ZipFile, ...more }] of Object.entries(FUNCTIONS)) {
       const input = { FunctionName, Role: ROLE, Code: { ZipFile }, Timeout: 20, MemorySize: 128, ...more };
@@ -65,16 +68,25 @@ await describeContainers('the Lambda API over containers', ['nodejs24', 'python3
     LAMBDA_TASK_ROOT: expect.stringMatching(/^\/code\//),
   });
 
-  it("gives a handler in Node its context, environment and log, and tells what it throws", async () => {
+  it('gives a handler in Node its context, environment and log, and tells what it throws', async () => {
     const { payload, log, id } = await run('node', {});
     expect(payload).toMatchObject({
       ...{ awsRequestId: id, invokedFunctionArn: arnOf('node'), clientContext: { custom: { k: 'v' } } },
       env: environmentOf('node', 'index.handler'),
     });
-    expect(log).toMatch(new RegExp(`^START RequestId: ${id} .*\\n.*\\t${id}\\tINFO\\ta line\\nEND .*\\nREPORT .*Max Memory Used: `, 's'));
+    expect(log).toMatch(
+      new RegExp(
+        `^START RequestId: ${id} .*\\n.*\\t${id}\\tINFO\\ta line\\nEND .*\\nREPORT .*Max Memory Used: `,
+        's',
+      ),
+    );
     const thrown = await run('node', { do: 'throw' });
     expect(thrown.answer.FunctionError).toBe('Unhandled');
-    expect(thrown.payload).toMatchObject({ errorType: 'TypeError', errorMessage: 'out of stock', trace: expect.any(Array) });
+    expect(thrown.payload).toMatchObject({
+      errorType: 'TypeError',
+      errorMessage: 'out of stock',
+      trace: expect.any(Array),
+    });
     const ended = await run('node', { do: 'exit' });
     expect(ended.payload).toEqual({
       errorType: 'Runtime.ExitError',
@@ -90,7 +102,12 @@ await describeContainers('the Lambda API over containers', ['nodejs24', 'python3
     expect(log).toContain('\na line\nEND ');
     const thrown = await run('python', { do: 'throw' });
     expect(thrown.payload).toMatchObject({
-      ...{ errorType: 'ValueError', errorMessage: 'out of stock', requestId: thrown.id, stackTrace: expect.any(Array) },
+      ...{
+        errorType: 'ValueError',
+        errorMessage: 'out of stock',
+        requestId: thrown.id,
+        stackTrace: expect.any(Array),
+      },
     });
   });
 

@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { Duplex, Readable } from 'node:stream';
 import { stripShim } from '../../sandbox-images/nodejs24/strip.ts';
+import { type Caller, withCaller } from '../../src/core/caller.ts';
 import {
   FRAME,
   type Frame,
@@ -18,7 +19,6 @@ import {
   LOG_LEVELS,
   OUTCOME,
 } from '../../src/sandbox/protocol/frames.ts';
-import { type Caller, withCaller } from '../../src/core/caller.ts';
 import { type HostFailure, parseTail } from '../../src/sandbox/protocol/messages.ts';
 
 export type Language = 'node' | 'python';

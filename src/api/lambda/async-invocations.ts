@@ -5,7 +5,7 @@ import type { FunctionRecord } from '../../core/spec.ts';
 import type { AsyncPolicy, LambdaCall, LambdaParts } from './call.ts';
 import { LambdaError, notOffered } from './errors.ts';
 import { type EventInvokeConfig, eventInvokeOf } from './event-invoke.ts';
-import { functionInArn, type FunctionReference } from './names.ts';
+import { type FunctionReference, functionInArn } from './names.ts';
 
 /** The service takes no larger ones. */
 const EVENT_MAX_BYTES = 1024 * 1024;

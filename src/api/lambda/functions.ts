@@ -129,7 +129,7 @@ export const changedOf = (call: LambdaCall, parts: LambdaParts): FunctionReferen
 };
 
 /** The state that a change builds on. @throws LambdaError where the caller expects another one. */
-export const presentOf = (
+const presentOf = (
   parts: LambdaParts,
   tenant: string,
   name: string,

@@ -99,7 +99,7 @@ interface ReservedConcurrency {
 }
 
 /** Invokes and waits for what comes of it. */
-export const run = async (
+const run = async (
   call: LambdaCall,
   parts: LambdaParts,
   { tenant, name, qualifier, arn }: FunctionReference,

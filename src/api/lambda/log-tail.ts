@@ -35,7 +35,7 @@ export const logTail = (logged: Logged): string => {
   return text.subarray(start).toString('base64');
 };
 
-export const logText = (logged: Logged): string => {
+const logText = (logged: Logged): string => {
   const { requestId, version, record, failure } = logged;
   const lines = logged.lines.map((line) => lineText(line, requestId, record));
   const failed = failure?.code === 'function_timeout' ? [`${requestId} ${timedOut(record.timeoutMs)}\n`] : [];

@@ -19,9 +19,9 @@ export const RUNTIME_NAMES: Readonly<Record<Exclude<Runtime, 'isolate'>, readonl
 };
 
 /** The tag that chooses the tier of a Node function, and its values. */
-export const TIER_TAG = 'strata:tier';
+const TIER_TAG = 'strata:tier';
 /** The tag that lists the hosts that a function may reach, separated by spaces. */
-export const NETWORK_TAG = 'strata:network';
+const NETWORK_TAG = 'strata:network';
 
 /**
  * What runs a function.

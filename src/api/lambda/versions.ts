@@ -16,13 +16,7 @@ import {
   placeOf,
 } from './call.ts';
 import { configurationOf } from './configuration.ts';
-import {
-  invalidParameter,
-  notFound,
-  resourceConflict,
-  violated,
-  wrongRevision,
-} from './errors.ts';
+import { invalidParameter, notFound, resourceConflict, violated, wrongRevision } from './errors.ts';
 import { Fields, required } from './fields.ts';
 import { metadataOf } from './metadata.ts';
 import { arnOf, LATEST } from './names.ts';

@@ -46,7 +46,8 @@ export const sendError = (
   if (reply.hasHeader('Connection')) headers.push('Connection', 'close');
   reply.hijack();
   // A body that nobody reads any more goes by behind the answer.
-  if (request.raw.complete === false) answerAhead(request.raw, reply.raw, { status: error.status, headers, body });
+  if (request.raw.complete === false)
+    answerAhead(request.raw, reply.raw, { status: error.status, headers, body });
   else reply.raw.writeHead(error.status, headers).end(body);
   return reply;
 };
