@@ -23,7 +23,7 @@ exports.handler = async (event) => {
     '/binary': { statusCode: 200, headers: { 'Content-Type': 'image/png' }, isBase64Encoded: true, body: '/wAB' },
     '/text': 'plain',
     '/moved': { statusCode: 302, headers: { Location: '/elsewhere', 'Content-Type': 'text/plain' } },
-    '/none': { statusCode: 204 },
+    '/none': { statusCode: 204, headers: { 'Content-Type': 'text/plain' } },
     '/evil-header': { statusCode: 200, headers: { 'X-A': 'a\\r\\nX-Evil: 1' } },
     '/evil-name': { statusCode: 200, headers: { 'X-A\\r\\nX-Evil': '1' } },
     '/evil-status': { statusCode: 99 },

@@ -3,8 +3,8 @@
  */
 import type { FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
+import type { Identity } from '../../core/identity.ts';
 import type { LambdaParts } from './call.ts';
-import type { Identity } from './callers.ts';
 import type { OperationRow } from './operations.ts';
 import { sha256Of } from './sigv4.ts';
 
@@ -16,7 +16,7 @@ export const noteChange = (
 ): void => {
   const { principal, tenant } = caller;
   try {
-    parts.accounts.addAudit({
+    parts.executor.accounts.addAudit({
       ...{ principal, tenant, status, action: `${method} ${path}`, target: raw.url?.split('?', 1)[0] ?? '' },
       from: raw.socket.remoteAddress ?? '',
       outcome: status < 400 ? 'succeeded' : status < 500 ? 'refused' : 'failed',

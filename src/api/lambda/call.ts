@@ -2,11 +2,11 @@
  * One request of this API and its answer, away from HTTP, and what every operation works with.
  */
 import type { IncomingHttpHeaders } from 'node:http';
+import type { Identity } from '../../core/identity.ts';
 import type { FunctionRecord, FunctionSpecInput } from '../../core/spec.ts';
 import type { Executor } from '../../invocation/api.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Random } from '../../ports/random.ts';
-import type { Accounts, Identity } from './callers.ts';
 import { type FunctionReference, type Place, referenceOf } from './names.ts';
 import type { Settings } from './settings.ts';
 
@@ -84,7 +84,6 @@ export interface AsyncPolicy {
 
 export interface LambdaParts {
   readonly executor: Executor;
-  readonly accounts: Accounts;
   readonly versions: Versions;
   readonly provisioning: Provisioning;
   /** `executor.deploy`, refused where somebody else has changed the function meanwhile. */

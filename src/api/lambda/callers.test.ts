@@ -1,19 +1,21 @@
 import { createHmac } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { type Accounts, arrive, type Identity, type RequestHead, refuseUnlessAllowed } from './callers.ts';
+import type { RequestHead } from '../../accounts/api.ts';
+import type { Identity } from '../../core/identity.ts';
+import { arrive, refuseUnlessAllowed } from './callers.ts';
 import { sha256Of } from './sigv4.ts';
 
 const NOW_MS = Date.UTC(2026, 0, 31, 12, 0, 0);
 const BODY = Buffer.from('{"a":1}');
 const identityOf = (more: Partial<Identity> = {}): Identity => ({
+  bodySha256: null,
   ...{ tenant: 'acme', scopes: new Set(['invoke']), principal: 'key:k', credential: 'signature' },
   ...more,
 });
 
-const accountsWith = (isOpen: boolean): Accounts => ({
+const accountsWith = (isOpen: boolean): Parameters<typeof arrive>[0] => ({
   isOpen,
   identify: () => identityOf({ principal: 'asked', credential: isOpen ? 'open' : 'none' }),
-  addAudit: () => {},
   signingKey: (id) => (id === 'k' ? { secret: 's', identity: () => identityOf() } : null),
 });
 

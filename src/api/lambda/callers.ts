@@ -5,7 +5,8 @@
  * against the body that came. A server without keys looks at no signature, because nobody could have made one.
  * Invariant: an operation begins only with a caller who has its scope.
  */
-import type { IncomingHttpHeaders } from 'node:http';
+import type { Accounts, RequestHead, SigningKey } from '../../accounts/api.ts';
+import type { Identity, Scope } from '../../core/identity.ts';
 import { accessDenied, type LambdaError } from './errors.ts';
 import {
   missingSignature,
@@ -18,51 +19,6 @@ import {
   wrongSignature,
 } from './sigv4.ts';
 
-export interface RequestHead {
-  readonly method: string;
-  /** Path and query as they were sent. */
-  readonly url: string;
-  readonly headers: IncomingHttpHeaders;
-}
-
-export type Scope = 'deploy' | 'invoke' | 'read';
-
-export interface Identity {
-  readonly tenant: string;
-  readonly scopes: ReadonlySet<string>;
-  readonly principal: string;
-  readonly credential: 'none' | 'open' | 'key' | 'jwt' | 'signature';
-}
-
-interface SigningKey {
-  readonly secret: string;
-  readonly identity: (head: RequestHead) => Identity;
-}
-
-/** The accounts of the server, as far as this API asks them. */
-export interface Accounts {
-  readonly isOpen: boolean;
-  identify(head: RequestHead): Identity | Promise<Identity>;
-  /** Null for a key that there is not, that may not sign, or that holds no more. */
-  signingKey(id: string): SigningKey | null;
-  /** Keeps what was changed, and by whom. */
-  addAudit(entry: AuditEntry): void;
-}
-
-export interface AuditEntry {
-  readonly principal: string;
-  readonly tenant: string;
-  /** The method and the path of the route. */
-  readonly action: string;
-  /** The path as it was called, without the query. */
-  readonly target: string;
-  /** The address of the other end of the connection. */
-  readonly from: string;
-  readonly outcome: 'succeeded' | 'refused' | 'failed';
-  readonly status: number;
-  readonly digest: string | null;
-}
-
 /** A caller, sure once the body has come. */
 export interface Arrival {
   /** Null until the body has come, where the signature is over a body of which the request does not tell the hash. */
@@ -72,10 +28,12 @@ export interface Arrival {
 }
 
 /** @throws LambdaError, StrataError for credentials that do not hold. */
-export const arrive = async (accounts: Accounts, head: RequestHead, nowMs: number): Promise<Arrival> => {
+export const arrive = async (
+  accounts: Pick<Accounts, 'isOpen' | 'identify' | 'signingKey'>,
+  head: RequestHead, nowMs: number): Promise<Arrival> => {
   if (accounts.isOpen || !isSigned(head)) {
     const known = await accounts.identify(head);
-    return { known, confirm: () => known };
+    return { known, confirm: (body) => heldAgainst(known, known.bodySha256, body) };
   }
   const signature = readSignature(head, nowMs);
   const key = accounts.signingKey(signature.accessKeyId);
@@ -84,13 +42,12 @@ export const arrive = async (accounts: Accounts, head: RequestHead, nowMs: numbe
   if (bodySha256 === null)
     return { known: null, confirm: (body) => verified(key, signature, head, sha256Of(body)) };
   const known = verified(key, signature, head, bodySha256);
-  return {
-    known,
-    confirm: (body) => {
-      if (sha256Of(body) !== bodySha256) throw wrongSignature('The body is not the one that was signed.');
-      return known;
-    },
-  };
+  return { known, confirm: (body) => heldAgainst(known, bodySha256, body) };
+};
+
+const heldAgainst = (known: Identity, bodySha256: string | null, body: Uint8Array): Identity => {
+  if (bodySha256 === null || sha256Of(body) === bodySha256) return known;
+  throw wrongSignature('The body is not the one that was signed.');
 };
 
 /** @throws LambdaError for a caller who may not. */

@@ -66,8 +66,14 @@ export const renderLambdaDocs = (): string => {
   ].join('\n');
 };
 
-const CREDENTIALS =
-  'A server without keys takes every request, and looks at no signature; `Strata-Tenant` names the tenant.';
+const CREDENTIALS = [
+  'A server without keys takes every request, and looks at no signature; `Strata-Tenant` names the tenant. A server with keys',
+  'takes requests that are signed by Signature Version 4, as the SDKs do: the access key is the id of a key that may sign',
+  '(`strata keys create --signing`), the secret access key its signing secret. `Authorization: Bearer sk_…` is taken as well.',
+  'Reading asks for the scope `read`, invoking for `invoke`, everything else for `deploy`. A signature holds five minutes',
+  'around its date; within them the same request may be sent again, as with the service. There are no session tokens,',
+  'presigned URLs or policies.',
+].join('\n');
 
 const DIFFERENCES = [
   'A function is ready when it has been created or changed; the answers to those calls say `Pending` and `InProgress` as ' +

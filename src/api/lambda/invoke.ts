@@ -112,6 +112,7 @@ const run = async (
     ...{ function: name, tenant, eventJson: event, invocationId: call.requestId, onWait: call.onWait },
     ...(qualifier === null ? {} : { qualifier }),
     caller: { functionArn: arn, clientContext },
+    credential: call.caller.credential,
   });
   const { failure } = answer;
   if (failure?.code === 'invalid_request')

@@ -9,9 +9,7 @@ import { StrataError } from '../../core/errors.ts';
 import type { Executor } from '../../invocation/api.ts';
 import { systemClock } from '../../ports/clock.ts';
 import { systemRandom } from '../../ports/random.ts';
-import { tenantOf } from '../native/tenant.ts';
 import type { LambdaParts } from './call.ts';
-import type { Accounts } from './callers.ts';
 import { restoreProvisioned } from './provisioned.ts';
 import { createProvisioning } from './provisioning.ts';
 import { lambdaRoutes } from './routes.ts';
@@ -38,7 +36,6 @@ export const addLambdaApi = (app: FastifyInstance, options: LambdaApiOptions): v
   app.addHook('onClose', async () => settings.close());
   settings.sweep((owner) => isThere(executor, owner));
   const parts: LambdaParts = {
-    accounts: OPEN,
     ...{ executor, settings, region, codeMaxBytes, clock: systemClock, random: systemRandom },
     versions: versionsOf(executor),
     provisioning: createProvisioning(executor),
@@ -49,17 +46,6 @@ export const addLambdaApi = (app: FastifyInstance, options: LambdaApiOptions): v
   app.addHook('onReady', () => restoreProvisioned(parts));
   void app.register(lambdaRoutes, { parts, logger, eventMaxBytes });
 };
-
-/** Without keys whoever reaches the server may do anything, as the tenant that a header names. */
-const OPEN: Accounts = {
-  isOpen: true,
-  identify: ({ headers }) => ({
-    ...{ tenant: tenantOf(headers), scopes: ALL, principal: 'open', credential: 'open' },
-  }),
-  signingKey: () => null,
-  addAudit: () => {},
-};
-const ALL: ReadonlySet<string> = new Set(['admin']);
 
 const isThere = (
   executor: Executor,

@@ -7,12 +7,13 @@
  */
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
+import type { Identity, Scope } from '../../core/identity.ts';
 import { whenClosed } from '../disconnects.ts';
 import { asStrataError } from '../native/problem.ts';
 import { parseStrictJson } from '../strict-json.ts';
 import { noteChange } from './audit.ts';
 import { functionOf, type LambdaCall, type LambdaParts } from './call.ts';
-import { type Arrival, arrive, type Identity, refuseUnlessAllowed, type Scope } from './callers.ts';
+import { type Arrival, arrive, refuseUnlessAllowed } from './callers.ts';
 import { asLambdaError, invalidContent, LambdaError, notOffered } from './errors.ts';
 import { invokedOf } from './invoke.ts';
 import { functionArnOf } from './names.ts';
@@ -45,6 +46,7 @@ export const lambdaRoutes: FastifyPluginAsync<LambdaRoutesOptions> = async (app,
     method: ['GET', 'POST', 'PUT', 'DELETE', 'PATCH'],
     url: String.raw`/:date(^20\d\d-\d\d-\d\d$)/*`,
     schema: { hide: true },
+    config: { demand: 'open' },
     handler: () => {
       throw new LambdaError('UnknownOperationException', 404, { message: 'There is no such operation.' });
     },
@@ -65,6 +67,8 @@ const addRoute = (app: FastifyInstance, row: OperationRow, options: LambdaRoutes
       ARRIVALS.set(request, arrival);
     },
     config: {
+      // Who calls is found here, because a signature may be over a body that has yet to come.
+      demand: 'open',
       // A function that does not exist is told so before its event has come.
       beforeLargeBody: (request) => {
         const known = ARRIVALS.get(request)?.known ?? null;
@@ -114,7 +118,7 @@ const ARRIVALS = new WeakMap<FastifyRequest, Arrival>();
 
 const arriveAt = ({ parts }: LambdaRoutesOptions, { raw }: FastifyRequest): Promise<Arrival> => {
   const { method = 'GET', url = '/', headers } = raw;
-  return arrive(parts.accounts, { method, url, headers }, parts.clock.wallMs());
+  return arrive(parts.executor.accounts, { method, url, headers }, parts.clock.wallMs());
 };
 
 const callerOf = (request: FastifyRequest, body: Uint8Array): Identity => {

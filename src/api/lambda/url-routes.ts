@@ -43,6 +43,8 @@ export const urlRoutes: FastifyPluginAsync<UrlRoutesOptions> = async (
       bodyLimit: eventMaxBytes,
       schema: { hide: true },
       config: {
+        // The URL's configuration says who may call.
+        demand: 'open',
         beforeLargeBody: (request) => {
           const { UrlId: id } = request.params as { UrlId: string };
           if (openUrl(parts, id) === null) throw accessDenied(null);
@@ -67,7 +69,7 @@ export const urlRoutes: FastifyPluginAsync<UrlRoutesOptions> = async (
 const openUrl = (parts: LambdaParts, id: string) => {
   const setting = findUrl(parts, id);
   if (setting === null) return null;
-  return (setting.value as UrlConfig).authType === 'NONE' || !parts.accounts.isOpen ? setting : null;
+  return (setting.value as UrlConfig).authType === 'NONE' || !parts.executor.accounts.isOpen ? setting : null;
 };
 
 /** Whether the caller of a URL that asks for it has signed, and may. */
@@ -80,7 +82,7 @@ const mayCall = async (
   const { method = 'GET', url = '/', headers } = request.raw;
   const body = Buffer.isBuffer(request.body) ? request.body : NOTHING;
   try {
-    const identity = (await arrive(parts.accounts, { method, url, headers }, parts.clock.wallMs())).confirm(
+    const identity = (await arrive(parts.executor.accounts, { method, url, headers }, parts.clock.wallMs())).confirm(
       body,
     );
     refuseUnlessAllowed(identity, 'invoke', 'InvokeFunctionUrl');
