@@ -12,7 +12,7 @@ export const RECORD: FunctionRecord = {
   ...{
     idleTimeoutMs: 600_000,
     env: { SECRET: 'hidden' },
-    labels: {},
+    labels: {}, annotations: {},
     description: '',
     network: { allow: [] },
     enabled: true,

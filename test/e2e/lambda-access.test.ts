@@ -79,13 +79,18 @@ describe('a server with keys', () => {
     expect((await refusalOf(invoke(unknown))).name).toBe('UnrecognizedClientException');
     const path = '/2015-03-31/functions/guarded/invocations';
     const bare = await call(server, 'POST', path, { body: {} });
-    expect([bare.status, bare.headers['x-amzn-errortype']]).toEqual([403, 'MissingAuthenticationTokenException']);
+    expect([bare.status, bare.headers['x-amzn-errortype']]).toEqual([
+      403,
+      'MissingAuthenticationTokenException',
+    ]);
   });
 
   it('keeps in the audit log who changed what, and what was refused', async () => {
     await create(clientOf(admin), 'noted', 'exports.handler = () => 1;');
     await refusalOf(create(clientOf(admin), 'noted', 'exports.handler = () => 1;'));
-    const reply = await call(server, 'GET', '/v1/audit?limit=100', { headers: { Authorization: `Bearer ${adminKey}` } });
+    const reply = await call(server, 'GET', '/v1/audit?limit=100', {
+      headers: { Authorization: `Bearer ${adminKey}` },
+    });
     const { entries } = reply.json as { entries: { action: string; status: number; principal: string }[] };
     const statuses = entries
       .filter(({ action }) => action === 'POST /2015-03-31/functions')
@@ -108,7 +113,8 @@ describe('a function URL with AWS_IAM', () => {
     const names = 'host;x-amz-content-sha256;x-amz-date';
     const lines = `host:${host}\nx-amz-content-sha256:${hash}\nx-amz-date:${date}\n`;
     const canonical = `POST\n${path}\n\n${lines}\n${names}\n${hash}`;
-    const hmac = (key: string | Buffer, text: string): Buffer => createHmac('sha256', key).update(text).digest();
+    const hmac = (key: string | Buffer, text: string): Buffer =>
+      createHmac('sha256', key).update(text).digest();
     const key = [...scope.split('/')].reduce<string | Buffer>(hmac, `AWS4${secretAccessKey}`);
     const text = ['AWS4-HMAC-SHA256', date, scope, sha256Of(canonical)].join('\n');
     return {

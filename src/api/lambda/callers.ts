@@ -30,7 +30,9 @@ export interface Arrival {
 /** @throws LambdaError, StrataError for credentials that do not hold. */
 export const arrive = async (
   accounts: Pick<Accounts, 'isOpen' | 'identify' | 'signingKey'>,
-  head: RequestHead, nowMs: number): Promise<Arrival> => {
+  head: RequestHead,
+  nowMs: number,
+): Promise<Arrival> => {
   if (accounts.isOpen || !isSigned(head)) {
     const known = await accounts.identify(head);
     return { known, confirm: (body) => heldAgainst(known, known.bodySha256, body) };

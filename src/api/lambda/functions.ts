@@ -129,12 +129,7 @@ export const changedOf = (call: LambdaCall, parts: LambdaParts): FunctionReferen
 };
 
 /** The state that a change builds on. @throws LambdaError where the caller expects another one. */
-const presentOf = (
-  parts: LambdaParts,
-  tenant: string,
-  name: string,
-  fields: Fields,
-): FunctionRecord => {
+const presentOf = (parts: LambdaParts, tenant: string, name: string, fields: Fields): FunctionRecord => {
   const record = parts.executor.get(name, { tenant });
   const expected = fields.text('RevisionId', { max: 256 });
   if (expected !== undefined && expected !== record.revision) throw wrongRevision('GetFunction');

@@ -82,9 +82,9 @@ const mayCall = async (
   const { method = 'GET', url = '/', headers } = request.raw;
   const body = Buffer.isBuffer(request.body) ? request.body : NOTHING;
   try {
-    const identity = (await arrive(parts.executor.accounts, { method, url, headers }, parts.clock.wallMs())).confirm(
-      body,
-    );
+    const identity = (
+      await arrive(parts.executor.accounts, { method, url, headers }, parts.clock.wallMs())
+    ).confirm(body);
     refuseUnlessAllowed(identity, 'invoke', 'InvokeFunctionUrl');
     return identity.tenant === owner.tenant;
   } catch (thrown) {
