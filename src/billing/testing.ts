@@ -12,7 +12,8 @@ export const RECORD: FunctionRecord = {
   ...{
     idleTimeoutMs: 600_000,
     env: { SECRET: 'hidden' },
-    labels: {}, annotations: {},
+    labels: {},
+    annotations: {},
     description: '',
     network: { allow: [] },
     enabled: true,

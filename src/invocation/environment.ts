@@ -9,7 +9,7 @@ import type { FunctionRecord } from '../core/spec.ts';
 export const environmentOf = (record: FunctionRecord): Readonly<Record<string, string>> => {
   const { annotations, env, name, version, memoryMb, handler } = record;
   if (!Object.hasOwn(annotations, LAMBDA_ANNOTATION)) return env;
-  const region = Object.hasOwn(annotations, REGION_ANNOTATION) ? annotations[REGION_ANNOTATION] : undefined;
+  const region = regionOf(record);
   return {
     ...env,
     _HANDLER: handler,
@@ -19,8 +19,13 @@ export const environmentOf = (record: FunctionRecord): Readonly<Record<string, s
     AWS_LAMBDA_LOG_GROUP_NAME: `/aws/lambda/${name}`,
     AWS_LAMBDA_LOG_STREAM_NAME: `[${version}]`,
     AWS_LAMBDA_INITIALIZATION_TYPE: 'on-demand',
-    ...(region === undefined || region.includes('\0')
-      ? {}
-      : { AWS_REGION: region, AWS_DEFAULT_REGION: region }),
+    ...(region === undefined ? {} : { AWS_REGION: region, AWS_DEFAULT_REGION: region }),
   };
+};
+
+/** Where a function that came by the Lambda API runs, as that says it. */
+export const regionOf = ({ annotations }: FunctionRecord): string | undefined => {
+  const region = Object.hasOwn(annotations, REGION_ANNOTATION) ? annotations[REGION_ANNOTATION] : undefined;
+  // In the environment of a process nothing comes behind a NUL.
+  return region?.includes('\0') === true ? undefined : region;
 };

@@ -4,7 +4,7 @@
 import type { CodeFiles, FunctionRecord } from '../core/spec.ts';
 import { entryFile } from '../registry/entry.ts';
 import type { LoadRequest } from '../sandbox/api.ts';
-import { environmentOf } from './environment.ts';
+import { environmentOf, regionOf } from './environment.ts';
 
 export interface LoadContext {
   readonly codeFiles: (record: FunctionRecord) => Promise<CodeFiles>;
@@ -14,6 +14,7 @@ export interface LoadContext {
 }
 
 export const loadRequest = (context: LoadContext, record: FunctionRecord, files: CodeFiles): LoadRequest => ({
+  ...regionMember(record),
   runtime: record.runtime,
   entry: entryFile(files, record.handler, record.runtime),
   initializerEntry: record.initializer === null ? null : entryFile(files, record.initializer, record.runtime),
@@ -30,3 +31,8 @@ export const loadRequest = (context: LoadContext, record: FunctionRecord, files:
   logMaxBytes: context.logMaxBytes,
   network: record.network.allow.length > 0,
 });
+
+const regionMember = (record: FunctionRecord): { readonly region?: string } => {
+  const region = regionOf(record);
+  return region === undefined ? {} : { region };
+};

@@ -129,6 +129,8 @@ export interface LoadRequest {
   readonly initCpuMs: number;
   readonly resultMaxBytes: number;
   readonly logMaxBytes: number;
+  /** What its environment says of where it runs. */
+  readonly region?: string;
   /** It lists hosts that it may reach. */
   readonly network?: boolean;
 }

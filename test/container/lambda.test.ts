@@ -42,7 +42,7 @@ await describeContainers('the Lambda API over containers', ['nodejs24', 'python3
   beforeAll(async () => {
     server = await startServer([], {
       STRATA_CONTAINER_MODE: 'required',
-      STRATA_CONTAINER_ENGINE_HOST: ENGINE_HOST,
+      DOCKER_HOST: ENGINE_HOST,
     });
     client = lambdaClient(server);
     for (const [FunctionName, { ZipFile, ...more }] of Object.entries(FUNCTIONS)) {
