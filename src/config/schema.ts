@@ -5,6 +5,7 @@
  * `docs/config.md` is generated from here. Invariant: every number has a lower and an upper bound.
  */
 import type { Static, TSchema } from 'typebox';
+import { ASYNC } from './schema/async.ts';
 import { CONTAINER } from './schema/container.ts';
 import { EGRESS } from './schema/egress.ts';
 import { ISOLATE } from './schema/isolate.ts';
@@ -22,6 +23,7 @@ export const CONFIG_SCHEMA = group('The configuration of Strata.', {
   limits: LIMITS,
   admission: ADMISSION,
   queue: QUEUE,
+  async: ASYNC,
   policy: POLICY,
   machine: MACHINE,
   isolate: ISOLATE,

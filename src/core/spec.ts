@@ -15,6 +15,27 @@ export type CodeUpload =
   | { readonly files: Readonly<Record<string, string>> }
   | { readonly zip: string };
 
+/** Where the record of an asynchronous invocation goes when it has ended. */
+export type Destination =
+  /** `name` or `name:qualifier`, of the same tenant. */
+  | { readonly function: string }
+  | { readonly webhook: string }
+  | { readonly deadLetter: true };
+
+export const DELIVERIES = ['at-least-once', 'at-most-once'] as const;
+
+/** What becomes of a function's asynchronous invocations. */
+export interface AsyncPolicy {
+  /** Further attempts after one that the function failed. */
+  readonly maxRetries: number;
+  /** An event that has not ended by then is given up. */
+  readonly maxEventAgeMs: number;
+  readonly delivery: (typeof DELIVERIES)[number];
+  readonly onSuccess: Destination | null;
+  /** Null for the list of dead letters. */
+  readonly onFailure: Destination | null;
+}
+
 /** What `PUT /v1/functions/{name}` and `executor.deploy` take; everything but runtime and code has a default. */
 export interface FunctionSpecInput {
   readonly runtime: Runtime;
@@ -35,6 +56,7 @@ export interface FunctionSpecInput {
   readonly labels?: Readonly<Record<string, string>>;
   readonly description?: string;
   readonly network?: { readonly allow: readonly string[] };
+  readonly async?: Partial<AsyncPolicy>;
 }
 
 /** A complete spec: every default filled in, the code replaced by the digest of its stored artifact. */
@@ -56,6 +78,7 @@ export interface FunctionSpec {
   readonly labels: Readonly<Record<string, string>>;
   readonly description: string;
   readonly network: { readonly allow: readonly string[] };
+  readonly async: AsyncPolicy;
 }
 
 /** One deployed version of a function. */

@@ -19,6 +19,7 @@ import {
   TENANT_NAME_PATTERN,
 } from '../core/limits.ts';
 import { BOOTSTRAP, type FunctionSpec, type FunctionSpecInput } from '../core/spec.ts';
+import { completeAsync } from './async-policy.ts';
 import { completeAllow, type NetworkRules, PUBLIC_NETWORK } from './network.ts';
 import { explain, FORBIDDEN_KEYS, isObject, shown } from './spec-errors.ts';
 import { DEFAULT_HANDLER, FUNCTION_SPEC_SCHEMA } from './spec-schema.ts';
@@ -56,6 +57,7 @@ export const completeSpec = (
     labels: copy(input.labels),
     description: input.description ?? '',
     network: Object.freeze({ allow: completeAllow(input.network?.allow ?? [], network) }),
+    async: completeAsync(input.async ?? {}, network),
   };
   refuseBadEnv(env);
   refuseBadHandlers(spec);

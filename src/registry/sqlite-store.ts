@@ -8,6 +8,7 @@ import type { SQLOutputValue } from 'node:sqlite';
 import { SPEC_BOUNDS } from '../core/limits.ts';
 import type { FunctionRecord, FunctionSpec } from '../core/spec.ts';
 import { attemptOn, type DatabaseOptions, openDatabase } from '../ports/database.ts';
+import { DEFAULT_ASYNC_POLICY } from './async-policy.ts';
 import type { FunctionStore } from './store.ts';
 
 /**
@@ -74,12 +75,13 @@ const toRecord = (row: Record<string, SQLOutputValue>): FunctionRecord => ({
   updatedAt: String(row.updated_at),
 });
 
-type AddedField = 'reservedConcurrency';
+type AddedField = 'reservedConcurrency' | 'async';
 type StoredSpec = Omit<FunctionSpec, AddedField> & Partial<FunctionSpec>;
 
 /** Fields that came after the first stored specs, with the value that keeps those as they were. */
 const ADDED_FIELDS: Pick<FunctionSpec, AddedField> = {
   reservedConcurrency: SPEC_BOUNDS.reservedConcurrency.default,
+  async: DEFAULT_ASYNC_POLICY,
 };
 
 const parseSpec = (row: Record<string, SQLOutputValue>): FunctionSpec => {
