@@ -34,6 +34,10 @@ export class Commits {
     this.#clock = clock;
   }
 
+  get isClosing(): boolean {
+    return this.#closing;
+  }
+
   /** @throws StrataError when it could not be written. */
   do(operation: Operation): Promise<Outcome> {
     return new Promise((resolve, reject) => {
