@@ -5,10 +5,12 @@
  */
 import { availableParallelism } from 'node:os';
 import { type Logger, pino } from 'pino';
+import { toReceipt } from './billing/receipts.ts';
 import { type Config, type ConfigOverrides, loadConfig } from './config/config.ts';
 import { StrataError } from './core/errors.ts';
 import { type FunctionRecord, type Runtime, tierOf } from './core/spec.ts';
 import { Egress } from './egress/egress.ts';
+import { exchange } from './egress/exchange.ts';
 import { brokerProcess } from './egress/process.ts';
 import type { Grant } from './egress/session.ts';
 import { dnsServersOf, privateRangesOf } from './egress/settings.ts';
@@ -36,6 +38,8 @@ import { type Machine, systemMachine } from './ports/machine.ts';
 import { makeNice } from './ports/niceness.ts';
 import { systemProcesses } from './ports/processes.ts';
 import { systemRandom } from './ports/random.ts';
+import type { AttemptLedger } from './queue/api.ts';
+import { openQueue } from './queue/queue.ts';
 import { MEMORY, openRegistry } from './registry/registry.ts';
 import type { SandboxTier } from './sandbox/api.ts';
 import { type ContainerTiers, createContainerTiers } from './sandbox/container/tiers.ts';
@@ -87,7 +91,26 @@ export const createExecutor = async (options: ExecutorOptions = {}): Promise<Exe
     network: { offered: config.egress.mode === 'on', privateRanges },
   });
   const cpuShares = await openCpuShares(onFault);
+  const admission = new Admission({
+    clock,
+    settings: { ...config.admission, timeoutMs: config.queue.timeoutMs },
+  });
+  const queue = await openQueue(config.dataDir, {
+    ...{ clock, random, settings: config.async, ledger: NO_LEDGER },
+    run: (attempt) => executor.attempt(attempt),
+    receiptOf: toReceipt,
+    newId: () => executor.newInvocationId(),
+    send: ({ function: name, ...request }) =>
+      exchange(egress, clock, { ...request, method: 'POST', functionId: `webhook/${request.tenant}/${name}` }),
+    resolve: (...name) => registry.resolve(...name),
+    isRoom: (tenant) => admission.isRoomBeyondOne(tenant),
+  }).catch(async (thrown: unknown) => {
+    registry.close();
+    await cpuShares.close();
+    throw thrown;
+  });
   const tiers = await openTiers(config, cpuShares, onFault).catch(async (thrown: unknown) => {
+    await queue.close();
     registry.close();
     await cpuShares.close();
     throw thrown;
@@ -99,6 +122,7 @@ export const createExecutor = async (options: ExecutorOptions = {}): Promise<Exe
     unadmitted: () => executor.unadmitted,
     spent: () => budget.spent(),
     evictions: () => budget.evictions,
+    queue: () => queue.stats(),
   });
   const { initCpuMs, resultMaxBytes, logMaxBytes } = config.limits;
   const loading: LoadContext = {
@@ -134,15 +158,19 @@ export const createExecutor = async (options: ExecutorOptions = {}): Promise<Exe
     ...{ clock, random, logger, registry, lanes, metrics, limits: config.limits },
     turnstile,
     records: new Records(config.records),
-    admission: new Admission({ clock, settings: { ...config.admission, timeoutMs: config.queue.timeoutMs } }),
+    ...{ admission, queue },
     provisions: new Provisions({
       ...{ budgetMb: budget.limitMb, percentPerTenant: config.admission.maxProvisionedPercent },
     }),
     openNetwork: (record) => (isAsking(record) ? egress.open(grantOf(record)) : null),
     drainTimeoutMs: config.server.drainTimeoutMs,
   });
+  queue.resume();
   return executor;
 };
+
+/** Nothing is billed by attempt. */
+const NO_LEDGER: AttemptLedger = { add: async () => {} };
 
 type OnFault = (message: string, details: Readonly<Record<string, unknown>>) => void;
 

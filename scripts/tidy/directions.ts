@@ -31,6 +31,8 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     ...['pool/budget.ts', 'pool/layered-pool.ts', 'pool/lease.ts', 'pool/slot.ts'],
   ],
   billing: [CORE],
+  // Its webhooks and its runs are handed in: it knows neither the broker nor the executor.
+  queue: [CORE, 'ports/', 'billing/receipts.ts'],
   // It wires pools and schedulers of its own: the very code that serves, on another clock and another tier.
   simulator: [CORE, 'ports/', 'pool/', 'sandbox/api.ts', 'scheduler/scheduler.ts'],
   invocation: [
@@ -46,6 +48,8 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
       'scheduler/admission.ts',
       'scheduler/scheduler.ts',
       'scheduler/turnstile.ts',
+      'scheduler/turns.ts',
+      'queue/api.ts',
     ],
     ...['pool/api.ts', 'pool/budget.ts', 'pool/layered-pool.ts', 'pool/lease.ts', 'pool/slot.ts'],
   ],
@@ -68,6 +72,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   'index.ts': [
     'pool-shapes.ts',
     ...[CORE, 'ports/', 'config/config.ts', 'registry/registry.ts', 'sandbox/api.ts'],
+    'billing/receipts.ts',
     ...['sandbox/isolate/tier.ts', 'sandbox/container/tiers.ts', 'sandbox/cpu-shares.ts', 'egress/'],
     ...['pool/budget.ts', 'pool/costs.ts', 'pool/layered-pool.ts', 'pool/options.ts'],
     ...['pool/policy/api.ts', 'pool/policy/policies.ts'],
@@ -77,7 +82,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
       'scheduler/scheduler.ts',
       'scheduler/turnstile.ts',
     ],
-    ...['scheduler/watermarks.ts', 'invocation/'],
+    ...['scheduler/watermarks.ts', 'invocation/', 'queue/api.ts', 'queue/queue.ts'],
   ],
   'main.ts': ['cli/program.ts'],
 };
@@ -100,7 +105,7 @@ const ALLOWED_IN_TESTS: Readonly<Record<string, readonly string[]>> = {
     ],
   ],
   invocation: [
-    ...['pool/fixture.ts', 'pool/costs.ts'],
+    ...['pool/fixture.ts', 'pool/costs.ts', 'queue/queue.ts', 'queue/testing.ts'],
     'registry/registry.ts',
     'sandbox/backend.ts',
     'sandbox/fake/backend.ts',

@@ -5,10 +5,22 @@
  */
 import { StrataError } from '../core/errors.ts';
 import type { FunctionRecord } from '../core/spec.ts';
-import type { Executor, InvokeJsonAnswer } from '../invocation/api.ts';
+import type { AsyncQueue, Executor, InvokeJsonAnswer } from '../invocation/api.ts';
 
 const unscripted = (name: string) => (): never => {
   throw new Error(`the test did not script executor.${name}`);
+};
+
+const UNSCRIPTED_QUEUE: AsyncQueue = {
+  accept: unscripted('queue.accept'),
+  get: async () => null,
+  list: unscripted('queue.list'),
+  cancel: unscripted('queue.cancel'),
+  deadLetters: unscripted('queue.deadLetters'),
+  redrive: unscripted('queue.redrive'),
+  discard: unscripted('queue.discard'),
+  webhookSecret: unscripted('queue.webhookSecret'),
+  stats: unscripted('queue.stats'),
 };
 
 /** An executor of which only the given calls work. */
@@ -16,6 +28,7 @@ export const scriptedExecutor = (calls: Partial<Executor>): Executor => ({
   deploy: unscripted('deploy'),
   invoke: unscripted('invoke'),
   invokeJson: unscripted('invokeJson'),
+  queue: UNSCRIPTED_QUEUE,
   newInvocationId: () => ANSWER.invocationId,
   get: unscripted('get'),
   list: unscripted('list'),
@@ -67,6 +80,10 @@ export const FUNCTION_RECORD: FunctionRecord = {
   labels: { team: 'a' },
   description: '',
   network: { allow: [] },
+  async: {
+    ...{ maxRetries: 2, maxEventAgeMs: 21_600_000, delivery: 'at-least-once' },
+    ...{ onSuccess: null, onFailure: null },
+  },
   codeDigest: 'ab'.repeat(32),
   codeBytes: 42,
   createdAt: '2026-01-01T00:00:00.000Z',

@@ -21,6 +21,7 @@ import { documentationRoutes, registerOpenApi } from './native/documentation.ts'
 import { functionRoutes } from './native/functions.ts';
 import { INVOCATIONS_ROUTE, invocationRoutes, isInvocation, type RequestLine } from './native/invocations.ts';
 import { operationRoutes } from './native/operations.ts';
+import { queueRoutes } from './native/queue.ts';
 import { poolRoutes } from './native/pools.ts';
 import {
   asStrataError,
@@ -107,6 +108,7 @@ export const createServer = ({ executor, config, logger }: ServerOptions): Fasti
   registerOpenApi(app);
   void app.register(functionRoutes, { executor, codeMaxBytes });
   void app.register(invocationRoutes, { executor, eventMaxBytes: config.limits.eventMaxBytes });
+  void app.register(queueRoutes, { executor });
   void app.register(poolRoutes, { executor });
   void app.register(operationRoutes, { executor });
   void app.register(documentationRoutes);

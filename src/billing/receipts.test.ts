@@ -16,6 +16,10 @@ const FUNCTION: FunctionRecord = {
     description: '',
     network: { allow: [] },
   },
+  async: {
+    ...{ maxRetries: 2, maxEventAgeMs: 21_600_000, delivery: 'at-least-once' },
+    ...{ onSuccess: null, onFailure: null },
+  },
   ...{
     codeDigest: '00',
     codeBytes: 10,

@@ -8,6 +8,7 @@ import { Command, CommanderError } from 'commander';
 import { StrataError } from '../core/errors.ts';
 import { STRATA_VERSION } from '../core/version.ts';
 import { ProblemError } from './client.ts';
+import { addDeadLetters, addRedrive } from './commands/dead-letters.ts';
 import { addDelete } from './commands/delete.ts';
 import { addDeploy } from './commands/deploy.ts';
 import { addDoctor } from './commands/doctor.ts';
@@ -48,6 +49,8 @@ const buildProgram = (context: CliContext): Command => {
     addInvoke,
     addList,
     addLogs,
+    addDeadLetters,
+    addRedrive,
     addDelete,
     addPools,
     addImages,

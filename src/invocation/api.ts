@@ -8,6 +8,7 @@ import type { Failure } from '../core/errors.ts';
 import type { LogLine, Receipt, Start } from '../core/receipt.ts';
 import type { FunctionRecord, FunctionSpecInput, Runtime, Tier } from '../core/spec.ts';
 import type { PoolsView, TenantPoolsView } from '../pool/api.ts';
+import type { AsyncQueue } from '../queue/api.ts';
 import type { Deployment, FunctionPage, ListQuery } from '../registry/api.ts';
 import type { Confinement } from '../sandbox/api.ts';
 
@@ -83,6 +84,8 @@ export interface RuntimeView {
   readonly reason: string | null;
 }
 
+export type { AsyncPage, AsyncQueue, AsyncSummary, AsyncView } from '../queue/api.ts';
+
 export type ReadyState = 'ready' | 'starting' | 'draining';
 
 export interface Executor {
@@ -90,6 +93,8 @@ export interface Executor {
   invoke(request: InvokeRequest): Promise<InvokeAnswer>;
   invokeJson(request: InvokeJsonRequest): Promise<InvokeJsonAnswer>;
   newInvocationId(): string;
+  /** Invocations that are accepted now and run later. */
+  readonly queue: AsyncQueue;
   get(name: string, options?: { tenant?: string; qualifier?: string }): FunctionRecord;
   list(query?: Partial<ListQuery>): FunctionPage;
   delete(name: string, options?: { tenant?: string }): Promise<FunctionRecord>;

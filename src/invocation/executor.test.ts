@@ -1,6 +1,7 @@
 import { getEventListeners } from 'node:events';
 import { pino } from 'pino';
 import { describe, expect, it } from 'vitest';
+import { toReceipt } from '../billing/receipts.ts';
 import type { Runtime } from '../core/spec.ts';
 import { Budget } from '../pool/budget.ts';
 import { DEFAULT_COSTS } from '../pool/costs.ts';
@@ -8,6 +9,8 @@ import { patient } from '../pool/fixture.ts';
 import { LayeredPool } from '../pool/layered-pool.ts';
 import { ManualClock } from '../ports/manual-clock.ts';
 import { seededRandom } from '../ports/random.ts';
+import { openQueue } from '../queue/queue.ts';
+import { SETTINGS } from '../queue/testing.ts';
 import { openRegistry } from '../registry/registry.ts';
 import type { Backend } from '../sandbox/backend.ts';
 import { fakeBackend } from '../sandbox/fake/backend.ts';
@@ -94,7 +97,16 @@ const open = async (
   });
   scheduler.attach(pool);
   await clock.advance(100);
+  const queue = await openQueue(':memory:', {
+    ...{ clock, random, settings: SETTINGS, ledger: { add: async () => {} }, isRoom: () => true },
+    run: (attempt) => executor.attempt(attempt),
+    receiptOf: toReceipt,
+    newId: () => random.uuid(),
+    send: async () => 200,
+    resolve: (...name) => registry.resolve(...name),
+  });
   const executor: LocalExecutor = new LocalExecutor({
+    queue,
     ...{ clock, random, logger: pino({ level: 'silent' }), registry },
     lanes: new Lanes({
       lanes: [{ runtime, confinement: tier.confinement, pool, scheduler }],
@@ -107,6 +119,7 @@ const open = async (
       ...{ census: () => [], queued: () => 0, evictions: () => 0 },
       ...{ unadmitted: () => executor.unadmitted, inFlight: () => executor.inFlight },
       spent: () => budget.spent(),
+      queue: () => queue.stats(),
     }),
     admission: new Admission({
       clock,

@@ -11,10 +11,12 @@ import { type FunctionRecord, type FunctionSpecInput, RUNTIMES } from '../core/s
 import type { Census, LimitsView, PoolsView, TenantPoolsView } from '../pool/api.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Random } from '../ports/random.ts';
+import type { AsyncQueue, Attempt, Ran } from '../queue/api.ts';
 import type { Deployment, FunctionPage, ListQuery, Registry } from '../registry/api.ts';
 import type { Confinement } from '../sandbox/api.ts';
 import type { Admission, Ticket } from '../scheduler/admission.ts';
 import type { Pass, Turnstile } from '../scheduler/turnstile.ts';
+import type { Priority } from '../scheduler/turns.ts';
 import { answerOf, jsonAnswerOf } from './answers.ts';
 import type {
   Executor,
@@ -58,6 +60,8 @@ export interface ExecutorParts {
     readonly logMaxBytes: number;
   };
   readonly openNetwork: WalkContext['openNetwork'];
+  /** It runs its attempts by `attempt`. */
+  readonly queue: AsyncQueue & { pause(): void; close(): Promise<void> };
   readonly drainTimeoutMs: number;
 }
 
@@ -136,6 +140,15 @@ export class LocalExecutor implements Executor {
 
   async invokeJson(request: InvokeJsonRequest): Promise<InvokeJsonAnswer> {
     return jsonAnswerOf(await this.#run(request));
+  }
+
+  get queue(): AsyncQueue {
+    return this.#parts.queue;
+  }
+
+  /** One attempt of an asynchronous invocation, after all for which a caller waits. */
+  attempt({ attempt: _number, qualifier, ...request }: Attempt): Promise<Ran> {
+    return this.#run({ ...request, ...(qualifier === undefined ? {} : { qualifier }) }, 0);
   }
 
   newInvocationId(): string {
@@ -224,6 +237,7 @@ export class LocalExecutor implements Executor {
 
   async drain(timeoutMs = this.#parts.drainTimeoutMs): Promise<void> {
     this.#state = 'draining';
+    this.#parts.queue.pause();
     this.#parts.admission.refuseAll(draining());
     if (this.#open === 0) return;
     await new Promise<void>((resolve) => {
@@ -251,6 +265,7 @@ export class LocalExecutor implements Executor {
       await this.#parts.lanes.close();
     } finally {
       await Promise.allSettled(this.#changes);
+      await this.#parts.queue.close();
       this.#closed = true;
       this.#parts.registry.close();
     }
@@ -265,7 +280,7 @@ export class LocalExecutor implements Executor {
     }
   }
 
-  async #run(request: InvokeJsonRequest): Promise<Walked> {
+  async #run(request: InvokeJsonRequest, priority: Priority = 1): Promise<Walked> {
     const { registry, metrics, random, lanes, limits, admission, turnstile, clock } = this.#parts;
     try {
       this.#refuseWhenDraining();
@@ -281,7 +296,7 @@ export class LocalExecutor implements Executor {
       let pass: Pass | null = null;
       this.#open += 1;
       try {
-        const entered = admission.enter(placement, { maxWaitMs, onWait });
+        const entered = admission.enter(placement, { maxWaitMs, onWait, priority });
         let arrivedMs = entered instanceof Promise ? clock.nowMs() : undefined;
         ticket = entered instanceof Promise ? await entered : entered;
         waits?.refuseCancelled();

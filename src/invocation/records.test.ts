@@ -10,6 +10,10 @@ const functionOf = (tenant: string, name: string): FunctionRecord => ({
   ...{ concurrency: 1, initializer: null, initTimeoutMs: 10_000, minInstances: 0, maxInstances: 50 },
   reservedConcurrency: 0,
   ...{ idleTimeoutMs: 600_000, env: {}, labels: {}, description: '', network: { allow: [] } },
+  async: {
+    ...{ maxRetries: 2, maxEventAgeMs: 21_600_000, delivery: 'at-least-once' },
+    ...{ onSuccess: null, onFailure: null },
+  },
   ...{ codeDigest: '00', codeBytes: 10, createdAt: '', updatedAt: '' },
 });
 

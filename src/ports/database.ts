@@ -16,7 +16,7 @@ export interface DatabaseOptions {
 }
 
 /**
- * Opens or creates a database. On a full disk one that is up to date is opened all the same, and changes are refused
+ * Opens or creates a database, or makes one in memory. On a full disk one that is up to date is opened all the same, and changes are refused
  * until there is space.
  * @param migrations the steps from each version to the next; step 0 makes version 1 of an empty database.
  * @throws StrataError `conflict` when another process has it, `storage_full` when there is no space for a new one,
@@ -29,9 +29,11 @@ export const openDatabase = (
 ): DatabaseSync => {
   let database: DatabaseSync | null = null;
   try {
-    // Made here first, because SQLite would create it readable by others; its journal takes the same mode.
-    closeSync(openSync(path, 'a', 0o600));
-    chmodSync(path, 0o600);
+    if (path !== IN_MEMORY) {
+      // Made here first, because SQLite would create it readable by others; its journal takes the same mode.
+      closeSync(openSync(path, 'a', 0o600));
+      chmodSync(path, 0o600);
+    }
     database = new DatabaseSync(path, { timeout: options.busyTimeoutMs ?? BUSY_TIMEOUT_MS });
     // The exclusive mode must come first: then SQLite never shares the journal, and a second process is refused.
     database.exec('PRAGMA locking_mode = EXCLUSIVE');
@@ -56,6 +58,9 @@ export const attemptOn = <Result>(path: string, run: () => Result): Result => {
     throw storageError(`The database ${path}`, dirname(path), cause);
   }
 };
+
+/** The path of a database without a file, which is forgotten when it is closed. */
+export const IN_MEMORY = ':memory:';
 
 const BUSY_TIMEOUT_MS = 5_000;
 

@@ -30,6 +30,7 @@ export interface DeliveriesParts {
   readonly tally: Tally;
   readonly master: Uint8Array;
   readonly send: SendWebhook;
+  readonly newId: () => string;
   /** Accepts an invocation as the destination of another; throws when the function does not exist. */
   readonly relay: (request: AcceptRequest, from: Entry) => Promise<void>;
   /** The record needs nothing more. */
@@ -139,7 +140,7 @@ export class Deliveries {
 
   /** Answers whether that has noted the delivery already. */
   async #send(entry: Entry, row: FullRow): Promise<boolean> {
-    const { settings, relay, random } = this.#parts;
+    const { settings, relay, newId } = this.#parts;
     const to = row.status === 'succeeded' ? entry.policy.onSuccess : entry.policy.onFailure;
     const body = recordOf(row, settings.eventMaxBytes);
     if (to !== null && 'webhook' in to) {
@@ -153,7 +154,7 @@ export class Deliveries {
       );
     const [name = '', qualifier] = to.function.split(':');
     const { tenant } = entry;
-    const request = { tenant, function: name, qualifier, eventJson: body, invocationId: random.uuid() };
+    const request = { tenant, function: name, qualifier, eventJson: body, invocationId: newId() };
     try {
       await relay(request, entry);
     } catch (thrown) {

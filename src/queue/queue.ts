@@ -9,8 +9,10 @@ import { isUtf8 } from 'node:buffer';
 import { createHash } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Finished } from '../billing/receipts.ts';
 import { failure, StrataError } from '../core/errors.ts';
 import { IDEMPOTENCY_KEY_PATTERN } from '../core/limits.ts';
+import type { Receipt } from '../core/receipt.ts';
 import type { Destination, FunctionRecord } from '../core/spec.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Random } from '../ports/random.ts';
@@ -48,6 +50,9 @@ export interface QueueParts {
   readonly settings: QueueSettings;
   readonly ledger: AttemptLedger;
   readonly run: RunAttempt;
+  readonly receiptOf: (finished: Finished) => Receipt;
+  /** For invocations that records make. */
+  readonly newId: () => string;
   readonly send: SendWebhook;
   /** @throws StrataError `not_found`. */
   readonly resolve: (tenant: string, name: string, qualifier?: string) => FunctionRecord;
@@ -125,18 +130,18 @@ export class StoredQueue implements DurableQueue {
     this.#parts = parts;
     this.#store = store;
     this.#master = master;
-    const { clock, random, settings, ledger, run, send, isRoom } = parts;
+    const { clock, random, settings, ledger, run, receiptOf, newId, send, isRoom } = parts;
     const commits = new Commits(store, clock);
     this.#commits = commits;
     this.#quotas = new Quotas(settings);
     this.#sweeper = new Sweeper(clock, commits, settings);
     const shared = { clock, random, store, commits, settings, tally: this.#tally };
     this.#runs = new Runs({
-      ...{ ...shared, ledger, run, isRoom },
+      ...{ ...shared, ledger, run, receiptOf, isRoom },
       finish: (entry, end) => this.#finish(entry, end),
     });
     this.#deliveries = new Deliveries({
-      ...{ ...shared, master, send },
+      ...{ ...shared, master, send, newId },
       relay: async (request, from) => void (await this.#accept(request, from)),
       done: (entry) => this.#forget(entry),
     });
@@ -280,21 +285,18 @@ export class StoredQueue implements DurableQueue {
     const policy = JSON.stringify(record.async);
     const hops = from === null ? 0 : from.hops + 1;
     this.#quotas.add(tenant, event.length);
-    try {
-      const { existing } = await this.#commits.do({
-        ...{ op: 'accept', id: request.invocationId, tenant, function: name, qualifier: qualifier ?? null },
-        ...{ event, policy, hops, atMs, key: key ?? null, digest, relayOf: from?.id ?? null },
-      });
-      if (existing !== undefined) {
-        this.#quotas.remove(tenant, event.length);
-        if (digest !== null && digest.equals(existing.digest))
-          return { invocationId: existing.id, created: false };
-        throw keyTaken(key ?? '');
-      }
-    } catch (thrown) {
-      if (!(thrown instanceof StrataError && thrown.code === 'conflict'))
-        this.#quotas.remove(tenant, event.length);
+    const accepting = this.#commits.do({
+      ...{ op: 'accept', id: request.invocationId, tenant, function: name, qualifier: qualifier ?? null },
+      ...{ event, policy, hops, atMs, key: key ?? null, digest, relayOf: from?.id ?? null },
+    });
+    const { existing } = await accepting.catch((thrown: unknown) => {
+      this.#quotas.remove(tenant, event.length);
       throw thrown;
+    });
+    if (existing !== undefined) {
+      this.#quotas.remove(tenant, event.length);
+      if (digest?.equals(existing.digest)) return { invocationId: existing.id, created: false };
+      throw keyTaken(key ?? '');
     }
     this.#tally.accepted += 1;
     const entry = entryOf(

@@ -6,8 +6,9 @@
  * under way; an at-most-once one is marked on the disk before it runs, and runs no more once it is; a place that is the
  * last for callers who wait is not taken.
  */
-import { toReceipt } from '../billing/receipts.ts';
+import type { Finished } from '../billing/receipts.ts';
 import { failure, StrataError } from '../core/errors.ts';
+import type { Receipt } from '../core/receipt.ts';
 import type { Clock, Timer } from '../ports/clock.ts';
 import type { Random } from '../ports/random.ts';
 import type { AttemptLedger, QueueSettings, Ran, RunAttempt } from './api.ts';
@@ -31,6 +32,7 @@ export interface RunsParts {
   readonly ledger: AttemptLedger;
   readonly tally: Tally;
   readonly run: RunAttempt;
+  readonly receiptOf: (finished: Finished) => Receipt;
   /** Whether an attempt of this tenant may go in now and leave a place for somebody who waits for an answer. */
   readonly isRoom: (tenant: string) => boolean;
   /** It has ended; the promise resolves when that is on the disk. */
@@ -173,7 +175,7 @@ export class Runs {
       const { finished } = ended.ran;
       await this.#bill(ended.ran, number);
       entry.attempts = number;
-      attempt = { attempt: number, receipt: JSON.stringify(toReceipt(finished)) };
+      attempt = { attempt: number, receipt: JSON.stringify(this.#parts.receiptOf(finished)) };
     }
     const next = nextOf(entry, ended);
     const ran = ended.kind === 'ran' ? ended.ran : null;

@@ -23,6 +23,7 @@ import { type BodyLimit, INVOCATION_ID, problemHeaders, problemOf } from './prob
 import {
   described,
   ID_PARAMS,
+  IDEMPOTENCY_HEADER,
   INVOKE_CODES,
   INVOKE_HEADERS,
   INVOKE_QUERY,
@@ -60,7 +61,7 @@ export const invocationRoutes: FastifyPluginAsync<InvocationRoutesOptions> = asy
     '/v1/invocations/:id',
     {
       schema: {
-        summary: 'The receipt of an invocation',
+        summary: 'The receipt of an invocation, or where an asynchronous one stands',
         tags: ['invocations'],
         params: ID_PARAMS,
         headers: TENANT_HEADERS,
@@ -76,7 +77,9 @@ export const invocationRoutes: FastifyPluginAsync<InvocationRoutesOptions> = asy
     },
     async (request) => {
       const id = checkInvocationId(request.params.id);
-      return executor.invocation(id, { tenant: tenantOf(request.headers) }).receipt;
+      const tenant = tenantOf(request.headers);
+      // The attempts of an asynchronous one have the same id among the receipts.
+      return (await executor.queue.get(id, tenant)) ?? executor.invocation(id, { tenant }).receipt;
     },
   );
 
@@ -126,11 +129,15 @@ const invokeRoute: FastifyPluginAsync<InvocationRoutesOptions> = async (app, { e
         summary: 'Invoke a function; the body is the event',
         tags: ['invocations'],
         params: NAME_PARAMS,
-        headers: INVOKE_HEADERS,
+        headers: Type.Object({ ...INVOKE_HEADERS.properties, ...IDEMPOTENCY_HEADER.properties }),
         querystring: INVOKE_QUERY,
         body: Type.Unknown({ description: 'The event: any JSON; an empty body means `{}`.' }),
         response: responses(
           {
+            202: Type.Object(
+              { invocationId: Type.String() },
+              { description: 'With `mode=async`: the event is on the disk. `Location` says where to look.' },
+            ),
             200: Type.Unknown({
               description: 'The result of the handler; of a dry run, `{ status, phasesMs }`.',
             }),
@@ -142,15 +149,20 @@ const invokeRoute: FastifyPluginAsync<InvocationRoutesOptions> = async (app, { e
     async (request, reply) => {
       const invocation = requestOf(request);
       const invocationId = executor.newInvocationId();
-      invocation.invocationId = invocationId;
+      if (invocation.mode === 'async') {
+        await acceptAsync(executor, { ...invocation, invocationId }, request, reply);
+        return;
+      }
+      const invoked = invocation as Mutable<InvokeJsonRequest>;
+      invoked.invocationId = invocationId;
       let stopWatching = NOTHING;
       // Called only when it has to wait: for a warm invocation nothing is registered.
-      invocation.onWait = (cancel) => {
+      invoked.onWait = (cancel) => {
         stopWatching = whenClosed(request.raw.socket, cancel);
       };
       let answer: InvokeJsonAnswer;
       try {
-        answer = await executor.invokeJson(invocation);
+        answer = await executor.invokeJson(invoked);
       } catch (refusal) {
         if (!(refusal instanceof StrataError) || refusal.code === 'internal_error') {
           reply.header(INVOCATION_ID, invocationId);
@@ -182,9 +194,49 @@ export const isInvocation = ({ method, url }: RequestLine): boolean =>
 export const INVOCATIONS_ROUTE = '/v1/functions/:name/invocations';
 const INVOCATIONS_PATH = /^\/v1\/functions\/[^/?]*\/invocations(?:\?|$)/;
 
-const requestOf = (request: FastifyRequest<InvokeRoute>): Mutable<InvokeJsonRequest> => {
+/** With the one mode that the queue takes and the executor's `invokeJson` does not. */
+type Requested = Mutable<Omit<InvokeJsonRequest, 'mode'>> & {
+  mode?: NonNullable<InvokeJsonRequest['mode']> | 'async';
+};
+
+/** Answers when the event is on the disk. */
+const acceptAsync = async (
+  { queue }: Executor,
+  request: Requested & { invocationId: string },
+  { headers }: FastifyRequest<InvokeRoute>,
+  reply: FastifyReply,
+): Promise<void> => {
+  if (request.requireStart !== undefined || request.maxWaitMs !== undefined)
+    throw new StrataError(
+      'invalid_request',
+      'Strata-Require-Start and Strata-Max-Wait-Ms are for callers who wait; leave them out with mode=async.',
+    );
+  const key = headers[IDEMPOTENCY_KEY];
+  try {
+    const { invocationId } = await queue.accept({
+      ...{ tenant: request.tenant ?? '', function: request.function, qualifier: request.qualifier },
+      ...{ eventJson: request.eventJson, invocationId: request.invocationId },
+      idempotencyKey: key === undefined ? undefined : String(key),
+    });
+    const body = `{"invocationId":"${invocationId}"}`;
+    reply.hijack();
+    reply.raw.writeHead(202, [
+      ...['Content-Type', 'application/json', 'Content-Length', String(body.length)],
+      ...[INVOCATION_ID, invocationId, 'Location', `/v1/invocations/${invocationId}`],
+    ]);
+    reply.raw.end(body);
+  } catch (refusal) {
+    if (!(refusal instanceof StrataError) || refusal.code === 'internal_error') throw refusal;
+    reply.hijack();
+    writeRefusal(reply, refusal, request.invocationId);
+  }
+};
+
+const IDEMPOTENCY_KEY = 'strata-idempotency-key';
+
+const requestOf = (request: FastifyRequest<InvokeRoute>): Requested => {
   const headers = request.headers;
-  const invocation: Mutable<InvokeJsonRequest> = {
+  const invocation: Requested = {
     function: checkFunctionName(request.params.name),
     tenant: tenantOf(headers),
     eventJson: request.body ?? EMPTY,
@@ -195,12 +247,17 @@ const requestOf = (request: FastifyRequest<InvokeRoute>): Mutable<InvokeJsonRequ
   if (maxWait !== undefined) invocation.maxWaitMs = checkMaxWait(String(maxWait));
   const query = request.query;
   for (const key in query) applyQuery(invocation, key, query[key]);
+  if (headers[IDEMPOTENCY_KEY] !== undefined && invocation.mode !== 'async')
+    throw new StrataError(
+      'invalid_request',
+      'Strata-Idempotency-Key is offered with mode=async alone; leave it out, or invoke so.',
+    );
   return invocation;
 };
 
 /** @throws StrataError `invalid_request`. */
 const applyQuery = (
-  invocation: Mutable<InvokeJsonRequest>,
+  invocation: Requested,
   key: string,
   value: string | string[] | undefined,
 ): void => {
@@ -220,12 +277,14 @@ const applyQuery = (
       `The query parameter ${shown(key)} is unknown; this call takes qualifier and mode.`,
     );
   }
-  if (value === 'sync' || value === 'dry-run') {
+  if (value === 'sync' || value === 'dry-run' || value === 'async') {
     invocation.mode = value;
     return;
   }
-  const reason = value === 'async' ? 'async is not offered yet' : `${shown(value)} is unknown`;
-  throw new StrataError('invalid_request', `The mode ${reason}; use sync or dry-run.`);
+  throw new StrataError(
+    'invalid_request',
+    `The mode ${shown(value)} is unknown; use sync, async or dry-run.`,
+  );
 };
 
 const writeJson = (reply: FastifyReply, answer: InvokeJsonAnswer, body: Uint8Array): void => {
