@@ -32,7 +32,7 @@ beforeAll(async () => {
   server = await startServer([], {
     STRATA_EGRESS_PRIVATE_RANGES: '127.0.0.1',
     STRATA_ASYNC_RETRY_DELAY_MS: '5',
-    STRATA_ASYNC_EVENT_MAX_BYTES: '1000',
+    STRATA_ASYNC_EVENT_MAX_BYTES: '300000',
   });
   await deploy(server, 'twice', 'exports.handler = ({ n }) => n * 2');
   await deploy(server, 'broken', 'exports.handler = () => { throw new Error("no") }');
@@ -79,7 +79,7 @@ describe('an asynchronous invocation', () => {
   });
 
   it('is refused before it is stored when it cannot be', async () => {
-    const large = await accept('twice', 'x'.repeat(1_000));
+    const large = await accept('twice', 'x'.repeat(300_000));
     expect(large).toMatchObject({ status: 413, json: { code: 'payload_too_large' } });
     expect((await accept('nobody', {})).status).toBe(404);
     expect((await accept('twice', {}, { 'Strata-Max-Wait-Ms': '5' })).status).toBe(400);
@@ -120,7 +120,9 @@ describe('an asynchronous invocation', () => {
       'strata-webhook-id': id,
       'strata-webhook-signature': `v1=${signature}`,
     });
-    expect(JSON.parse(body)).toMatchObject({ requestContext: { requestId: id, condition: 'Success' } });
+    expect(JSON.parse(body)).toMatchObject({
+      ...{ requestContext: { requestId: id, condition: 'Success' }, responsePayload: 'x'.repeat(200_000) },
+    });
     await expect.poll(async () => (await view(id)).delivery?.state).toBe('delivered');
   });
 
