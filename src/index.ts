@@ -5,12 +5,10 @@
  */
 import { availableParallelism } from 'node:os';
 import { type Logger, pino } from 'pino';
-import { toReceipt } from './billing/receipts.ts';
 import { type Config, type ConfigOverrides, loadConfig } from './config/config.ts';
 import { StrataError } from './core/errors.ts';
 import { type FunctionRecord, type Runtime, tierOf } from './core/spec.ts';
 import { Egress } from './egress/egress.ts';
-import { exchange } from './egress/exchange.ts';
 import { brokerProcess } from './egress/process.ts';
 import type { Grant } from './egress/session.ts';
 import { dnsServersOf, privateRangesOf } from './egress/settings.ts';
@@ -38,8 +36,7 @@ import { type Machine, systemMachine } from './ports/machine.ts';
 import { makeNice } from './ports/niceness.ts';
 import { systemProcesses } from './ports/processes.ts';
 import { systemRandom } from './ports/random.ts';
-import type { AttemptLedger } from './queue/api.ts';
-import { openQueue } from './queue/queue.ts';
+import { openAsyncQueue } from './queue-parts.ts';
 import { MEMORY, openRegistry } from './registry/registry.ts';
 import type { SandboxTier } from './sandbox/api.ts';
 import { type ContainerTiers, createContainerTiers } from './sandbox/container/tiers.ts';
@@ -95,26 +92,14 @@ export const createExecutor = async (options: ExecutorOptions = {}): Promise<Exe
     clock,
     settings: { ...config.admission, timeoutMs: config.queue.timeoutMs },
   });
-  const queue = await openQueue(config.dataDir, {
-    ...{ clock, random, settings: config.async, ledger: NO_LEDGER },
-    run: (attempt) => executor.attempt(attempt),
-    receiptOf: toReceipt,
-    newId: () => executor.newInvocationId(),
-    send: ({ function: name, ...request }) =>
-      exchange(egress, clock, { ...request, method: 'POST', functionId: `webhook/${request.tenant}/${name}` }),
-    resolve: (...name) => registry.resolve(...name),
-    isRoom: (tenant) => admission.isRoomBeyondOne(tenant),
-  }).catch(async (thrown: unknown) => {
-    registry.close();
-    await cpuShares.close();
-    throw thrown;
-  });
-  const tiers = await openTiers(config, cpuShares, onFault).catch(async (thrown: unknown) => {
-    await queue.close();
-    registry.close();
-    await cpuShares.close();
-    throw thrown;
-  });
+  const releaseParts = [() => registry.close(), () => cpuShares.close()];
+  const parties = { clock, random, registry, admission, egress };
+  const queue = await openAsyncQueue(config, { ...parties, executor: () => executor }).catch(
+    releasing(releaseParts),
+  );
+  const tiers = await openTiers(config, cpuShares, onFault).catch(
+    releasing([() => queue.close(), ...releaseParts]),
+  );
   const metrics = new Metrics({
     census: () => executor.census(),
     queued: () => lanes.waiting + turnstile.waiting,
@@ -169,8 +154,13 @@ export const createExecutor = async (options: ExecutorOptions = {}): Promise<Exe
   return executor;
 };
 
-/** Nothing is billed by attempt. */
-const NO_LEDGER: AttemptLedger = { add: async () => {} };
+/** Gives back what was opened before something that could not be, then says why. */
+const releasing =
+  (parts: readonly (() => unknown)[]) =>
+  async (thrown: unknown): Promise<never> => {
+    for (const release of parts) await release();
+    throw thrown;
+  };
 
 type OnFault = (message: string, details: Readonly<Record<string, unknown>>) => void;
 

@@ -69,10 +69,13 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     ...['simulator/', 'pool/policy/api.ts'],
   ],
   'pool-shapes.ts': [CORE, 'config/config.ts', 'pool/options.ts'],
+  'queue-parts.ts': [
+    ...['ports/clock.ts', 'ports/random.ts', 'billing/receipts.ts', 'config/config.ts', 'egress/exchange.ts'],
+    ...['invocation/executor.ts', 'queue/api.ts', 'queue/queue.ts', 'registry/api.ts', 'scheduler/admission.ts'],
+  ],
   'index.ts': [
-    'pool-shapes.ts',
+    ...['pool-shapes.ts', 'queue-parts.ts'],
     ...[CORE, 'ports/', 'config/config.ts', 'registry/registry.ts', 'sandbox/api.ts'],
-    'billing/receipts.ts',
     ...['sandbox/isolate/tier.ts', 'sandbox/container/tiers.ts', 'sandbox/cpu-shares.ts', 'egress/'],
     ...['pool/budget.ts', 'pool/costs.ts', 'pool/layered-pool.ts', 'pool/options.ts'],
     ...['pool/policy/api.ts', 'pool/policy/policies.ts'],
@@ -82,7 +85,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
       'scheduler/scheduler.ts',
       'scheduler/turnstile.ts',
     ],
-    ...['scheduler/watermarks.ts', 'invocation/', 'queue/api.ts', 'queue/queue.ts'],
+    ...['scheduler/watermarks.ts', 'invocation/'],
   ],
   'main.ts': ['cli/program.ts'],
 };

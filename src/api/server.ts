@@ -21,7 +21,6 @@ import { documentationRoutes, registerOpenApi } from './native/documentation.ts'
 import { functionRoutes } from './native/functions.ts';
 import { INVOCATIONS_ROUTE, invocationRoutes, isInvocation, type RequestLine } from './native/invocations.ts';
 import { operationRoutes } from './native/operations.ts';
-import { queueRoutes } from './native/queue.ts';
 import { poolRoutes } from './native/pools.ts';
 import {
   asStrataError,
@@ -31,6 +30,7 @@ import {
   problemOf,
   sendProblem,
 } from './native/problem.ts';
+import { queueRoutes } from './native/queue.ts';
 import { PROBLEM_SCHEMA, queryValidator } from './native/schemas.ts';
 import { refusalOfForm } from './request-form.ts';
 import { createRouteIndex } from './route-index.ts';

@@ -18,9 +18,7 @@ export type CodeUpload =
 /** Where the record of an asynchronous invocation goes when it has ended. */
 export type Destination =
   /** `name` or `name:qualifier`, of the same tenant. */
-  | { readonly function: string }
-  | { readonly webhook: string }
-  | { readonly deadLetter: true };
+  { readonly function: string } | { readonly webhook: string } | { readonly deadLetter: true };
 
 export const DELIVERIES = ['at-least-once', 'at-most-once'] as const;
 

@@ -15,8 +15,8 @@ import type { AsyncQueue, Attempt, Ran } from '../queue/api.ts';
 import type { Deployment, FunctionPage, ListQuery, Registry } from '../registry/api.ts';
 import type { Confinement } from '../sandbox/api.ts';
 import type { Admission, Ticket } from '../scheduler/admission.ts';
-import type { Pass, Turnstile } from '../scheduler/turnstile.ts';
 import type { Priority } from '../scheduler/turns.ts';
+import type { Pass, Turnstile } from '../scheduler/turnstile.ts';
 import { answerOf, jsonAnswerOf } from './answers.ts';
 import type {
   Executor,

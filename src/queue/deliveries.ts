@@ -125,7 +125,13 @@ export class Deliveries {
       if (row === null) throw new Hopeless('the invocation is gone');
       const relayed = await this.#send(entry, row);
       if (!relayed)
-        await commits.surely({ op: 'delivered', id, tries: entry.deliveryTries + 1, error: null, dead: false });
+        await commits.surely({
+          op: 'delivered',
+          id,
+          tries: entry.deliveryTries + 1,
+          error: null,
+          dead: false,
+        });
       tally.delivered += 1;
       done(entry);
     } catch (thrown) {

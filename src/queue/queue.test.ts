@@ -387,7 +387,10 @@ describe('destinations', () => {
   });
 
   it('that are webhooks get a signed record, and once more when they did not take it', async () => {
-    const world = await new QueueWorld({}, { maxRetries: 0, onFailure: { webhook: 'https://a.com/h' } }).open();
+    const world = await new QueueWorld(
+      {},
+      { maxRetries: 0, onFailure: { webhook: 'https://a.com/h' } },
+    ).open();
     world.script = () => ({ fails: broken() });
     let calls = 0;
     world.webhook = () => (++calls === 1 ? 503 : 204);
@@ -410,7 +413,10 @@ describe('destinations', () => {
   });
 
   it('that take nothing leave a dead letter of what failed', async () => {
-    const world = await new QueueWorld({}, { maxRetries: 0, onFailure: { webhook: 'https://a.com/h' } }).open();
+    const world = await new QueueWorld(
+      {},
+      { maxRetries: 0, onFailure: { webhook: 'https://a.com/h' } },
+    ).open();
     world.script = () => ({ fails: broken() });
     world.webhook = () => {
       throw new Error('ECONNREFUSED');
@@ -425,6 +431,7 @@ describe('destinations', () => {
 
   it('are remembered over a crash between result and delivery', async () => {
     const world = await new QueueWorld({}, { onSuccess: { webhook: 'https://a.com/h' } }).open();
+    world.script = () => ({ tookMs: 100, result: 1 });
     const id = await accepted(world);
     world.step = (when) => {
       if (when === 'after' && world.database.get(id)?.status === 'succeeded') world.crash();

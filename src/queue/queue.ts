@@ -481,8 +481,5 @@ const notDead = (id: string): StrataError =>
 
 const placeOf = (cursor: string): number => {
   if (/^[1-9][0-9]{0,14}$/.test(cursor)) return Number(cursor);
-  throw new StrataError(
-    'invalid_request',
-    'The cursor is not one of this list; take it from nextCursor.',
-  );
+  throw new StrataError('invalid_request', 'The cursor is not one of this list; take it from nextCursor.');
 };

@@ -125,8 +125,7 @@ export class Runs {
   #pump(): void {
     const { settings, isRoom } = this.#parts;
     const allowance = {
-      tenant: (tenant: string) =>
-        this.#byTenant.of(tenant) < settings.maxRunningPerTenant && isRoom(tenant),
+      tenant: (tenant: string) => this.#byTenant.of(tenant) < settings.maxRunningPerTenant && isRoom(tenant),
       function: (tenant: string, name: string) =>
         this.#byFunction.of(`${tenant}/${name}`) < this.#perFunction,
     };

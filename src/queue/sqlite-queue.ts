@@ -213,7 +213,9 @@ export class SqliteQueue {
     let bytes = 0;
     for (const seq of this.#dead(operation)) {
       const row = this.#all(`SELECT ${LIVE} FROM invocations WHERE seq = ?`, [seq]).map(liveOf)[0];
-      if (row === undefined || (bytes += row.eventBytes) > operation.maxBytes) break;
+      if (row === undefined) break;
+      bytes += row.eventBytes;
+      if (bytes > operation.maxBytes) break;
       this.#run(REDRIVE, [operation.atMs, operation.atMs, seq]);
       rows.push(...this.#all(`SELECT ${LIVE} FROM invocations WHERE seq = ?`, [seq]).map(liveOf));
     }

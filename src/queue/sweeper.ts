@@ -8,6 +8,8 @@ import type { QueueSettings } from './api.ts';
 import type { Commits } from './commits.ts';
 
 const INTERVAL_MS = 10_000;
+/** Intervals in which nothing has ended. */
+const IDLE_MAX = 12;
 /** So many have ended: it is time before the interval is over. */
 const ENDED_MAX = 1_000;
 const MIB = 1024 * 1024;
@@ -18,6 +20,7 @@ export class Sweeper {
   readonly #settings: QueueSettings;
   #timer: Timer | null = null;
   #ended = 0;
+  #idle = 0;
   #sweeping = false;
   #paused = true;
 
@@ -29,7 +32,7 @@ export class Sweeper {
 
   resume(): void {
     this.#paused = false;
-    this.#timer = this.#clock.setTimer(INTERVAL_MS, () => this.#sweep());
+    this.#timer = this.#clock.setTimer(INTERVAL_MS, () => this.#tick());
   }
 
   pause(): void {
@@ -43,10 +46,18 @@ export class Sweeper {
     if (this.#ended >= ENDED_MAX) this.#sweep();
   }
 
+  /** Where nothing has ended, only age makes a difference, and that is looked at less often. */
+  #tick(): void {
+    this.#idle = this.#ended === 0 ? this.#idle + 1 : IDLE_MAX;
+    if (this.#idle >= IDLE_MAX) this.#sweep();
+    else this.resume();
+  }
+
   #sweep(): void {
     if (this.#sweeping || this.#paused) return;
     this.#sweeping = true;
     this.#ended = 0;
+    this.#idle = 0;
     this.#timer?.cancel();
     const { keepMs, deadLetterKeepMs, maxKept, maxKeptPerTenant, maxKeptMb, maxDeadLettersPerTenant } =
       this.#settings;

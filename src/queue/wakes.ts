@@ -53,7 +53,11 @@ export class Wakes {
     this.#timer = null;
     this.#timerMs = Number.POSITIVE_INFINITY;
     const nowMs = this.#clock.nowMs();
-    for (let first = this.#heap.peek(); first !== undefined && first.wakeMs <= nowMs; first = this.#heap.peek()) {
+    for (
+      let first = this.#heap.peek();
+      first !== undefined && first.wakeMs <= nowMs;
+      first = this.#heap.peek()
+    ) {
       this.#heap.remove(first);
       this.#wake(first);
     }

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import type { AsyncPolicy } from '../core/spec.ts';
 import { parseRange, type Range } from '../egress/addresses.ts';
 import { completeSpec } from './spec.ts';
 
@@ -14,10 +15,10 @@ describe('the policy of asynchronous invocations', () => {
   });
 
   it('keeps what is given, and the canonical URL of a webhook', () => {
-    const async = {
+    const async: Partial<AsyncPolicy> = {
       ...{ maxRetries: 0, delivery: 'at-most-once', onSuccess: { function: 'g:live' } },
       onFailure: { webhook: 'HTTPS://A.com:443/x#y' },
-    } as const;
+    };
     expect(completeSpec('f', { ...CODE, async }).async).toMatchObject({
       ...{ ...async, onFailure: { webhook: 'https://a.com/x' } },
     });

@@ -83,7 +83,11 @@ const TO_FUNCTION = Type.Object(
   closed,
 );
 const TO_WEBHOOK = Type.Object(
-  { webhook: Type.String({ description: `An http or https URL of at most ${WEBHOOK_MAX_LENGTH} characters.` }) },
+  {
+    webhook: Type.String({
+      description: `An http or https URL of at most ${WEBHOOK_MAX_LENGTH} characters.`,
+    }),
+  },
   closed,
 );
 const TO_DEAD_LETTERS = Type.Object({ deadLetter: Type.Literal(true) }, closed);

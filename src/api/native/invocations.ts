@@ -256,11 +256,7 @@ const requestOf = (request: FastifyRequest<InvokeRoute>): Requested => {
 };
 
 /** @throws StrataError `invalid_request`. */
-const applyQuery = (
-  invocation: Requested,
-  key: string,
-  value: string | string[] | undefined,
-): void => {
+const applyQuery = (invocation: Requested, key: string, value: string | string[] | undefined): void => {
   if (typeof value !== 'string') {
     throw new StrataError(
       'invalid_request',

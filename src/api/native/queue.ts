@@ -106,8 +106,7 @@ const cancelRoute = (app: App, { queue }: Executor): void => {
         ]),
       },
     },
-    async (request) =>
-      queue.cancel(checkInvocationId(request.params.id), tenantOf(request.headers)),
+    async (request) => queue.cancel(checkInvocationId(request.params.id), tenantOf(request.headers)),
   );
 };
 
@@ -121,8 +120,7 @@ const redriveRoutes = (app: App, { queue }: Executor): void => {
   app.post<NameRoute>(
     '/v1/functions/:name/dead-letters/redrive',
     { schema: schema('Queue the oldest 1,000 dead letters anew, as far as there is room', NAME_PARAMS) },
-    async (request) =>
-      queue.redrive(tenantOf(request.headers), checkFunctionName(request.params.name), null),
+    async (request) => queue.redrive(tenantOf(request.headers), checkFunctionName(request.params.name), null),
   );
   app.post<LetterRoute>(
     '/v1/functions/:name/dead-letters/:id/redrive',
@@ -142,8 +140,7 @@ const discardRoutes = (app: App, { queue }: Executor): void => {
   app.delete<NameRoute>(
     '/v1/functions/:name/dead-letters',
     { schema: schema('Discard the oldest 1,000 dead letters', NAME_PARAMS) },
-    async (request) =>
-      queue.discard(tenantOf(request.headers), checkFunctionName(request.params.name), null),
+    async (request) => queue.discard(tenantOf(request.headers), checkFunctionName(request.params.name), null),
   );
   app.delete<LetterRoute>(
     '/v1/functions/:name/dead-letters/:id',
