@@ -93,7 +93,7 @@ export const createExecutor = async (options: ExecutorOptions = {}): Promise<Exe
     settings: { ...config.admission, timeoutMs: config.queue.timeoutMs },
   });
   const releaseParts = [() => registry.close(), () => cpuShares.close()];
-  const parties = { clock, random, registry, admission, egress };
+  const parties = { clock, random, registry, admission, egress, onFault };
   const queue = await openAsyncQueue(config, { ...parties, executor: () => executor }).catch(
     releasing(releaseParts),
   );

@@ -10,7 +10,7 @@ import type { LocalExecutor } from './invocation/executor.ts';
 import type { Clock } from './ports/clock.ts';
 import type { Random } from './ports/random.ts';
 import type { AttemptLedger } from './queue/api.ts';
-import { type DurableQueue, openQueue } from './queue/queue.ts';
+import { type DurableQueue, openQueue, type QueueParts } from './queue/queue.ts';
 import type { Registry } from './registry/api.ts';
 import type { Admission } from './scheduler/admission.ts';
 
@@ -21,6 +21,7 @@ export interface AsyncQueueParts {
   readonly admission: Admission;
   readonly egress: SessionSource;
   readonly executor: () => LocalExecutor;
+  readonly onFault: QueueParts['onFault'];
 }
 
 /** Nothing is billed by attempt. */
@@ -28,9 +29,9 @@ const NO_LEDGER: AttemptLedger = { add: async () => {} };
 
 /** @throws StrataError as `openQueue` does. */
 export const openAsyncQueue = (config: Config, parts: AsyncQueueParts): Promise<DurableQueue> => {
-  const { clock, random, registry, admission, egress, executor } = parts;
+  const { clock, random, registry, admission, egress, executor, onFault } = parts;
   return openQueue(config.dataDir, {
-    ...{ clock, random, settings: config.async, ledger: NO_LEDGER, receiptOf: toReceipt },
+    ...{ clock, random, settings: config.async, ledger: NO_LEDGER, receiptOf: toReceipt, onFault },
     run: (attempt) => executor().attempt(attempt),
     newId: () => executor().newInvocationId(),
     send: ({ function: name, ...request }) =>

@@ -62,7 +62,8 @@ const SLOW_CHECK_INTERVAL_MS = 500;
 /** A server that is not listening yet. */
 export const createServer = ({ executor, config, logger }: ServerOptions): FastifyInstance => {
   const idOf: InvocationIds = (request, route) =>
-    route === INVOCATIONS_ROUTE || isInvocation(request) ? executor.newInvocationId() : undefined;
+    (route === INVOCATIONS_ROUTE && request.method === 'POST') || isInvocation(request)
+      ? executor.newInvocationId() : undefined;
   const refused = { logger, idOf };
   const app = Fastify({
     logger: false,

@@ -75,9 +75,6 @@ const AT_MOST: readonly (readonly [string, string])[] = [
   ['isolate.spareRuntimes', 'isolate.maxInstancesPerHost'],
   ['container.pristine', 'container.maxContainers'],
   ['admission.maxInFlightPerTenant', 'admission.maxInFlight'],
-  ['async.maxQueuedPerTenant', 'async.maxQueued'],
-  ['async.maxRunningPerTenant', 'async.maxRunning'],
-  ['async.retryDelayMs', 'async.maxRetryDelayMs'],
 ];
 
 /** Pairs that must be apart: the same value for both would switch to and fro. */

@@ -99,6 +99,7 @@ const open = async (
   await clock.advance(100);
   const queue = await openQueue(':memory:', {
     ...{ clock, random, settings: SETTINGS, ledger: { add: async () => {} }, isRoom: () => true },
+    onFault: () => {},
     run: (attempt) => executor.attempt(attempt),
     receiptOf: toReceipt,
     newId: () => random.uuid(),

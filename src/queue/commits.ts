@@ -16,12 +16,15 @@ interface Pending {
   readonly reject: (error: unknown) => void;
 }
 
+export type OnFault = (message: string, details: Readonly<Record<string, unknown>>) => void;
+
 /** Between two tries to write what has to be written. */
 const AGAIN_MS = 1_000;
 
 export class Commits {
   readonly #store: QueueStore;
   readonly #clock: Clock;
+  readonly #onFault: OnFault;
   #pending: Pending[] = [];
   #writing = false;
   #closing = false;
@@ -29,9 +32,10 @@ export class Commits {
   /** Tries that wait for the disk to take them. */
   readonly #waiting = new Set<() => void>();
 
-  constructor(store: QueueStore, clock: Clock) {
+  constructor(store: QueueStore, clock: Clock, onFault: OnFault) {
     this.#store = store;
     this.#clock = clock;
+    this.#onFault = onFault;
   }
 
   get isClosing(): boolean {
@@ -56,6 +60,10 @@ export class Commits {
         return await this.do(operation);
       } catch (thrown) {
         if (this.#closing) throw thrown;
+        this.#onFault('what became of an asynchronous invocation cannot be stored; it is tried again', {
+          ...{ operation: operation.op, invocationId: 'id' in operation ? operation.id : null },
+          err: thrown,
+        });
       }
       await this.pause(AGAIN_MS);
     }

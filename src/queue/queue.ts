@@ -31,7 +31,7 @@ import type {
   RunAttempt,
   SendWebhook,
 } from './api.ts';
-import { Commits } from './commits.ts';
+import { Commits, type OnFault } from './commits.ts';
 import { Deliveries } from './deliveries.ts';
 import { type Entry, entryOf } from './entry.ts';
 import type { LiveRow } from './operations.ts';
@@ -57,6 +57,8 @@ export interface QueueParts {
   /** @throws StrataError `not_found`. */
   readonly resolve: (tenant: string, name: string, qualifier?: string) => FunctionRecord;
   readonly isRoom: (tenant: string) => boolean;
+  /** Something that the operator should know. */
+  readonly onFault: OnFault;
 }
 
 /** What the wiring does with a queue, beside what its users do. */
@@ -131,13 +133,13 @@ export class StoredQueue implements DurableQueue {
     this.#store = store;
     this.#master = master;
     const { clock, random, settings, ledger, run, receiptOf, newId, send, isRoom } = parts;
-    const commits = new Commits(store, clock);
+    const commits = new Commits(store, clock, parts.onFault);
     this.#commits = commits;
     this.#quotas = new Quotas(settings);
     this.#sweeper = new Sweeper(clock, commits, settings);
     const shared = { clock, random, store, commits, settings, tally: this.#tally };
     this.#runs = new Runs({
-      ...{ ...shared, ledger, run, receiptOf, isRoom },
+      ...{ ...shared, ledger, run, receiptOf, isRoom, onFault: parts.onFault },
       finish: (entry, end) => this.#finish(entry, end),
     });
     this.#deliveries = new Deliveries({

@@ -12,7 +12,7 @@ import type { Receipt } from '../core/receipt.ts';
 import type { Clock, Timer } from '../ports/clock.ts';
 import type { Random } from '../ports/random.ts';
 import type { AttemptLedger, QueueSettings, Ran, RunAttempt } from './api.ts';
-import type { Commits } from './commits.ts';
+import type { Commits, OnFault } from './commits.ts';
 import { Counts } from './counts.ts';
 import type { Entry } from './entry.ts';
 import { FairLine } from './fair-line.ts';
@@ -35,6 +35,7 @@ export interface RunsParts {
   readonly receiptOf: (finished: Finished) => Receipt;
   /** Whether an attempt of this tenant may go in now and leave a place for somebody who waits for an answer. */
   readonly isRoom: (tenant: string) => boolean;
+  readonly onFault: OnFault;
   /** It has ended; the promise resolves when that is on the disk. */
   readonly finish: (entry: Entry, end: End) => Promise<void>;
 }
@@ -221,13 +222,15 @@ export class Runs {
 
   /** Tries until the ledger has it, or the queue closes: then the attempt is found as running at the next start. */
   async #bill({ finished }: Ran, number: number): Promise<void> {
-    const { ledger, commits } = this.#parts;
+    const { ledger, commits, onFault } = this.#parts;
     for (;;) {
       try {
         await ledger.add(finished, number);
         return;
       } catch (thrown) {
         if (commits.isClosing) throw thrown;
+        const { invocationId } = finished;
+        onFault('an attempt cannot be billed; it is tried again', { invocationId, err: thrown });
       }
       await commits.pause(LEDGER_AGAIN_MS);
     }

@@ -276,7 +276,8 @@ const INSERT = `INSERT INTO invocations (id, tenant, function, qualifier, event,
 const ROW_BYTES = 2_048;
 const FINISH = `UPDATE invocations SET status = ?, finished_ms = ?, attempts = ?, retries = ?, result = ?,
   result_dropped = ?, failure = ?, dead = ?, event = CASE WHEN ? THEN event END,
-  kept_bytes = ${ROW_BYTES} + ? + CASE WHEN ? THEN event_bytes ELSE 0 END, delivery = ?, delivery_due_ms = ?
+  kept_bytes = ${ROW_BYTES} + ? + (SELECT coalesce(sum(length(receipt)), 0) FROM attempts WHERE id = invocations.id) +
+  CASE WHEN ? THEN event_bytes ELSE 0 END, delivery = ?, delivery_due_ms = ?
   WHERE id = ?`;
 const DELIVERED = `UPDATE invocations SET delivery = ?, delivery_error = ?,
   delivery_tries = coalesce(?, delivery_tries + 1), dead = ?, event = CASE WHEN ? THEN event END,

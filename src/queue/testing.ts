@@ -144,6 +144,7 @@ export class QueueWorld {
           return { ...FUNCTION, tenant, name, async };
         },
         isRoom: (tenant) => this.isRoom(tenant),
+        onFault: () => {},
       },
       this.#storeOf(alive),
       Buffer.alloc(32, 1),

@@ -35,7 +35,8 @@ const completeDestination = (
   destination: Destination | null,
   network: NetworkRules,
 ): Destination | null => {
-  if (destination === null || 'deadLetter' in destination) return destination;
+  if (destination === null) return null;
+  if ('deadLetter' in destination) return Object.freeze({ deadLetter: true });
   if ('webhook' in destination) {
     return Object.freeze({ webhook: completeWebhook(`${field}.webhook`, destination.webhook, network) });
   }

@@ -60,6 +60,10 @@ describe('completeSpec', () => {
       labels: {},
       description: '',
       network: { allow: [] },
+      async: {
+        ...{ maxRetries: 2, maxEventAgeMs: 21_600_000, delivery: 'at-least-once' },
+        ...{ onSuccess: null, onFailure: null },
+      },
     });
   });
 
