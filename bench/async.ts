@@ -46,7 +46,8 @@ export const asynchronous: Bench = {
     ];
     try {
       const rounds: Round[] = [];
-      for (let at = 0; at < sizes.rounds; at += 1) rounds.push(await Scope.run((scope) => measureRound(scope, sizes)));
+      for (let at = 0; at < sizes.rounds; at += 1)
+        rounds.push(await Scope.run((scope) => measureRound(scope, sizes)));
       return { ...answerOf(rounds), sizes, notes };
     } catch (error) {
       const reason = reasonOf(error);

@@ -84,7 +84,7 @@ export interface RuntimeView {
   readonly reason: string | null;
 }
 
-export type { AsyncPage, AsyncQueue, AsyncSummary, AsyncView } from '../queue/api.ts';
+export type { AsyncPage, AsyncQueue, AsyncView } from '../queue/api.ts';
 
 export type ReadyState = 'ready' | 'starting' | 'draining';
 

@@ -7,8 +7,7 @@
  *
  * Owns the table. Invariant: what is not in it does not happen; a final state is left by a redrive alone.
  */
-export const STATUSES = ['queued', 'running', 'succeeded', 'failed', 'cancelled', 'expired'] as const;
-export type Status = (typeof STATUSES)[number];
+export type Status = 'queued' | 'running' | 'succeeded' | 'failed' | 'cancelled' | 'expired';
 export type FinalStatus = Exclude<Status, 'queued' | 'running'>;
 
 export type Change = 'start' | 'again' | 'succeed' | 'fail' | 'cancel' | 'expire' | 'redrive';
