@@ -102,6 +102,9 @@ const play = async (world: QueueWorld, command: Command, seen: Seen): Promise<vo
   }
 };
 
+const rowsOf = (world: QueueWorld, name: string, status: 'succeeded' | null) =>
+  world.database.list({ tenant: 'acme', function: name, status, deadOnly: false, before: null, limit: 1_000 });
+
 const FINAL = ['succeeded', 'failed', 'cancelled', 'expired'];
 
 describe('a queue that crashes at any step', () => {
@@ -112,7 +115,9 @@ describe('a queue that crashes at any step', () => {
         ENDINGS,
         async (commands, endings) => {
           const world = await new QueueWorld({ maxInterruptions: 1_000 }).open();
-          world.policies.set('least', { ...POLICY, maxEventAgeMs: HOUR_MS });
+          const least = { ...POLICY, maxEventAgeMs: HOUR_MS, onSuccess: { function: 'sink' } };
+        world.policies.set('least', least);
+        world.policies.set('sink', POLICY);
           world.policies.set('most', { ...POLICY, maxEventAgeMs: HOUR_MS, delivery: 'at-most-once' });
           playing(world, endings);
           const seen: Seen = { accepted: new Set(), byKey: new Map(), different: [] };
@@ -132,7 +137,8 @@ describe('a queue that crashes at any step', () => {
                 world.began.filter(({ invocationId }) => invocationId === id).length,
               ).toBeLessThanOrEqual(1);
           }
-          expect(world.queue.stats()).toMatchObject({ queued: 0, running: 0, delivering: 0 });
+          expect(rowsOf(world, 'sink', null)).toHaveLength(rowsOf(world, 'least', 'succeeded').length);
+        expect(world.queue.stats()).toMatchObject({ queued: 0, running: 0, delivering: 0 });
         },
       ),
       { numRuns: 60, seed: 20_260_101 },
