@@ -23,7 +23,7 @@ const CLIENTS = 6;
 const POINTS = ['accepted', 'ran', 'hooked'] as const;
 type Point = (typeof POINTS)[number];
 /** How many of each are seen before the kill, at most. */
-const WITHIN: Readonly<Record<Point, number>> = { accepted: 150, ran: 25, hooked: 25 };
+const WITHIN: Readonly<Record<Point, number>> = { accepted: 60, ran: 8, hooked: 8 };
 const NAMES = ['steady', 'flaky', 'once', 'hooked', 'chained'] as const;
 
 const ENVIRONMENT = {
@@ -32,6 +32,7 @@ const ENVIRONMENT = {
   STRATA_ASYNC_MAX_RETRY_DELAY_MS: '200',
   STRATA_ASYNC_MAX_INTERRUPTIONS: '1000',
   STRATA_LOG_LEVEL: 'warn',
+  STRATA_ISOLATE_PRISTINE_HOSTS: '1',
 };
 
 let dataDir: string;
