@@ -5,13 +5,10 @@
  * an id is given out when its event is on the disk; what was accepted reaches one final state; memory holds no more than
  * the quotas allow; an invocation is seen by its tenant alone.
  */
-import { isUtf8 } from 'node:buffer';
-import { createHash } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Finished } from '../billing/receipts.ts';
 import { failure, StrataError } from '../core/errors.ts';
-import { IDEMPOTENCY_KEY_PATTERN } from '../core/limits.ts';
 import type { Receipt } from '../core/receipt.ts';
 import type { Destination, FunctionRecord } from '../core/spec.ts';
 import type { Clock } from '../ports/clock.ts';
@@ -36,6 +33,7 @@ import { Deliveries } from './deliveries.ts';
 import { type Entry, entryOf } from './entry.ts';
 import type { LiveRow } from './operations.ts';
 import { Quotas } from './quotas.ts';
+import { digestOf, keyTaken, notDead, placeOf, refuseEvent, refuseKey, unknown } from './refusals.ts';
 import { type End, Runs } from './runs.ts';
 import { isFinal, transition } from './states.ts';
 import { openInlineStore, openThreadStore, type QueueStore } from './store.ts';
@@ -107,7 +105,6 @@ const LIST_MAX = 1_000;
 const REDRIVE_MAX = 1_000;
 /** Events that are kept in memory until they run. */
 const EVENT_CACHE_BYTES = 32 * 1024 * 1024;
-const KEY = new RegExp(IDEMPOTENCY_KEY_PATTERN);
 const EMPTY_EVENT = new Uint8Array(Buffer.from('{}'));
 const RETRY_AFTER_MS = 1_000;
 const MIB = 1024 * 1024;
@@ -443,45 +440,3 @@ const interruptedText = ({ policy, interruptions }: Entry): string =>
   policy.delivery === 'at-most-once'
     ? 'The server ended while the invocation ran; it is delivered at most once and does not run again.'
     : `The server ended ${interruptions} times while the invocation ran; async.maxInterruptions allows no more.`;
-
-const refuseEvent = (event: Uint8Array, maxBytes: number): void => {
-  if (event.length > maxBytes)
-    throw new StrataError(
-      'payload_too_large',
-      `The event has ${event.length} bytes; an asynchronous one may have ${maxBytes}. Send less, or raise async.eventMaxBytes.`,
-      { limit: { kind: 'eventBytes', configured: maxBytes, observed: event.length } },
-    );
-  if (!isUtf8(event))
-    throw new StrataError('invalid_request', 'The event is not UTF-8, which JSON text has to be.');
-};
-
-const refuseKey = (key: string): void => {
-  if (KEY.test(key)) return;
-  throw new StrataError(
-    'invalid_request',
-    'Strata-Idempotency-Key has 1 to 128 printable characters without blanks; this one has others, or another number.',
-  );
-};
-
-const digestOf = (event: Uint8Array, qualifier = ''): Buffer =>
-  createHash('sha256').update(`${qualifier}\0`).update(event).digest();
-
-const keyTaken = (key: string): StrataError =>
-  new StrataError(
-    'conflict',
-    `The idempotency key ${JSON.stringify(key)} was used with another event of this function; take a new key for it.`,
-  );
-
-const unknown = (id: string): StrataError =>
-  new StrataError('not_found', `No asynchronous invocation ${id.slice(0, 64)} is known for this tenant.`);
-
-const notDead = (id: string): StrataError =>
-  new StrataError(
-    'not_found',
-    `There is no dead letter ${id.slice(0, 64)} of this function; the list shows those there are.`,
-  );
-
-const placeOf = (cursor: string): number => {
-  if (/^[1-9][0-9]{0,14}$/.test(cursor)) return Number(cursor);
-  throw new StrataError('invalid_request', 'The cursor is not one of this list; take it from nextCursor.');
-};
