@@ -35,7 +35,11 @@ export const openAsyncQueue = (config: Config, parts: AsyncQueueParts): Promise<
     run: (attempt) => executor().attempt(attempt),
     newId: () => executor().newInvocationId(),
     send: ({ function: name, ...request }) =>
-      exchange(egress, clock, { ...request, method: 'POST', functionId: `webhook/${request.tenant}/${name}` }),
+      exchange(egress, clock, {
+        ...request,
+        method: 'POST',
+        functionId: `webhook/${request.tenant}/${name}`,
+      }),
     resolve: (...name) => registry.resolve(...name),
     isRoom: (tenant) => admission.isRoomBeyondOne(tenant),
   });

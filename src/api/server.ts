@@ -63,7 +63,8 @@ const SLOW_CHECK_INTERVAL_MS = 500;
 export const createServer = ({ executor, config, logger }: ServerOptions): FastifyInstance => {
   const idOf: InvocationIds = (request, route) =>
     (route === INVOCATIONS_ROUTE && request.method === 'POST') || isInvocation(request)
-      ? executor.newInvocationId() : undefined;
+      ? executor.newInvocationId()
+      : undefined;
   const refused = { logger, idOf };
   const app = Fastify({
     logger: false,

@@ -103,7 +103,14 @@ const play = async (world: QueueWorld, command: Command, seen: Seen): Promise<vo
 };
 
 const rowsOf = (world: QueueWorld, name: string, status: 'succeeded' | null) =>
-  world.database.list({ tenant: 'acme', function: name, status, deadOnly: false, before: null, limit: 1_000 });
+  world.database.list({
+    tenant: 'acme',
+    function: name,
+    status,
+    deadOnly: false,
+    before: null,
+    limit: 1_000,
+  });
 
 const FINAL = ['succeeded', 'failed', 'cancelled', 'expired'];
 
@@ -116,8 +123,8 @@ describe('a queue that crashes at any step', () => {
         async (commands, endings) => {
           const world = await new QueueWorld({ maxInterruptions: 1_000 }).open();
           const least = { ...POLICY, maxEventAgeMs: HOUR_MS, onSuccess: { function: 'sink' } };
-        world.policies.set('least', least);
-        world.policies.set('sink', POLICY);
+          world.policies.set('least', least);
+          world.policies.set('sink', POLICY);
           world.policies.set('most', { ...POLICY, maxEventAgeMs: HOUR_MS, delivery: 'at-most-once' });
           playing(world, endings);
           const seen: Seen = { accepted: new Set(), byKey: new Map(), different: [] };
@@ -138,7 +145,7 @@ describe('a queue that crashes at any step', () => {
               ).toBeLessThanOrEqual(1);
           }
           expect(rowsOf(world, 'sink', null)).toHaveLength(rowsOf(world, 'least', 'succeeded').length);
-        expect(world.queue.stats()).toMatchObject({ queued: 0, running: 0, delivering: 0 });
+          expect(world.queue.stats()).toMatchObject({ queued: 0, running: 0, delivering: 0 });
         },
       ),
       { numRuns: 60, seed: 20_260_101 },

@@ -376,6 +376,17 @@ describe('destinations', () => {
     expect(world.queue.stats()).toMatchObject({ queued: 0, running: 0, delivering: 0 });
   });
 
+  it('get what is nested too deep to be written again as text', async () => {
+    const world = await new QueueWorld({}, { onSuccess: { webhook: 'https://a.com/h' } }).open();
+    const deep = `${'['.repeat(400)}"]"${']'.repeat(400)}`;
+    const deeper = '['.repeat(999);
+    for (const text of [deep, deeper]) await accepted(world, { eventJson: Buffer.from(text) });
+    await world.run(1_000);
+    const [first, second] = world.posted.map(({ body }) => JSON.parse(Buffer.from(body).toString()));
+    expect(JSON.stringify(first.requestPayload)).toBe(deep);
+    expect(second.requestPayload).toBe(deeper);
+  });
+
   it('do not go round for ever', async () => {
     const world = await new QueueWorld({ maxHops: 3 }, { onSuccess: { function: 'f' } }).open();
     await accepted(world);

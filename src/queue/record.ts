@@ -76,13 +76,37 @@ const conditionOf = ({ status }: FullRow): LambdaRecord['requestContext']['condi
   return status === 'expired' ? 'EventAgeExceeded' : 'RetriesExhausted';
 };
 
-/** What is no JSON, which an event may be, goes as text. */
+/** What is no JSON, which an event may be, goes as text; so does what is nested deeper than it could be written again. */
 export const payloadOf = (json: Uint8Array | null): unknown => {
   if (json === null) return null;
   const text = Buffer.from(json.buffer, json.byteOffset, json.byteLength).toString('utf8');
+  if (isDeep(json)) return text;
   try {
     return JSON.parse(text) as unknown;
   } catch {
     return text;
   }
+};
+
+const DEPTH_MAX = 500;
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+const OPENS: ReadonlySet<number> = new Set([0x5b, 0x7b]);
+const CLOSES: ReadonlySet<number> = new Set([0x5d, 0x7d]);
+
+const isDeep = (json: Uint8Array): boolean => {
+  let depth = 0;
+  let isText = false;
+  for (let at = 0; at < json.length; at += 1) {
+    const byte = json[at] ?? 0;
+    if (isText) {
+      if (byte === BACKSLASH) at += 1;
+      else if (byte === QUOTE) isText = false;
+    } else if (byte === QUOTE) isText = true;
+    else if (OPENS.has(byte)) {
+      depth += 1;
+      if (depth > DEPTH_MAX) return true;
+    } else if (CLOSES.has(byte)) depth -= 1;
+  }
+  return false;
 };
