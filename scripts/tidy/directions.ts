@@ -71,7 +71,13 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   'pool-shapes.ts': [CORE, 'config/config.ts', 'pool/options.ts'],
   'queue-parts.ts': [
     ...['ports/clock.ts', 'ports/random.ts', 'billing/receipts.ts', 'config/config.ts', 'egress/exchange.ts'],
-    ...['invocation/executor.ts', 'queue/api.ts', 'queue/queue.ts', 'registry/api.ts', 'scheduler/admission.ts'],
+    ...[
+      'invocation/executor.ts',
+      'queue/api.ts',
+      'queue/queue.ts',
+      'registry/api.ts',
+      'scheduler/admission.ts',
+    ],
   ],
   'index.ts': [
     ...['pool-shapes.ts', 'queue-parts.ts'],

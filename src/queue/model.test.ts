@@ -148,7 +148,7 @@ describe('a queue that crashes at any step', () => {
           expect(world.queue.stats()).toMatchObject({ queued: 0, running: 0, delivering: 0 });
         },
       ),
-      { numRuns: 60, seed: 20_260_101 },
+      { numRuns: 500, seed: 20_260_101 },
     );
   }, 120_000);
 });

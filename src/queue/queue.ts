@@ -12,6 +12,7 @@ import { failure, StrataError } from '../core/errors.ts';
 import type { Receipt } from '../core/receipt.ts';
 import type { Destination, FunctionRecord } from '../core/spec.ts';
 import type { Clock } from '../ports/clock.ts';
+import { IN_MEMORY } from '../ports/database.ts';
 import type { Random } from '../ports/random.ts';
 import { storageError } from '../ports/storage-errors.ts';
 import type {
@@ -87,10 +88,8 @@ export const openQueue = async (dataDir: string, parts: QueueParts): Promise<Dur
   }
 };
 
-const MEMORY = ':memory:';
-
 const openStore = (dataDir: string): Promise<QueueStore> | QueueStore => {
-  if (dataDir === MEMORY) return openInlineStore(MEMORY);
+  if (dataDir === IN_MEMORY) return openInlineStore(IN_MEMORY);
   try {
     mkdirSync(dataDir, { recursive: true, mode: 0o700 });
   } catch (cause) {
