@@ -12,7 +12,7 @@ import { compare, reasonOf, row } from './harness/result.ts';
 import { divide, median } from './harness/stats.ts';
 import { invocationPath, QUIET, Strata } from './harness/strata.ts';
 
-const FULL = { rounds: 3, secondsPerRun: 8, connections: 64, callers: 4, callsPerSecond: 200 };
+const FULL = { rounds: 3, secondsPerRun: 3, connections: 64, callers: 4, callsPerSecond: 200 };
 const QUICK = { rounds: 1, secondsPerRun: 1, connections: 64, callers: 4, callsPerSecond: 200 };
 
 type Sizes = typeof FULL;
