@@ -124,11 +124,14 @@ export class QueueWorld {
       {
         ...{ clock, settings: this.settings, random: seededRandom(7 + this.began.length) },
         ledger: {
-          add: (finished, attempt) =>
-            this.#durably(alive, () => {
+          // It takes its time, so that whoever does not wait for it is found out.
+          add: async (finished, attempt) => {
+            await this.#after(1);
+            return this.#durably(alive, () => {
               const key = `${finished.invocationId}/${attempt}`;
               if (!this.ledger.has(key)) this.ledger.set(key, finished);
-            }),
+            });
+          },
         },
         run: (attempt) => this.#play(alive, attempt),
         receiptOf: toReceipt,
