@@ -377,7 +377,8 @@ describe('destinations', () => {
   });
 
   it('get what is nested too deep to be written again as text', async () => {
-    const world = await new QueueWorld({}, { onSuccess: { webhook: 'https://a.com/h' } }).open();
+    const webhook = 'https://a.com/h';
+    const world = await new QueueWorld({ eventMaxBytes: 5_000 }, { onSuccess: { webhook } }).open();
     const deep = `${'['.repeat(400)}"]"${']'.repeat(400)}`;
     const deeper = '['.repeat(999);
     for (const text of [deep, deeper]) await accepted(world, { eventJson: Buffer.from(text) });
