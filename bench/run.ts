@@ -20,9 +20,11 @@ import { fairness } from './fairness.ts';
 import { endOnSignals } from './harness/children.ts';
 import { answer, BENCH_FLAGS, type Bench, optionsFrom, progress } from './harness/command.ts';
 import { toMarkdown } from './harness/result.ts';
+import { metering } from './metering.ts';
 import { overload } from './overload.ts';
 import { placement } from './placement.ts';
 import { policies } from './policies.ts';
+import { registry } from './registry.ts';
 import { replay } from './replay.ts';
 import { RESULTS_FOLDER, updateTables } from './tables.ts';
 import { throughput } from './throughput.ts';
@@ -30,12 +32,14 @@ import { throughput } from './throughput.ts';
 const BENCHES: readonly Bench[] = [
   coldStart,
   throughput,
+  metering,
   ephemeral,
   density,
   containerStart,
   containerDensity,
   policies,
   placement,
+  registry,
   overload,
   fairness,
   asynchronous,

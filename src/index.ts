@@ -5,6 +5,8 @@
  */
 import { availableParallelism } from 'node:os';
 import { type Logger, pino } from 'pino';
+import { openAccounts, type StoredAccounts } from './accounts/accounts.ts';
+import type { OperatorMemory } from './billing/operator-memory.ts';
 import { type Config, type ConfigOverrides, loadConfig } from './config/config.ts';
 import { StrataError } from './core/errors.ts';
 import { type FunctionRecord, type Runtime, tierOf } from './core/spec.ts';
@@ -17,10 +19,11 @@ import { LocalExecutor } from './invocation/executor.ts';
 import { type Lane, Lanes } from './invocation/lanes.ts';
 import type { LoadContext } from './invocation/load-request.ts';
 import { Metrics } from './invocation/metrics.ts';
-import { placementOf } from './invocation/placement.ts';
 import { preload } from './invocation/preload.ts';
 import { Provisions } from './invocation/provisions.ts';
 import { Records } from './invocation/records.ts';
+import { keepStored } from './invocation/versions.ts';
+import { type LedgerParts, openLedger } from './ledger-parts.ts';
 import { Budget } from './pool/budget.ts';
 import { DEFAULT_COSTS } from './pool/costs.ts';
 import { LayeredPool } from './pool/layered-pool.ts';
@@ -37,6 +40,8 @@ import { makeNice } from './ports/niceness.ts';
 import { systemProcesses } from './ports/processes.ts';
 import { systemRandom } from './ports/random.ts';
 import { openAsyncQueue } from './queue-parts.ts';
+import type { Registry } from './registry/api.ts';
+import type { NetworkRules } from './registry/network.ts';
 import { MEMORY, openRegistry } from './registry/registry.ts';
 import type { SandboxTier } from './sandbox/api.ts';
 import { type ContainerTiers, createContainerTiers } from './sandbox/container/tiers.ts';
@@ -48,12 +53,23 @@ import { QueueLength, Scheduler } from './scheduler/scheduler.ts';
 import { Turnstile } from './scheduler/turnstile.ts';
 import { Watermarks } from './scheduler/watermarks.ts';
 
+export type {
+  Accounts,
+  AuditEntry,
+  KeyView,
+  NewKey,
+  RequestHead,
+  TenantView,
+} from './accounts/api.ts';
+export type { UsageQuery, UsageReport } from './billing/api.ts';
 export type { ConfigOverrides } from './config/config.ts';
 export { type ErrorCode, type Failure, StrataError } from './core/errors.ts';
+export type { Credential, Identity, Scope } from './core/identity.ts';
 export type { LogLine, Receipt, Start } from './core/receipt.ts';
-export type { FunctionRecord, FunctionSpecInput } from './core/spec.ts';
+export type { AliasInput, AliasRecord, FunctionRecord, FunctionSpecInput } from './core/spec.ts';
 export type {
   Executor,
+  FunctionVersions,
   InvocationRecord,
   InvokeAnswer,
   InvokeJsonAnswer,
@@ -83,22 +99,16 @@ export const createExecutor = async (options: ExecutorOptions = {}): Promise<Exe
   });
   const privateRanges = privateRangesOf(config.egress.privateRanges);
   const egress = openEgress(config, onFault);
-  const registry = await openRegistry({
-    ...{ dataDir: config.dataDir, clock, random, limits: config.limits },
-    network: { offered: config.egress.mode === 'on', privateRanges },
-  });
+  const { registry, accounts, receipts, close } = await openStores(config, privateRanges, logger);
   const cpuShares = await openCpuShares(onFault);
-  const admission = new Admission({
-    clock,
-    settings: { ...config.admission, timeoutMs: config.queue.timeoutMs },
-  });
-  const releaseParts = [() => registry.close(), () => cpuShares.close()];
-  const parties = { clock, random, registry, admission, egress, onFault };
+  const admission = openAdmission(config, accounts);
+  const parties = { clock, random, registry, admission, egress, ledger: receipts.ledger, onFault };
+  const stores = [close, () => cpuShares.close()];
   const queue = await openAsyncQueue(config, { ...parties, executor: () => executor }).catch(
-    releasing(releaseParts),
+    releasing(stores),
   );
   const tiers = await openTiers(config, cpuShares, onFault).catch(
-    releasing([() => queue.close(), ...releaseParts]),
+    releasing([() => queue.close(), ...stores]),
   );
   const metrics = new Metrics({
     census: () => executor.census(),
@@ -108,6 +118,7 @@ export const createExecutor = async (options: ExecutorOptions = {}): Promise<Exe
     spent: () => budget.spent(),
     evictions: () => budget.evictions,
     queue: () => queue.stats(),
+    ...ledgerSources(receipts, () => operator),
   });
   const { initCpuMs, resultMaxBytes, logMaxBytes } = config.limits;
   const loading: LoadContext = {
@@ -136,13 +147,17 @@ export const createExecutor = async (options: ExecutorOptions = {}): Promise<Exe
       await cpuShares.close();
     },
   });
-  for (const record of registry.all()) {
-    if (record.minInstances > 0) lanes.deployed(record.runtime, placementOf(record));
-  }
+  keepStored(registry, lanes);
+  const operator = receipts.watchOperator({
+    spent: () => budget.spent(),
+    unusedCpuNs: () => lanes.unusedCpuNs(),
+    idle: () => executor.census(),
+  });
   const executor = new LocalExecutor({
-    ...{ clock, random, logger, registry, lanes, metrics, limits: config.limits },
+    ...{ clock, random, logger, registry, accounts, lanes, metrics, limits: config.limits },
     turnstile,
     records: new Records(config.records),
+    ...{ ledger: receipts.ledger, operator, usage: receipts.usage, tariff: config.ledger.tariff },
     ...{ admission, queue },
     provisions: new Provisions({
       ...{ budgetMb: budget.limitMb, percentPerTenant: config.admission.maxProvisionedPercent },
@@ -161,6 +176,72 @@ const releasing =
     for (const release of parts) await release();
     throw thrown;
   };
+
+const openAdmission = (config: Config, accounts: StoredAccounts): Admission =>
+  new Admission({
+    clock: systemClock,
+    settings: {
+      ...{ ...config.admission, timeoutMs: config.queue.timeoutMs },
+      inFlightOf: (tenant) => accounts.maxInFlightOf(tenant),
+    },
+  });
+
+/** Who found a version before it was replaced or deleted waits three times at most: inside, for its turn, for an instance. */
+const WAITS_MAX = 3;
+/** And then loads its code, when a sandbox has started. */
+const CODE_GRACE_MS = 60_000;
+
+/** What metrics show of the ledger, where there is one. */
+const ledgerSources = ({ ledger }: LedgerParts, operator: () => OperatorMemory | null) =>
+  ledger === null
+    ? {}
+    : { ledger: { counts: () => ledger.counts, operator: () => operator()?.totals() ?? [] } };
+
+interface Stores {
+  readonly registry: Registry;
+  readonly accounts: StoredAccounts;
+  readonly receipts: LedgerParts;
+  close(): void;
+}
+
+/** What is kept in the data folder, the registry first, which makes it; what cannot be opened leaves nothing open. */
+const openStores = async (
+  config: Config,
+  privateRanges: NetworkRules['privateRanges'],
+  logger: Logger,
+): Promise<Stores> => {
+  const clock = systemClock;
+  const random = systemRandom;
+  const onFault: OnFault = (message, details) => logger.warn(details, message);
+  const opened: { close(): void }[] = [];
+  const close = (): void => {
+    for (const store of opened.reverse()) store.close();
+  };
+  const keep = <Store extends { close(): void }>(store: Store): Store => {
+    opened.push(store);
+    return store;
+  };
+  try {
+    const registry = keep(
+      await openRegistry({
+        ...{ dataDir: config.dataDir, clock, random, limits: config.limits },
+        network: { offered: config.egress.mode === 'on', privateRanges },
+        codeGraceMs: CODE_GRACE_MS + WAITS_MAX * config.queue.timeoutMs,
+      }),
+    );
+    const accounts = keep(
+      openAccounts({
+        ...{ settings: config, clock, random, fetch, onFault },
+        onRefusal: (reason) => logger.debug({ reason }, 'a token was refused'),
+      }),
+    );
+    const receipts = keep(openLedger(config, clock, onFault));
+    return { registry, accounts, receipts, close };
+  } catch (thrown) {
+    close();
+    throw thrown;
+  }
+};
 
 type OnFault = (message: string, details: Readonly<Record<string, unknown>>) => void;
 

@@ -44,7 +44,8 @@ export const removeContainersOf = async (dataFolder: string): Promise<void> => {
   if (owner === undefined || owner === '') return;
   // Of no start: what a start of this owner made is a leftover once its process has gone.
   const identity = { owner, boot: '', process: '' };
-  const { failed } = await new ContainerSweeper(engine(), identity, new Set(), systemClock).sweep();
+  const nobodys = { holds: () => false };
+  const { failed } = await new ContainerSweeper(engine(), identity, nobodys, systemClock).sweep();
   await sweepRunFolders(tmpdir(), identity);
   if (failed.length > 0) throw new Error(`containers are left: ${failed.join('; ')}`);
 };

@@ -53,8 +53,12 @@ enum {
     PROXY_CREDIT_BYTES = 32 * 1024,
     /** What one frame to the server takes of a connection. */
     PROXY_CHUNK_BYTES = 32 * 1024,
-    /** Frames to the server; it takes fewer than five times as many for an attack. */
-    PROXY_FRAMES_PER_SECOND = 10000,
+    /** Frames to the server, of whatever size: at 32 KB each, 128 MB a second. It takes five times as many for an attack. */
+    PROXY_FRAMES_PER_SECOND = 4000,
+    /** Of those, frames with fewer bytes than this: so many a second, and so many at once. */
+    PROXY_SMALL_FRAME_BYTES = 4096,
+    PROXY_SMALL_FRAMES_PER_SECOND = 1000,
+    PROXY_SMALL_FRAMES_AT_ONCE = 100,
 
     /** Characters of an error's type, message and stack, and of a failure's detail. */
     ERROR_TEXT_BYTES = 8192,

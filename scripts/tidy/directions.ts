@@ -15,8 +15,9 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   core: [],
   ports: ['core/heap.ts', 'core/errors.ts'],
   // The names to choose from are those that there are.
-  config: [CORE, 'pool/policy/api.ts'],
+  config: [CORE, 'pool/policy/api.ts', 'billing/api.ts'],
   registry: [CORE, 'ports/', 'egress/addresses.ts', 'egress/allow-list.ts'],
+  accounts: [CORE, 'ports/'],
   // What functions send and receive passes through in the frames and the words of sandboxes.
   egress: [
     ...[CORE, CLOCK, 'ports/processes.ts', 'guest/contract.ts'],
@@ -30,17 +31,22 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     ...[CORE, CLOCK, 'ports/machine.ts'],
     ...['pool/budget.ts', 'pool/layered-pool.ts', 'pool/lease.ts', 'pool/slot.ts'],
   ],
-  billing: [CORE],
   // Its webhooks and its runs are handed in: it knows neither the broker nor the executor.
   queue: [CORE, 'ports/', 'billing/receipts.ts'],
+  billing: [CORE, CLOCK, 'ports/database.ts'],
   // It wires pools and schedulers of its own: the very code that serves, on another clock and another tier.
   simulator: [CORE, 'ports/', 'pool/', 'sandbox/api.ts', 'scheduler/scheduler.ts'],
   invocation: [
     ...[
       CORE,
       'ports/',
+      'accounts/accounts.ts',
+      'accounts/api.ts',
       'scheduler/refusals.ts',
+      'billing/api.ts',
+      'billing/ledger.ts',
       'billing/receipts.ts',
+      'billing/tariffs.ts',
       'registry/api.ts',
       'registry/entry.ts',
       'sandbox/api.ts',
@@ -55,9 +61,15 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   ],
   // It reaches a server as its clients do, and knows nothing of its insides.
   attack: [CORE, CLOCK],
-  api: [CORE, CLOCK, 'invocation/api.ts', 'registry/spec-schema.ts'],
+  api: [
+    ...[CORE, CLOCK, 'accounts/api.ts', 'invocation/api.ts'],
+    ...['registry/spec-schema.ts', 'registry/alias-schema.ts'],
+    ...['billing/api.ts', 'billing/csv.ts', 'billing/days.ts'],
+  ],
   cli: [
-    ...[CORE, CLOCK, 'config/config.ts', 'invocation/api.ts', 'pool/api.ts'],
+    ...[CORE, CLOCK, 'config/config.ts', 'invocation/api.ts', 'pool/api.ts', 'billing/api.ts'],
+    // `keys` works on the data folder of a server that does not run.
+    ...['accounts/', 'ports/random.ts'],
     ...['api/lifecycle.ts', 'api/loopback.ts', 'api/server.ts'],
     // `doctor --attack` runs the hostile corpus, loaded only when asked for.
     'attack/',
@@ -69,19 +81,16 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     ...['simulator/', 'pool/policy/api.ts'],
   ],
   'pool-shapes.ts': [CORE, 'config/config.ts', 'pool/options.ts'],
+  'ledger-parts.ts': ['billing/', 'config/config.ts', CLOCK, 'ports/database.ts'],
   'queue-parts.ts': [
-    ...['ports/clock.ts', 'ports/random.ts', 'billing/receipts.ts', 'config/config.ts', 'egress/exchange.ts'],
-    ...[
-      'invocation/executor.ts',
-      'queue/api.ts',
-      'queue/queue.ts',
-      'registry/api.ts',
-      'scheduler/admission.ts',
-    ],
+    ...[CORE, CLOCK, 'ports/random.ts', 'billing/ledger.ts', 'billing/receipts.ts', 'config/config.ts'],
+    ...['egress/exchange.ts', 'invocation/executor.ts', 'queue/api.ts', 'queue/queue.ts'],
+    ...['registry/api.ts', 'scheduler/admission.ts'],
   ],
   'index.ts': [
     ...['pool-shapes.ts', 'queue-parts.ts'],
-    ...[CORE, 'ports/', 'config/config.ts', 'registry/registry.ts', 'sandbox/api.ts'],
+    ...['ledger-parts.ts', 'billing/api.ts', 'billing/operator-memory.ts'],
+    ...[CORE, 'ports/', 'config/config.ts', 'accounts/', 'registry/', 'sandbox/api.ts'],
     ...['sandbox/isolate/tier.ts', 'sandbox/container/tiers.ts', 'sandbox/cpu-shares.ts', 'egress/'],
     ...['pool/budget.ts', 'pool/costs.ts', 'pool/layered-pool.ts', 'pool/options.ts'],
     ...['pool/policy/api.ts', 'pool/policy/policies.ts'],
@@ -98,7 +107,9 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
 
 /** What tests and their fixtures import beyond that. */
 const ALLOWED_IN_TESTS: Readonly<Record<string, readonly string[]>> = {
-  api: ['ports/manual-clock.ts'],
+  accounts: ['config/config.ts'],
+  api: ['accounts/fixture.ts', 'ports/manual-clock.ts', 'billing/no-usage.ts'],
+  billing: ['ports/manual-clock.ts'],
   cli: ['registry/code.ts'],
   egress: ['ports/manual-clock.ts'],
   // One suite for every backend; the ones that start processes run it from test/.
@@ -114,7 +125,8 @@ const ALLOWED_IN_TESTS: Readonly<Record<string, readonly string[]>> = {
     ],
   ],
   invocation: [
-    ...['pool/fixture.ts', 'pool/costs.ts', 'queue/queue.ts', 'queue/testing.ts'],
+    ...['accounts/fixture.ts', 'pool/fixture.ts', 'pool/costs.ts', 'queue/queue.ts', 'queue/testing.ts'],
+    ...['billing/no-usage.ts', 'billing/ledger-store.ts', 'billing/usage.ts'],
     'registry/registry.ts',
     'sandbox/backend.ts',
     'sandbox/fake/backend.ts',

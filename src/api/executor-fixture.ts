@@ -3,9 +3,11 @@
  *
  * Not a stand-in for the real one, which the end-to-end tests use; a call that the test did not script fails.
  */
+import { openAccountsFixture } from '../accounts/fixture.ts';
+import { NO_USAGE } from '../billing/no-usage.ts';
 import { StrataError } from '../core/errors.ts';
 import type { FunctionRecord } from '../core/spec.ts';
-import type { AsyncQueue, Executor, InvokeJsonAnswer } from '../invocation/api.ts';
+import type { AsyncQueue, Executor, FunctionVersions, InvokeJsonAnswer } from '../invocation/api.ts';
 
 const unscripted = (name: string) => (): never => {
   throw new Error(`the test did not script executor.${name}`);
@@ -23,8 +25,21 @@ const UNSCRIPTED_QUEUE: AsyncQueue = {
   stats: unscripted('queue.stats'),
 };
 
+const VERSIONS: FunctionVersions = {
+  publish: unscripted('versions.publish'),
+  list: unscripted('versions.list'),
+  delete: unscripted('versions.delete'),
+  putAlias: unscripted('versions.putAlias'),
+  alias: unscripted('versions.alias'),
+  aliases: unscripted('versions.aliases'),
+  deleteAlias: unscripted('versions.deleteAlias'),
+};
+
 /** An executor of which only the given calls work. */
 export const scriptedExecutor = (calls: Partial<Executor>): Executor => ({
+  versions: VERSIONS,
+  usage: NO_USAGE,
+  accounts: calls.accounts ?? openAccountsFixture(),
   deploy: unscripted('deploy'),
   invoke: unscripted('invoke'),
   invokeJson: unscripted('invokeJson'),
@@ -84,6 +99,8 @@ export const FUNCTION_RECORD: FunctionRecord = {
     ...{ maxRetries: 2, maxEventAgeMs: 21_600_000, delivery: 'at-least-once' },
     ...{ onSuccess: null, onFailure: null },
   },
+  enabled: true,
+  auth: 'key',
   codeDigest: 'ab'.repeat(32),
   codeBytes: 42,
   createdAt: '2026-01-01T00:00:00.000Z',

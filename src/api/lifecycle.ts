@@ -10,7 +10,7 @@ import type { Logger } from 'pino';
 import { StrataError } from '../core/errors.ts';
 import type { Executor } from '../invocation/api.ts';
 import type { Clock } from '../ports/clock.ts';
-import { assertLoopback } from './loopback.ts';
+import { assertReachable } from './loopback.ts';
 
 /** How long connections may stay open after the last invocation ended. */
 const CLOSE_GRACE_MS = 1_000;
@@ -24,12 +24,17 @@ const ECHO_MS = 100;
 const SIGNALS = ['SIGTERM', 'SIGINT'] as const;
 
 /**
- * Listens, on loopback only.
+ * Listens; on loopback only while the server asks for nothing.
  * @returns the address as a URL without a path.
  * @throws StrataError `forbidden` for another address, `conflict` when the port is in use.
  */
-export const listen = async (app: FastifyInstance, host: string, port: number): Promise<string> => {
-  assertLoopback(host);
+export const listen = async (
+  app: FastifyInstance,
+  host: string,
+  port: number,
+  isOpen = true,
+): Promise<string> => {
+  assertReachable(host, isOpen);
   try {
     return await app.listen({ host, port });
   } catch (error) {

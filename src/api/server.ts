@@ -17,6 +17,9 @@ import type { Executor } from '../invocation/api.ts';
 import { BodyBudget, isLargeBody } from './body-budget.ts';
 import { answerAhead, isEnding } from './discard-body.ts';
 import { createHostGate } from './loopback.ts';
+import { checkBody, digestOf, registerAccess } from './native/access.ts';
+import { accountRoutes } from './native/accounts.ts';
+import { aliasRoutes } from './native/aliases.ts';
 import { documentationRoutes, registerOpenApi } from './native/documentation.ts';
 import { functionRoutes } from './native/functions.ts';
 import { INVOCATIONS_ROUTE, invocationRoutes, isInvocation, type RequestLine } from './native/invocations.ts';
@@ -32,6 +35,8 @@ import {
 } from './native/problem.ts';
 import { queueRoutes } from './native/queue.ts';
 import { PROBLEM_SCHEMA, queryValidator } from './native/schemas.ts';
+import { usageRoutes } from './native/usage.ts';
+import { versionRoutes } from './native/versions.ts';
 import { refusalOfForm } from './request-form.ts';
 import { createRouteIndex } from './route-index.ts';
 import type { ServerSettings } from './settings.ts';
@@ -75,12 +80,13 @@ export const createServer = ({ executor, config, logger }: ServerOptions): Fasti
     // While draining the executor refuses with a problem; Fastify's own refusal has another shape.
     return503OnClosing: false,
     exposeHeadRoutes: false,
-    serverFactory: (handler) => gatedServer(handler, config.server, idOf),
+    serverFactory: (handler) => gatedServer(handler, config.server, idOf, () => executor.accounts.isOpen),
     frameworkErrors: (error, request, reply) => void answerError(refused, error, request, reply),
     clientErrorHandler: (error, socket) => answerClientError(error, socket, config.server.requestTimeoutMs),
   });
 
   const routes = createRouteIndex(app);
+  registerAccess(app, { accounts: executor.accounts, logger });
   const budget = new BodyBudget(config.server.maxBodyBytesInFlight);
   app.addHook('preParsing', (request, reply, payload, done) => {
     if (!isLargeBody(request)) {
@@ -98,8 +104,11 @@ export const createServer = ({ executor, config, logger }: ServerOptions): Fasti
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', { parseAs: 'buffer' }, (request, body, done) => {
     try {
-      const ignored = request.is404 || body.length === 0;
-      done(null, ignored ? undefined : parseStrictJson(body as Buffer));
+      const bytes = body as Buffer;
+      checkBody(request, bytes);
+      const ignored = request.is404 || bytes.length === 0;
+      if (!ignored) request.bodySha256 = digestOf(bytes);
+      done(null, ignored ? undefined : parseStrictJson(bytes));
     } catch (error) {
       done(error as StrataError);
     }
@@ -109,9 +118,13 @@ export const createServer = ({ executor, config, logger }: ServerOptions): Fasti
   app.addSchema(PROBLEM_SCHEMA);
   registerOpenApi(app);
   void app.register(functionRoutes, { executor, codeMaxBytes });
+  void app.register(versionRoutes, { executor });
+  void app.register(aliasRoutes, { executor });
   void app.register(invocationRoutes, { executor, eventMaxBytes: config.limits.eventMaxBytes });
   void app.register(queueRoutes, { executor });
   void app.register(poolRoutes, { executor });
+  void app.register(usageRoutes, { executor });
+  void app.register(accountRoutes, { accounts: executor.accounts });
   void app.register(operationRoutes, { executor });
   void app.register(documentationRoutes);
   return app;
@@ -131,8 +144,9 @@ const gatedServer = (
   handler: http.RequestListener,
   settings: ServerSettings['server'],
   idOf: InvocationIds,
+  isOpen: () => boolean,
 ): http.Server => {
-  const refusalOf = createHostGate();
+  const refusalOf = createHostGate({ isOpen, hostNames: settings.hostNames ?? '' });
   const server = http.createServer(
     {
       requestTimeout: settings.requestTimeoutMs,

@@ -7,6 +7,8 @@ export interface ServerSettings {
     readonly requestTimeoutMs: number;
     /** The headers of a request must arrive within this time. */
     readonly headersTimeoutMs: number;
+    /** The names of a server with keys; none unless told. */
+    readonly hostNames?: string;
     readonly maxConnections: number;
     /** What the bodies of unanswered requests may take together. */
     readonly maxBodyBytesInFlight: number;

@@ -3,6 +3,7 @@ import { failure } from '../core/errors.ts';
 import { NO_NETWORK } from '../core/receipt.ts';
 import type { FunctionRecord } from '../core/spec.ts';
 import { cuSecondsOf, type Finished, toReceipt } from './receipts.ts';
+import { TARIFF_NAMES } from './tariffs.ts';
 
 const FUNCTION: FunctionRecord = {
   ...{ id: 'f1', tenant: 'acme', name: 'hello', version: '$LATEST', revision: 'r1', runtime: 'isolate' },
@@ -14,7 +15,9 @@ const FUNCTION: FunctionRecord = {
     env: { SECRET: 'hidden' },
     labels: {},
     description: '',
+    enabled: true,
     network: { allow: [] },
+    auth: 'key',
   },
   async: {
     ...{ maxRetries: 2, maxEventAgeMs: 21_600_000, delivery: 'at-least-once' },
@@ -42,7 +45,7 @@ const FINISHED: Finished = {
 
 describe('a receipt', () => {
   it('of a success says what was used and what it costs', () => {
-    expect(toReceipt(FINISHED)).toEqual({
+    expect(toReceipt(FINISHED, 'cpu')).toEqual({
       ...{ invocationId: 'i1', tenant: 'acme', function: 'hello', version: '$LATEST', tier: 'isolate' },
       ...{ status: 'succeeded', start: 'runtime', processModel: 'resident' },
       phasesMs: { queue: 0.02, provision: 0, boot: 0, load: 0.3, init: 0.1, handler: 0.2 },
@@ -59,27 +62,37 @@ describe('a receipt', () => {
   it('of a failure says which limit, and what was thrown', () => {
     const limit = { kind: 'cpuMs', configured: 100, observed: 101.5 } as const;
     const error = { type: 'TypeError', message: 'm', stack: 's' };
-    const receipt = toReceipt({ ...FINISHED, failure: failure('cpu_limit', 'too much', { limit, error }) });
+    const receipt = toReceipt(
+      { ...FINISHED, failure: failure('cpu_limit', 'too much', { limit, error }) },
+      'cpu',
+    );
     expect(receipt).toMatchObject({
       ...{ status: 'failed', limit },
       error: { code: 'cpu_limit', detail: 'too much', type: 'TypeError', message: 'm', stack: 's' },
     });
-    expect(toReceipt({ ...FINISHED, failure: failure('sandbox_lost', 'gone') })).toMatchObject({
+    expect(toReceipt({ ...FINISHED, failure: failure('sandbox_lost', 'gone') }, 'cpu')).toMatchObject({
       ...{ status: 'failed', limit: null },
       error: { code: 'sandbox_lost', type: null, message: null, stack: null },
     });
   });
 
   it('charges init and handler, and a failed invocation for what it used', () => {
-    expect(cuSecondsOf(200_000, 500_000)).toBe(0.0007);
-    expect(cuSecondsOf(0, 1)).toBe(0.000000001);
-    const failed = toReceipt({ ...FINISHED, failure: failure('function_timeout', 'late') });
-    expect(failed.cost).toEqual(toReceipt(FINISHED).cost);
-    expect(toReceipt(FINISHED).cost.cuSeconds).toBe(cuSecondsOf(FINISHED.initCpuNs, FINISHED.handlerCpuNs));
+    expect(cuSecondsOf(FINISHED, 'cpu')).toBe(0.0007);
+    expect(cuSecondsOf({ ...FINISHED, initCpuNs: 0, handlerCpuNs: 1 }, 'cpu')).toBe(0.000000001);
+    const failed = toReceipt({ ...FINISHED, failure: failure('function_timeout', 'late') }, 'cpu');
+    expect(failed.cost).toEqual(toReceipt(FINISHED, 'cpu').cost);
+  });
+
+  it('costs the same in the header, under every tariff', () => {
+    for (const tariff of TARIFF_NAMES)
+      expect(toReceipt(FINISHED, tariff).cost).toMatchObject({
+        tariff,
+        cuSeconds: cuSecondsOf(FINISHED, tariff),
+      });
   });
 
   it('says nothing where nothing was measured, and shows no secret', () => {
-    const receipt = toReceipt({ ...FINISHED, maxMemoryBytes: null });
+    const receipt = toReceipt({ ...FINISHED, maxMemoryBytes: null }, 'cpu');
     expect(receipt.usage.maxMemoryMb).toBeNull();
     expect(JSON.stringify(receipt)).not.toContain('hidden');
   });

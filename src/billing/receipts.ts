@@ -7,12 +7,21 @@
 import type { Failure } from '../core/errors.ts';
 import type { LogLine, Meter, Receipt, ReceiptNetwork, Start } from '../core/receipt.ts';
 import { type FunctionRecord, tierOf } from '../core/spec.ts';
-import { gbSeconds, price } from './tariffs.ts';
+import { microseconds, quantitiesOf } from './quantities.ts';
+import { gbSecondsOf, price, type TariffName } from './tariffs.ts';
 
-/** One finished invocation, as it is kept until somebody asks for the receipt. */
-export interface Finished {
+/** What a receipt needs to know of the function. */
+export type BilledFunction = Pick<
+  FunctionRecord,
+  'tenant' | 'name' | 'version' | 'runtime' | 'memoryMb' | 'processModel'
+>;
+
+/** What was measured of one invocation: all that a receipt is made from. */
+export interface Measured {
   readonly invocationId: string;
-  readonly function: FunctionRecord;
+  /** Which try of an asynchronous invocation it was, from 1; 1 unless told. The ledger has each once. */
+  readonly attempt?: number;
+  readonly function: BilledFunction;
   readonly start: Start;
   /** Who measured the CPU time. */
   readonly meter: Meter;
@@ -27,24 +36,35 @@ export interface Finished {
   readonly failure: Failure | null;
   /** Milliseconds since the epoch. */
   readonly startedAtMs: number;
-  readonly logs: readonly LogLine[];
   readonly logTruncated: boolean;
+}
+
+/** One finished invocation, as it is kept until somebody asks for the receipt. */
+export interface Finished extends Measured {
+  readonly function: FunctionRecord;
+  readonly logs: readonly LogLine[];
 }
 
 const MB = 1024 * 1024;
 const NS_PER_MS = 1e6;
 
-/** CU seconds under the default tariff: what the response's header says. */
-export const cuSecondsOf = (initCpuNs: number, handlerCpuNs: number): number =>
-  round((initCpuNs + handlerCpuNs) / 1e9, 9);
+/** Units under a tariff, of which CU seconds are the first: what the response's header says. */
+export const cuSecondsOf = (finished: Measured, tariff: TariffName): number =>
+  // On the path of every invocation: the default tariff counts nanoseconds, which need no fraction.
+  tariff === 'cpu'
+    ? round((finished.initCpuNs + finished.handlerCpuNs) / 1e9, 9)
+    : price(usageOf(finished), tariff).amount;
 
-export const toReceipt = (finished: Finished): Receipt => {
+const usageOf = (finished: Measured) => {
+  const { initCpuNs, handlerCpuNs, phases, function: record } = finished;
+  return quantitiesOf({ initCpuNs, handlerCpuNs, phases, memoryMb: record.memoryMb });
+};
+
+export const toReceipt = (finished: Measured, asTariff: TariffName): Receipt => {
   const { failure, function: record } = finished;
   const [queue = 0, provision = 0, boot = 0, load = 0, init = 0, handler = 0] = finished.phases;
-  const wallMs = load + init + handler;
-  const cpuNs = finished.initCpuNs + finished.handlerCpuNs;
-  const usage = { cpuNs, wallNs: Math.round(wallMs * NS_PER_MS), memoryMb: record.memoryMb };
-  const { tariff, formula, amount } = price(usage, 'cpu');
+  const usage = usageOf(finished);
+  const { tariff, formula, amount } = price(usage, asTariff);
   return {
     invocationId: finished.invocationId,
     tenant: record.tenant,
@@ -55,19 +75,19 @@ export const toReceipt = (finished: Finished): Receipt => {
     start: finished.start,
     processModel: record.processModel,
     phasesMs: {
-      ...{ queue: round(queue, 3), provision: round(provision, 3), boot: round(boot, 3) },
-      ...{ load: round(load, 3), init: round(init, 3), handler: round(handler, 3) },
+      ...{ queue: milliseconds(queue), provision: milliseconds(provision), boot: milliseconds(boot) },
+      ...{ load: milliseconds(load), init: milliseconds(init), handler: milliseconds(handler) },
     },
     usage: {
       meter: finished.meter,
-      wallMs: round(wallMs, 3),
-      cpuMs: round(cpuNs / NS_PER_MS, 6),
+      wallMs: round(usage.wallUs / 1000, 3),
+      cpuMs: round(usage.cpuNs / NS_PER_MS, 6),
       initCpuMs: round(finished.initCpuNs / NS_PER_MS, 6),
       memoryMb: record.memoryMb,
       maxMemoryMb: finished.maxMemoryBytes === null ? null : round(finished.maxMemoryBytes / MB, 2),
-      gbSeconds: round(gbSeconds(usage), 9),
+      gbSeconds: gbSecondsOf(BigInt(usage.memoryMbUs)),
     },
-    cost: { tariff, formula, cuSeconds: round(amount, 9) },
+    cost: { tariff, formula, cuSeconds: amount },
     network: finished.network,
     limit: failure?.limit ?? null,
     error:
@@ -84,6 +104,9 @@ export const toReceipt = (finished: Finished): Receipt => {
     logTruncated: finished.logTruncated,
   };
 };
+
+/** As many digits as the ledger has, so that a receipt reads the same from there. */
+const milliseconds = (ms: number): number => round(microseconds(ms) / 1000, 3);
 
 const round = (value: number, digits: number): number => {
   const factor = 10 ** digits;

@@ -50,6 +50,8 @@ export interface Client {
 export interface ClientOptions {
   readonly url: string;
   readonly tenant: string | undefined;
+  /** Sent with every call, where there is one. */
+  readonly apiKey?: string | undefined;
   readonly fetch: typeof fetch;
 }
 
@@ -59,6 +61,7 @@ export const createClient = (options: ClientOptions): Client => {
     const headers = {
       ...request.headers,
       ...(options.tenant === undefined ? {} : { 'Strata-Tenant': options.tenant }),
+      ...(options.apiKey === undefined ? {} : { Authorization: `Bearer ${options.apiKey}` }),
     };
     const answer = await send(options, url, {
       method,

@@ -1,7 +1,8 @@
 /**
- * Parsers of option values, shared by the commands. A bad value is a usage error that shows the value.
+ * Parsers of option values and paths, shared by the commands. A bad value is a usage error that shows the value.
  */
 import { InvalidArgumentError, Option } from 'commander';
+import type { Client } from './client.ts';
 
 /** A whole number, zero included; the server checks the bounds. */
 export const wholeNumber = (value: string): number => {
@@ -22,6 +23,19 @@ export const keyValue = (
 /** A path of the API to one function. */
 export const functionPath = (name: string, rest = ''): string =>
   `/v1/functions/${encodeURIComponent(name)}${rest}`;
+
+/** Every item of a list that the server gives in pages, as the field of that name. */
+export const allPages = async <Item>(client: Client, path: string, field: string): Promise<Item[]> => {
+  const items: Item[] = [];
+  let cursor: string | null | undefined;
+  while (cursor !== null) {
+    const query = { limit: '1000', cursor };
+    const page: Readonly<Record<string, unknown>> = await client.json('GET', path, { query });
+    items.push(...(page[field] as readonly Item[]));
+    cursor = page.nextCursor as string | null;
+  }
+  return items;
+};
 
 /** A whole number from `min` to `max`. */
 export const wholeNumberIn =

@@ -49,6 +49,9 @@ describe('the command line', () => {
     [['deploy', 'x.js', '--memory-mb', 'many'], 2],
     [['deploy', 'x.js', '--reserved-concurrency', '-1'], 2],
     [['deploy', 'x.js', '--env', 'NOVALUE'], 2],
+    [['publish'], 2],
+    [['alias', 'f', 'live', '1', '--weight', '4'], 2],
+    [['alias', 'f', 'live', '1', '--weight', '4=half'], 2],
     [['serve', '--port', '70000'], 2],
     [['logs', 'hello', '-n', '-1'], 2],
   ])('exits %j with %i', async (argv, expected) => {

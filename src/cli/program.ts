@@ -8,17 +8,24 @@ import { Command, CommanderError } from 'commander';
 import { StrataError } from '../core/errors.ts';
 import { STRATA_VERSION } from '../core/version.ts';
 import { ProblemError } from './client.ts';
+import { addAlias } from './commands/alias.ts';
+import { addAudit } from './commands/audit.ts';
 import { addDeadLetters, addRedrive } from './commands/dead-letters.ts';
 import { addDelete } from './commands/delete.ts';
 import { addDeploy } from './commands/deploy.ts';
 import { addDoctor } from './commands/doctor.ts';
 import { addImages } from './commands/images.ts';
 import { addInvoke } from './commands/invoke.ts';
+import { addKeys } from './commands/keys.ts';
 import { addList } from './commands/list.ts';
 import { addLogs } from './commands/logs.ts';
 import { addPools } from './commands/pools.ts';
+import { addPublish } from './commands/publish.ts';
 import { addServe } from './commands/serve.ts';
 import { addSim } from './commands/sim.ts';
+import { addTenants } from './commands/tenants.ts';
+import { addReceipt, addUsage } from './commands/usage.ts';
+import { addVersions } from './commands/versions.ts';
 import { type CliContext, DEFAULT_URL, printLine } from './context.ts';
 
 /** Runs one command line, given without the interpreter and the script; answers the exit code. */
@@ -36,7 +43,8 @@ const buildProgram = (context: CliContext): Command => {
     .description('Runs untrusted functions from warm layers.')
     .version(STRATA_VERSION)
     .option('--url <url>', `the server to talk to; STRATA_URL, else ${DEFAULT_URL}`)
-    .option('--tenant <name>', 'the tenant to act as (default: "default")')
+    .option('--tenant <name>', 'the tenant to act as (default: the key\'s own, else "default")')
+    .option('--key-file <file>', 'the file with the API key; else STRATA_API_KEY')
     .exitOverride()
     .showHelpAfterError('(strata --help lists the commands)')
     .configureOutput({
@@ -46,6 +54,9 @@ const buildProgram = (context: CliContext): Command => {
   const commands = [
     addServe,
     addDeploy,
+    addPublish,
+    addVersions,
+    addAlias,
     addInvoke,
     addList,
     addLogs,
@@ -53,6 +64,11 @@ const buildProgram = (context: CliContext): Command => {
     addRedrive,
     addDelete,
     addPools,
+    addUsage,
+    addReceipt,
+    addKeys,
+    addTenants,
+    addAudit,
     addImages,
     addDoctor,
   ];

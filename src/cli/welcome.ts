@@ -6,6 +6,25 @@
 import type { Executor } from '../invocation/api.ts';
 import { oneLine } from './text.ts';
 
+/** Who may call. */
+export const accessLines = (
+  isOpen: boolean,
+  { dataDir, server }: { readonly dataDir: string; readonly server: { readonly host: string } },
+): string[] => {
+  if (isOpen) {
+    const make = `strata keys create --admin --data-dir ${dataDir}`;
+    return [
+      'Keys: none, so whoever can connect may do anything as any tenant',
+      `  to ask for keys: stop the server, then ${oneLine(make)}`,
+    ];
+  }
+  const isNear = /^(?:localhost|127\.|::1$)/.test(server.host);
+  return [
+    'Keys: asked for on every call',
+    ...(isNear ? [] : ['  keys cross the network as they are: put a proxy with TLS in front']),
+  ];
+};
+
 export const welcomeLines = (executor: Pick<Executor, 'confinement' | 'runtimes'>): string[] => {
   const lines: string[] = [];
   const confinements = Object.entries(executor.confinement());

@@ -34,6 +34,8 @@ describe('loadConfig', () => {
     expect(config.limits).toEqual({
       eventMaxBytes: 6_291_456,
       initCpuMs: 5_000,
+      maxVersions: 100,
+      maxAliases: 50,
       resultMaxBytes: 6_291_456,
       codeMaxBytes: 5_242_880,
       containerCodeMaxBytes: 67_108_864,

@@ -5,10 +5,12 @@
  * `docs/config.md` is generated from here. Invariant: every number has a lower and an upper bound.
  */
 import type { Static, TSchema } from 'typebox';
+import { AUDIT, AUTH, QUOTAS } from './schema/accounts.ts';
 import { ASYNC } from './schema/async.ts';
 import { CONTAINER } from './schema/container.ts';
 import { EGRESS } from './schema/egress.ts';
 import { ISOLATE } from './schema/isolate.ts';
+import { LEDGER } from './schema/ledger.ts';
 import { group, type KeyOptions, text } from './schema/nodes.ts';
 import { ADMISSION, MACHINE, POLICY, QUEUE } from './schema/scheduling.ts';
 import { LIMITS, LOG, RECORDS, SERVER } from './schema/server.ts';
@@ -16,10 +18,13 @@ import { LIMITS, LOG, RECORDS, SERVER } from './schema/server.ts';
 export const CONFIG_SCHEMA = group('The configuration of Strata.', {
   dataDir: text(
     './data',
-    'The folder of the database and the stored code; `:memory:` keeps both in memory and forgets them at exit.',
+    'The folder of the databases and the stored code; `:memory:` keeps all of it in memory and forgets it at exit.',
   ),
   server: SERVER,
   log: LOG,
+  auth: AUTH,
+  quotas: QUOTAS,
+  audit: AUDIT,
   limits: LIMITS,
   admission: ADMISSION,
   queue: QUEUE,
@@ -30,6 +35,7 @@ export const CONFIG_SCHEMA = group('The configuration of Strata.', {
   container: CONTAINER,
   egress: EGRESS,
   records: RECORDS,
+  ledger: LEDGER,
 });
 
 type DeepReadonly<Value> = Value extends object

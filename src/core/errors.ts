@@ -64,6 +64,20 @@ export const ERROR_CATALOGUE = {
     'The request contradicts the present state.',
     'Read the state again, then decide.',
   ),
+  function_disabled: row(
+    'caller',
+    409,
+    false,
+    'The function is disabled and takes no invocations.',
+    'Deploy it with enabled set to true.',
+  ),
+  revision_mismatch: row(
+    'caller',
+    412,
+    false,
+    'What is to be changed is not at the revision that the request expects: somebody else has changed it.',
+    'Read it again, then decide whether the change is still wanted, and send it with the revision that was read.',
+  ),
   start_unavailable: row(
     'caller',
     412,
@@ -77,6 +91,20 @@ export const ERROR_CATALOGUE = {
     false,
     'The body or the code is larger than its limit.',
     'Send less, or raise the limit in the configuration.',
+  ),
+  rate_limit: row(
+    'caller',
+    429,
+    true,
+    'The tenant sends more requests than it may.',
+    'Retry after the Retry-After time, or ask the operator for a higher rate.',
+  ),
+  quota_exceeded: row(
+    'caller',
+    429,
+    false,
+    'The tenant has as much as it may have: functions, code or keys.',
+    'Delete what is not needed, or ask the operator to raise the quota that the detail names.',
   ),
   concurrency_limit: row(
     'caller',
@@ -233,6 +261,13 @@ export const ERROR_CATALOGUE = {
     'This machine cannot run the requested runtime.',
     'Run `strata doctor`: it names what is missing and the command that mends it.',
   ),
+  auth_unavailable: row(
+    'platform',
+    503,
+    true,
+    "The keys of the tokens' issuer cannot be read, so the token cannot be checked.",
+    'Retry; if it stays, the operator looks at auth.jwtJwks and the log of the server.',
+  ),
   start_failed: row(
     'platform',
     503,
@@ -246,6 +281,13 @@ export const ERROR_CATALOGUE = {
     true,
     'The disk under the data folder is full, so the change was not made; what is stored is served.',
     'Free space in the folder that the detail names, then send the request again.',
+  ),
+  ledger_unavailable: row(
+    'platform',
+    503,
+    true,
+    'Receipts cannot be written, and as many wait as may: what would run now could not be billed, so nothing ran.',
+    'Retry after the Retry-After time; the operator frees space for the data folder, or mends its ledger.db.',
   ),
   internal_error: row(
     'platform',
@@ -282,6 +324,13 @@ export type LimitKind =
   | 'maxInstances'
   | 'maxInFlightPerTenant'
   | AsyncLimitKind
+  | 'maxVersions'
+  | 'maxAliases'
+  | 'requestsPerSecond'
+  | 'maxFunctions'
+  | 'maxCodeBytes'
+  | 'maxKeys'
+  | 'maxNonces'
   | NetworkLimitKind;
 
 export type AsyncLimitKind =

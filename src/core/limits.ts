@@ -47,6 +47,12 @@ export const MAX_WAIT_MS = { min: 0, max: 900_000 } as const;
 
 /** Names of functions: a letter or digit, then letters, digits, `-` and `_`; 64 at most. */
 export const FUNCTION_NAME_PATTERN = '^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$';
+/** Names of aliases; what has digits alone would be a version. */
+export const ALIAS_NAME_PATTERN = '^(?=.*[^0-9])[A-Za-z0-9_-]{1,64}$';
+/** Numbers of published versions. */
+export const VERSION_PATTERN = '^[1-9][0-9]{0,8}$';
+/** What keeps a caller at one version of an alias that has two; characters. */
+export const SESSION_KEY_MAX_LENGTH = 256;
 /** Names of tenants: the same alphabet. */
 export const TENANT_NAME_PATTERN = '^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$';
 /** `file.export`: the file without its ending, folders allowed, then the name of the export. */

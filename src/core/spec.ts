@@ -9,6 +9,10 @@ export const RUNTIMES = ['isolate', 'nodejs24', 'python3', 'provided'] as const;
 export type Runtime = (typeof RUNTIMES)[number];
 export type ProcessModel = 'resident' | 'ephemeral';
 
+/** What an invocation over HTTP has to carry: nothing, anything that the server takes, or one of its kinds alone. */
+export const FUNCTION_AUTHS = ['none', 'key', 'signature', 'jwt'] as const;
+export type FunctionAuth = (typeof FUNCTION_AUTHS)[number];
+
 /** The code as it is uploaded: one file, several, or an archive. Exactly one key is present. */
 export type CodeUpload =
   | { readonly source: string }
@@ -55,6 +59,8 @@ export interface FunctionSpecInput {
   readonly description?: string;
   readonly network?: { readonly allow: readonly string[] };
   readonly async?: Partial<AsyncPolicy>;
+  readonly enabled?: boolean;
+  readonly auth?: FunctionAuth;
 }
 
 /** A complete spec: every default filled in, the code replaced by the digest of its stored artifact. */
@@ -77,7 +83,13 @@ export interface FunctionSpec {
   readonly description: string;
   readonly network: { readonly allow: readonly string[] };
   readonly async: AsyncPolicy;
+  /** False refuses invocations, of the versions and aliases too; what is stored of a version says nothing. */
+  readonly enabled: boolean;
+  readonly auth: FunctionAuth;
 }
+
+/** The state of a function that a deployment changes; published versions have numbers. */
+export const LATEST = '$LATEST';
 
 /** One deployed version of a function. */
 export interface FunctionRecord extends FunctionSpec {
@@ -85,12 +97,35 @@ export interface FunctionRecord extends FunctionSpec {
   readonly id: string;
   readonly tenant: string;
   readonly name: string;
+  /** `$LATEST`, or the number of a published version as text. */
   readonly version: string;
   /** Changes with every update, so that instances of an older state are never used for a newer one. */
   readonly revision: string;
   /** SHA-256 of the stored artifact, lower-case hex. */
   readonly codeDigest: string;
   readonly codeBytes: number;
+  /** ISO 8601, wall clock. */
+  readonly createdAt: string;
+  readonly updatedAt: string;
+}
+
+/** What an alias is to be. */
+export interface AliasInput {
+  /** The version that it points to: a number, or `$LATEST`. */
+  readonly version: string;
+  /** At most one other version, by its number, and the share of the invocations that it is to have, from 0 to 1. */
+  readonly weights?: Readonly<Record<string, number>>;
+  readonly description?: string;
+}
+
+/** A name for a version, or for two of them that share the invocations. */
+export interface AliasRecord extends Required<AliasInput> {
+  readonly tenant: string;
+  /** The name of the function. */
+  readonly function: string;
+  readonly alias: string;
+  /** Changes with every update. */
+  readonly revision: string;
   /** ISO 8601, wall clock. */
   readonly createdAt: string;
   readonly updatedAt: string;

@@ -4,12 +4,31 @@
  * Owns the shapes of requests and answers. Refusals and faults are thrown as `StrataError`; a function's own
  * failure is an answer with status `failed`.
  */
+import type { Accounts } from '../accounts/api.ts';
+import type { Usage } from '../billing/api.ts';
 import type { Failure } from '../core/errors.ts';
+import type { Credential } from '../core/identity.ts';
 import type { LogLine, Receipt, Start } from '../core/receipt.ts';
-import type { FunctionRecord, FunctionSpecInput, Runtime, Tier } from '../core/spec.ts';
+import type {
+  AliasInput,
+  AliasRecord,
+  FunctionRecord,
+  FunctionSpecInput,
+  Runtime,
+  Tier,
+} from '../core/spec.ts';
 import type { PoolsView, TenantPoolsView } from '../pool/api.ts';
 import type { AsyncQueue } from '../queue/api.ts';
-import type { Deployment, FunctionPage, ListQuery } from '../registry/api.ts';
+import type {
+  AliasPage,
+  Deployment,
+  FunctionPage,
+  ListQuery,
+  Precondition,
+  Publication,
+  PublishOptions,
+  VersionPage,
+} from '../registry/api.ts';
 import type { Confinement } from '../sandbox/api.ts';
 
 export interface InvokeRequest {
@@ -19,6 +38,11 @@ export interface InvokeRequest {
   readonly tenant?: string;
   /** A version or alias; `$LATEST` unless told. */
   readonly qualifier?: string;
+  /**
+   * Of an alias with two versions, callers with the same key have the same one; without a key it is drawn for each
+   * invocation. 1 to 256 characters.
+   */
+  readonly sessionKey?: string;
   /** `dry-run` loads and initialises the code in a sandbox, and does not call the handler. */
   readonly mode?: 'sync' | 'dry-run';
   /** Start exactly from this layer, or refuse with `start_unavailable`. */
@@ -45,8 +69,14 @@ export type InvokeAnswer =
 export interface InvokeJsonRequest extends Omit<InvokeRequest, 'event' | 'signal'> {
   /** UTF-8 JSON text; empty means `{}`. */
   readonly eventJson: Uint8Array;
+  /** By what the caller is known, to be held against the function's `auth`; left out, nothing is asked for. */
+  readonly credential?: Credential;
   /** From `newInvocationId`, for callers who want to know it also of what is refused; made up unless given. */
   readonly invocationId?: string;
+  /** Which try of this id it is, from 1; 1 unless told. Each has a receipt of its own. */
+  readonly attempt?: number;
+  /** Answer only when the receipt is on the disk, whatever `ledger.durability` says. */
+  readonly durable?: boolean;
   /**
    * Called when the invocation has to wait, and only then. `cancel` takes it out of the queue and refuses it with
    * `cancelled`; it may be called at any time, more than once, and does nothing once the wait is over.
@@ -88,16 +118,58 @@ export type { AsyncPage, AsyncQueue, AsyncView } from '../queue/api.ts';
 
 export type ReadyState = 'ready' | 'starting' | 'draining';
 
+/** Whose it is, and what a list begins behind. */
+interface Paging {
+  readonly tenant?: string;
+  /** 1 to 1,000; 100 unless told. */
+  readonly limit?: number;
+  readonly cursor?: string;
+}
+
+/** A change, of whose thing, and at which revision. */
+type ChangeOptions = Precondition & { readonly tenant?: string };
+
+/** Immutable versions of functions, and aliases: names for them that can be moved. */
+export interface FunctionVersions {
+  /** Freezes `$LATEST` under the next number, or finds the version that has the same content. */
+  publish(name: string, options?: PublishOptions & { tenant?: string }): Promise<Publication>;
+  /** Published versions, in the order of their numbers. */
+  list(name: string, options?: Paging): VersionPage;
+  /** @throws StrataError `conflict` while an alias points to it. */
+  delete(name: string, version: string, options?: ChangeOptions): Promise<FunctionRecord>;
+  /** Creates an alias or moves it. */
+  putAlias(
+    name: string,
+    alias: string,
+    input: AliasInput,
+    options?: ChangeOptions,
+  ): Promise<{ readonly alias: AliasRecord; readonly created: boolean }>;
+  alias(name: string, alias: string, options?: { tenant?: string }): AliasRecord;
+  /** By name. */
+  aliases(name: string, options?: Paging): AliasPage;
+  deleteAlias(name: string, alias: string, options?: ChangeOptions): Promise<AliasRecord>;
+}
+
 export interface Executor {
-  deploy(spec: FunctionSpecInput & { name: string; tenant?: string }): Promise<Deployment>;
+  /** Tenants, keys, the identity of requests, the audit log. */
+  readonly accounts: Accounts;
+  readonly versions: FunctionVersions;
+  /** The ledger: what was used, by whom, and what that costs. */
+  readonly usage: Usage;
+  deploy(
+    spec: FunctionSpecInput & { name: string; tenant?: string },
+    precondition?: Precondition,
+  ): Promise<Deployment>;
   invoke(request: InvokeRequest): Promise<InvokeAnswer>;
   invokeJson(request: InvokeJsonRequest): Promise<InvokeJsonAnswer>;
   newInvocationId(): string;
   /** Invocations that are accepted now and run later. */
   readonly queue: AsyncQueue;
+  /** A version; of an alias the one that it points to first. */
   get(name: string, options?: { tenant?: string; qualifier?: string }): FunctionRecord;
   list(query?: Partial<ListQuery>): FunctionPage;
-  delete(name: string, options?: { tenant?: string }): Promise<FunctionRecord>;
+  /** Deletes a function with its versions and aliases. */
+  delete(name: string, options?: ChangeOptions): Promise<FunctionRecord>;
   /** @throws StrataError `not_found` when unknown, of another tenant, or no longer kept. */
   invocation(invocationId: string, options?: { tenant?: string }): InvocationRecord;
   /** The newest lines of a function, oldest first; `limit` 1 to 1,000, 100 unless told. */

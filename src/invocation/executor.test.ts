@@ -1,12 +1,19 @@
 import { getEventListeners } from 'node:events';
 import { pino } from 'pino';
 import { describe, expect, it } from 'vitest';
+import { openAccountsFixture } from '../accounts/fixture.ts';
+import { Ledger } from '../billing/ledger.ts';
+import { LedgerStore } from '../billing/ledger-store.ts';
+import { NO_USAGE } from '../billing/no-usage.ts';
 import { toReceipt } from '../billing/receipts.ts';
-import type { Runtime } from '../core/spec.ts';
+import { LedgerUsage } from '../billing/usage.ts';
+import { StrataError } from '../core/errors.ts';
+import type { FunctionSpecInput, Runtime } from '../core/spec.ts';
 import { Budget } from '../pool/budget.ts';
 import { DEFAULT_COSTS } from '../pool/costs.ts';
 import { patient } from '../pool/fixture.ts';
 import { LayeredPool } from '../pool/layered-pool.ts';
+import { IN_MEMORY } from '../ports/database.ts';
 import { ManualClock } from '../ports/manual-clock.ts';
 import { seededRandom } from '../ports/random.ts';
 import { openQueue } from '../queue/queue.ts';
@@ -18,6 +25,7 @@ import { guardTier } from '../sandbox/guard.ts';
 import { Admission, type AdmissionSettings } from '../scheduler/admission.ts';
 import { Scheduler } from '../scheduler/scheduler.ts';
 import { Turnstile } from '../scheduler/turnstile.ts';
+import type { InvokeAnswer } from './api.ts';
 import { LocalExecutor } from './executor.ts';
 import { Lanes } from './lanes.ts';
 import { Metrics } from './metrics.ts';
@@ -48,8 +56,11 @@ const open = async (
   maxLengthPerFunction = 10,
   runtime: Runtime = 'isolate',
   admission: Partial<AdmissionSettings> = {},
+  durability: 'none' | 'batched' | 'before-answer' = 'none',
 ) => {
   const clock = new ManualClock();
+  const store = new LedgerStore(IN_MEMORY);
+  const ledger = durability === 'none' ? null : ledgerOf(clock, store, durability);
   const random = seededRandom(3);
   const registry = await openRegistry({
     ...{ dataDir: ':memory:', clock, random },
@@ -101,7 +112,7 @@ const open = async (
     ...{ clock, random, settings: SETTINGS, ledger: { add: async () => {} }, isRoom: () => true },
     onFault: () => {},
     run: (attempt) => executor.attempt(attempt),
-    receiptOf: toReceipt,
+    receiptOf: (finished) => toReceipt(finished, 'cpu'),
     newId: () => random.uuid(),
     send: async () => 200,
     resolve: (...name) => registry.resolve(...name),
@@ -109,6 +120,7 @@ const open = async (
   const executor: LocalExecutor = new LocalExecutor({
     queue,
     ...{ clock, random, logger: pino({ level: 'silent' }), registry },
+    accounts: openAccountsFixture({ clock }),
     lanes: new Lanes({
       lanes: [{ runtime, confinement: tier.confinement, pool, scheduler }],
       unavailable: new Map([['python3', 'no Docker engine answers']]),
@@ -116,6 +128,8 @@ const open = async (
       release: async () => {},
     }),
     records: new Records({ maxInvocations: 10, maxLogLines: 10 }),
+    ...{ ledger, operator: null, tariff: 'cpu' },
+    usage: ledger === null ? NO_USAGE : usageOf(clock, store, ledger),
     metrics: new Metrics({
       ...{ census: () => [], queued: () => 0, evictions: () => 0 },
       ...{ unadmitted: () => executor.unadmitted, inFlight: () => executor.inFlight },
@@ -138,8 +152,20 @@ const open = async (
     openNetwork: () => null,
     drainTimeoutMs: 1_000,
   });
-  return { clock, executor };
+  return { clock, executor, store };
 };
+
+const ledgerOf = (clock: ManualClock, store: LedgerStore, durability: 'batched' | 'before-answer'): Ledger =>
+  new Ledger({
+    ...{ clock, store, onFault: () => {} },
+    settings: {
+      ...{ durability, flushIntervalMs: 60_000, batchRows: 1_000, maxPending: 12 },
+      ...{ maxReceipts: 1_000, maxReceiptDays: 90, maxSumDays: 400 },
+    },
+  });
+
+const usageOf = (clock: ManualClock, store: LedgerStore, ledger: Ledger): LedgerUsage =>
+  new LedgerUsage({ clock, store, ledger, tariff: 'cpu', prices: null, settleOperator: () => {} });
 
 const SPEC = {
   name: 'f',
@@ -173,6 +199,47 @@ describe('the executor', () => {
       });
     },
   );
+});
+
+describe('an executor with a ledger', () => {
+  const answered = async (durability: 'batched' | 'before-answer', durable = false): Promise<boolean> => {
+    const { clock, executor, store } = await open(null, 10, 'isolate', {}, durability);
+    await executor.deploy(SPEC);
+    let wasStored = false;
+    const request = { function: 'f', invocationId: 'i', attempt: 3, eventJson: Buffer.from('{}'), durable };
+    const answer = executor.invokeJson(request).then(() => {
+      wasStored = store.receipt('i')?.attempt === 3;
+    });
+    await settled(clock, answer);
+    return wasStored;
+  };
+
+  it('answers before or behind the disk, as the configuration or the caller says', async () => {
+    expect(await answered('batched')).toBe(false);
+    expect(await answered('before-answer')).toBe(true);
+    expect(await answered('batched', true)).toBe(true);
+  });
+
+  it('runs nothing that it could not bill, and says so', async () => {
+    const { clock, executor, store } = await open(null, 10, 'isolate', {}, 'batched');
+    store.write = () => {
+      throw new StrataError('storage_full', 'The disk is full.');
+    };
+    await executor.deploy(SPEC);
+    for (let at = 0; at < 12; at += 1) await settled(clock, executor.invoke({ function: 'f' }));
+    await expect(executor.invoke({ function: 'f' })).rejects.toMatchObject({ code: 'ledger_unavailable' });
+  });
+
+  it('finds a receipt in the ledger that memory has forgotten', async () => {
+    const { clock, executor } = await open(null, 10, 'isolate', {}, 'batched');
+    await executor.deploy(SPEC);
+    const { receipt } = await settled(clock, executor.invoke({ function: 'f' }));
+    for (let at = 0; at < 10; at += 1) await settled(clock, executor.invoke({ function: 'f' }));
+    expect(executor.invocation(receipt.invocationId)).toEqual({ receipt, logs: [] });
+    expect(() => executor.invocation(receipt.invocationId, { tenant: 'other' })).toThrow(
+      /No finished invocation/,
+    );
+  });
 });
 
 describe('a container’s result', () => {
@@ -463,6 +530,179 @@ describe('reserved concurrency', () => {
   });
 });
 
+describe('versions and aliases', () => {
+  const deployed = async (count: number, extra: Partial<FunctionSpecInput> = {}) => {
+    const opened = await open();
+    for (let number = 1; number <= count; number += 1) {
+      await opened.executor.deploy({ ...SPEC, ...extra, env: { NUMBER: String(number) } });
+      await opened.executor.versions.publish('f');
+    }
+    return opened;
+  };
+  const ran = async (clock: ManualClock, work: Promise<InvokeAnswer>): Promise<string> => {
+    const answer = await settled(clock, work);
+    expect(answer.status).toBe('succeeded');
+    return answer.receipt.version;
+  };
+
+  it('run what they name, which is on the receipt', async () => {
+    const { clock, executor } = await deployed(2);
+    await executor.versions.putAlias('f', 'live', { version: '1', weights: { 2: 1 } });
+    const invoke = (qualifier?: string) =>
+      ran(clock, executor.invoke({ function: 'f', ...(qualifier && { qualifier }) }));
+    expect(await invoke()).toBe('$LATEST');
+    expect(await invoke('1')).toBe('1');
+    expect(await invoke('live')).toBe('2');
+    await executor.versions.putAlias('f', 'live', { version: '1' });
+    expect(await invoke('live')).toBe('1');
+    await expect(executor.invoke({ function: 'f', qualifier: '3' })).rejects.toMatchObject({
+      code: 'not_found',
+    });
+    await expect(executor.invoke({ function: 'f', sessionKey: '' })).rejects.toMatchObject({
+      code: 'invalid_request',
+    });
+  });
+
+  it('of a deleted version end when they are done, and who waits for one still runs', async () => {
+    const { clock, executor } = await deployed(2, { maxInstances: 1 });
+    const both = [1, 2].map(() => executor.invoke({ function: 'f', qualifier: '1' }));
+    await clock.advance(1);
+    await executor.versions.delete('f', '1');
+    await expect(executor.invoke({ function: 'f', qualifier: '1' })).rejects.toMatchObject({
+      code: 'not_found',
+    });
+    expect(await Promise.all(both.map((one) => ran(clock, one)))).toEqual(['1', '1']);
+    expect(executor.pools().tiers.isolate?.ready.code).toBe(0);
+  });
+
+  it('keep the minInstances of $LATEST and of what aliases point to, and of nothing else', async () => {
+    const { clock, executor } = await deployed(1, { minInstances: 1 });
+    await clock.advance(5_000);
+    // The pool of this test finishes no load ahead: what it lacks is what it is asked for.
+    const wanted = () =>
+      executor
+        .pools()
+        .tiers.isolate?.unmet?.map((one) => one.function)
+        .sort() ?? [];
+    expect(wanted()).toEqual(['f@$LATEST']);
+    await ran(clock, executor.invoke({ function: 'f', qualifier: '1' }));
+    expect(wanted()).toEqual(['f@$LATEST']);
+    await executor.deploy({ ...SPEC, env: { NUMBER: '2' }, minInstances: 2 });
+    await executor.versions.publish('f');
+    await executor.versions.putAlias('f', 'live', { version: '2' });
+    expect(wanted()).toEqual(['f@$LATEST', 'f@2']);
+    await executor.deploy({ ...SPEC, minInstances: 1, enabled: false });
+    expect(wanted()).toEqual([]);
+    await executor.deploy({ ...SPEC, minInstances: 0 });
+    expect(wanted()).toEqual(['f@2']);
+    await executor.versions.deleteAlias('f', 'live');
+    expect(wanted()).toEqual([]);
+    await executor.versions.putAlias('f', 'live', { version: '2' });
+    await executor.delete('f');
+    await clock.advance(5_000);
+    expect(wanted()).toEqual([]);
+  });
+
+  it('count to what a tenant may keep ready, and an alias is not moved to what is too much', async () => {
+    const { executor } = await deployed(2, { minInstances: 3, memoryMb: 128 });
+    await executor.versions.putAlias('f', 'live', { version: '1' });
+    const more = executor.versions.putAlias('f', 'live', { version: '1', weights: { 2: 0.1 } });
+    await expect(more).rejects.toMatchObject({
+      code: 'conflict',
+      message: expect.stringContaining('1152 MB'),
+    });
+    expect(executor.versions.alias('f', 'live').weights).toEqual({});
+    // What it leaves is given up for what it comes to, so that an alias can always be moved back.
+    await executor.versions.putAlias('f', 'live', { version: '2' });
+    await expect(
+      executor.deploy({ ...SPEC, name: 'g', minInstances: 3, memoryMb: 128 }),
+    ).rejects.toMatchObject({
+      code: 'conflict',
+    });
+    await executor.versions.deleteAlias('f', 'live');
+    await executor.deploy({ ...SPEC, name: 'g', minInstances: 3, memoryMb: 128 });
+  });
+
+  it('share what their function reserves', async () => {
+    const { clock, executor } = await open(null, 10, 'isolate', { maxInFlight: 4, maxInFlightPerTenant: 4 });
+    await executor.deploy({ ...SPEC, reservedConcurrency: 2 });
+    await executor.deploy({ ...SPEC, name: 'other' });
+    await executor.versions.publish('f');
+    await executor.versions.putAlias('f', 'live', { version: '1' });
+    const others = [1, 2].map(() => executor.invoke({ function: 'other' }));
+    await expect(executor.invoke({ function: 'other' })).rejects.toMatchObject({ code: 'concurrency_limit' });
+    const own = [executor.invoke({ function: 'f', qualifier: 'live' }), executor.invoke({ function: 'f' })];
+    await expect(executor.invoke({ function: 'f' })).rejects.toMatchObject({ code: 'concurrency_limit' });
+    expect(executor.inFlight).toBe(4);
+    for (const one of [...others, ...own]) await ran(clock, one);
+  });
+
+  it('are refused while their function is disabled, and who waited when it was runs', async () => {
+    const { clock, executor } = await deployed(1, { maxInstances: 1 });
+    await executor.versions.putAlias('f', 'live', { version: '1' });
+    const waiting = ['$LATEST', '$LATEST', '1', 'live'].map((qualifier) =>
+      executor.invoke({ function: 'f', qualifier }),
+    );
+    await clock.advance(1);
+    await executor.deploy({ ...SPEC, enabled: false });
+    for (const qualifier of ['$LATEST', '1', 'live'])
+      await expect(executor.invoke({ function: 'f', qualifier })).rejects.toMatchObject({
+        ...{ code: 'function_disabled', status: 409, retryable: false },
+      });
+    expect(executor.get('f', { qualifier: 'live' }).version).toBe('1');
+    expect(await Promise.all(waiting.map((one) => ran(clock, one)))).toEqual([
+      '$LATEST',
+      '$LATEST',
+      '1',
+      '1',
+    ]);
+    await executor.deploy(SPEC);
+    expect(await ran(clock, executor.invoke({ function: 'f', qualifier: 'live' }))).toBe('1');
+  });
+
+  it.each(Array.from({ length: 12 }, (_, index) => index + 1))(
+    'fail no invocation that found them, whatever is deployed, published, moved and deleted meanwhile (schedule %i)',
+    async (seed) => {
+      const { clock, executor } = await deployed(2);
+      await executor.versions.putAlias('f', 'live', { version: '1' });
+      const random = seededRandom(seed);
+      const upTo = (count: number): number => Math.floor(random.fraction() * count);
+      const invocations: Promise<InvokeAnswer>[] = [];
+      const changes: Promise<unknown>[] = [];
+      const versions = () => executor.versions.list('f').versions.map(({ version }) => version);
+      const any = () => versions()[upTo(versions().length)] ?? '$LATEST';
+      const acts = [
+        () =>
+          invocations.push(
+            executor.invoke({ function: 'f', qualifier: 'live', sessionKey: String(upTo(5)) }),
+          ),
+        () => invocations.push(executor.invoke({ function: 'f' })),
+        () => invocations.push(executor.invoke({ function: 'f', qualifier: any() })),
+        () => changes.push(executor.deploy({ ...SPEC, env: { NUMBER: String(upTo(4)) } })),
+        () => changes.push(executor.versions.publish('f')),
+        () => changes.push(executor.versions.putAlias('f', 'live', { version: any() })),
+        () => changes.push(executor.versions.delete('f', any())),
+      ];
+      for (let step = 0; step < 120; step += 1) {
+        if (executor.pools().queued < 6) acts[upTo(acts.length)]?.();
+        for (const work of [...invocations.slice(-1), ...changes.slice(-1)]) work.catch(() => {});
+        await clock.advance(upTo(4));
+      }
+      const outcomes = await settled(clock, Promise.allSettled(changes));
+      // What was deleted before its turn came, or is in use, may be refused; nothing else.
+      for (const outcome of outcomes)
+        if (outcome.status === 'rejected')
+          expect(['conflict', 'not_found', 'invalid_request']).toContain(outcome.reason.code);
+      expect(invocations.length).toBeGreaterThan(10);
+      for (const invocation of invocations) await ran(clock, invocation);
+      await executor.delete('f');
+      await clock.advance(100);
+      expect(executor.pools().tiers.isolate?.ready.code).toBe(0);
+      expect(executor.inFlight).toBe(0);
+    },
+  );
+});
+
 describe('draining', () => {
   it('refuses what is new, and still shows what there is', async () => {
     const { executor } = await open();
@@ -501,6 +741,13 @@ it('a closed executor answers every call with draining', async () => {
     async () => executor.list(),
     async () => executor.logs('f'),
     async () => executor.invocation('i'),
+    async () => executor.versions.publish('f'),
+    async () => executor.versions.list('f'),
+    async () => executor.versions.delete('f', '1'),
+    async () => executor.versions.putAlias('f', 'a', { version: '1' }),
+    async () => executor.versions.alias('f', 'a'),
+    async () => executor.versions.aliases('f'),
+    async () => executor.versions.deleteAlias('f', 'a'),
   ]) {
     await expect(call()).rejects.toMatchObject({ code: 'draining', status: 503 });
   }

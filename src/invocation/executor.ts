@@ -5,14 +5,19 @@
  * about placement and nothing about HTTP. Invariant: what is in flight is counted once in and once out.
  */
 import type { Logger } from 'pino';
+import type { StoredAccounts } from '../accounts/accounts.ts';
+import type { Usage } from '../billing/api.ts';
+import type { Ledger } from '../billing/ledger.ts';
 import { type Finished, toReceipt } from '../billing/receipts.ts';
+import type { TariffName } from '../billing/tariffs.ts';
 import { type ErrorCode, StrataError } from '../core/errors.ts';
+import { resolveFor } from '../core/identity.ts';
 import { type FunctionRecord, type FunctionSpecInput, RUNTIMES } from '../core/spec.ts';
 import type { Census, LimitsView, PoolsView, TenantPoolsView } from '../pool/api.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Random } from '../ports/random.ts';
 import type { AsyncQueue, Attempt, Ran } from '../queue/api.ts';
-import type { Deployment, FunctionPage, ListQuery, Registry } from '../registry/api.ts';
+import type { Deployment, FunctionPage, ListQuery, Precondition, Registry } from '../registry/api.ts';
 import type { Confinement } from '../sandbox/api.ts';
 import type { Admission, Ticket } from '../scheduler/admission.ts';
 import type { Priority } from '../scheduler/turns.ts';
@@ -29,14 +34,16 @@ import type {
   ReadyState,
   RuntimeView,
 } from './api.ts';
+import { InvocationIds } from './invocation-ids.ts';
 import { EMPTY_EVENT, encodeEvent, refuseEvent } from './json.ts';
 import type { Lanes } from './lanes.ts';
 import type { Metrics } from './metrics.ts';
-import { placementOf } from './placement.ts';
+import { placementOf, seatOf } from './placement.ts';
 import { PoolViews } from './pool-views.ts';
 import type { Provisions } from './provisions.ts';
 import type { Records } from './records.ts';
 import { both, reserveStored, reserving, unreserve } from './reservations.ts';
+import { LocalVersions } from './versions.ts';
 import { refuseMaxWait, untilAborted, Waits } from './waiting.ts';
 import { type WalkContext, type Walked, walk } from './walk.ts';
 
@@ -47,11 +54,19 @@ export interface ExecutorParts {
   readonly random: Random;
   readonly logger: Logger;
   readonly registry: Registry;
+  readonly accounts: StoredAccounts;
   readonly lanes: Lanes;
   readonly admission: Admission;
   readonly turnstile: Turnstile;
   readonly provisions: Provisions;
   readonly records: Records;
+  /** Null where no receipt is kept for good. */
+  readonly ledger: Ledger | null;
+  /** What accounts idle memory to the operator; closed before the lanes, while there is something to see. */
+  readonly operator: { close(): void } | null;
+  readonly usage: Usage;
+  /** Of receipts and of the header. */
+  readonly tariff: TariffName;
   readonly metrics: Metrics;
   readonly limits: {
     readonly initCpuMs: number;
@@ -68,11 +83,15 @@ export interface ExecutorParts {
 const LOGS_DEFAULT = 100;
 const LOGS_MAX = 1_000;
 const READY_CHECK_MS = 5;
+const ASYNC_PRIORITY: Priority = 0;
 
 export class LocalExecutor implements Executor {
+  readonly versions: LocalVersions;
+  readonly usage: Usage;
   readonly #parts: ExecutorParts;
   readonly #context: WalkContext;
   readonly #views: PoolViews;
+  readonly #ids: InvocationIds;
   /** Invocations that came and have not been answered: those inside, and those in the line before. */
   #open = 0;
   #state: ReadyState = 'starting';
@@ -84,6 +103,8 @@ export class LocalExecutor implements Executor {
 
   constructor(parts: ExecutorParts) {
     this.#parts = parts;
+    this.usage = parts.usage;
+    this.#ids = new InvocationIds(parts.clock, parts.random);
     this.#context = {
       clock: parts.clock,
       openNetwork: parts.openNetwork,
@@ -92,13 +113,23 @@ export class LocalExecutor implements Executor {
       resultMaxBytes: parts.limits.resultMaxBytes,
       logMaxBytes: parts.limits.logMaxBytes,
     };
+    this.versions = new LocalVersions({
+      ...parts,
+      change: (work) => this.#change(work),
+      read: () => this.#refuseWhenClosed(),
+    });
     this.#views = new PoolViews({
       clock: parts.clock,
       take: () => parts.lanes.snapshots(),
       shared: () => ({ queued: parts.lanes.waiting + parts.turnstile.waiting, limits: this.#limits() }),
     });
+    for (const record of parts.registry.all()) parts.accounts.holdings.keep(record);
     parts.provisions.keepStored(parts.registry, parts.logger);
     reserveStored(parts.admission, parts.registry, parts.logger);
+  }
+
+  get accounts(): StoredAccounts {
+    return this.#parts.accounts;
   }
 
   /** Invocations inside the server. */
@@ -111,19 +142,23 @@ export class LocalExecutor implements Executor {
     return this.#parts.admission.waiting;
   }
 
-  async deploy(spec: FunctionSpecInput & { name: string; tenant?: string }): Promise<Deployment> {
+  async deploy(
+    spec: FunctionSpecInput & { name: string; tenant?: string },
+    precondition: Precondition = {},
+  ): Promise<Deployment> {
     this.#refuseWhenDraining();
     const { name, tenant = DEFAULT_TENANT, ...input } = spec;
     // A runtime that does not exist is for the registry to refuse.
     if (RUNTIMES.includes(input.runtime)) this.#parts.lanes.of(input.runtime);
-    const { registry, admission, provisions } = this.#parts;
-    const accept = both(reserving(admission), provisions.accept);
-    const deployment = await this.#change(registry.deploy(tenant, name, input, accept));
+    const { registry, admission, provisions, accounts } = this.#parts;
+    const accept = both(accounts.holdings.accept, both(reserving(admission), provisions.accept));
+    const deployment = await this.#change(() => registry.deploy(tenant, name, input, accept, precondition));
     // Another deployment may have come after this one; whatever is current now counts.
     const current = this.#find(tenant, name);
     const { group } = placementOf(deployment.function);
     this.#parts.lanes.supersede(group, current === null ? null : placementOf(current).key);
     if (current !== null) this.#parts.lanes.deployed(current.runtime, placementOf(current));
+    this.versions.functionDeployed(tenant, name);
     this.#parts.logger.info(
       { tenant, function: name, codeDigest: deployment.function.codeDigest, created: deployment.created },
       'deployed',
@@ -134,30 +169,34 @@ export class LocalExecutor implements Executor {
   async invoke(request: InvokeRequest): Promise<InvokeAnswer> {
     const { event, signal, ...rest } = request;
     const encoded = { ...rest, eventJson: encodeEvent(event) };
-    if (signal === undefined) return answerOf(await this.#run(encoded));
-    return answerOf(await untilAborted(signal, (onWait) => this.#run({ ...encoded, onWait })));
+    const { tariff } = this.#parts;
+    if (signal === undefined) return answerOf(await this.#run(encoded), tariff);
+    return answerOf(await untilAborted(signal, (onWait) => this.#run({ ...encoded, onWait })), tariff);
   }
 
   async invokeJson(request: InvokeJsonRequest): Promise<InvokeJsonAnswer> {
-    return jsonAnswerOf(await this.#run(request));
+    return jsonAnswerOf(await this.#run(request), this.#parts.tariff);
   }
 
   get queue(): AsyncQueue {
     return this.#parts.queue;
   }
 
-  /** One attempt of an asynchronous invocation, after all for which a caller waits. */
-  attempt({ attempt: _number, qualifier, ...request }: Attempt): Promise<Ran> {
-    return this.#run({ ...request, ...(qualifier === undefined ? {} : { qualifier }) }, 0);
+  /**
+   * One attempt of an asynchronous invocation, after all for which a caller waits. Who accepted it has asked for its
+   * credentials, and waits for its receipt: what has run is never refused here.
+   */
+  attempt({ qualifier, ...request }: Attempt): Promise<Ran> {
+    return this.#run({ ...request, ...(qualifier === undefined ? {} : { qualifier }) }, ASYNC_PRIORITY);
   }
 
   newInvocationId(): string {
-    return this.#parts.random.uuid();
+    return this.#ids.next();
   }
 
   get(name: string, options: { tenant?: string; qualifier?: string } = {}): FunctionRecord {
     this.#refuseWhenClosed();
-    return this.#parts.registry.resolve(options.tenant ?? DEFAULT_TENANT, name, options.qualifier);
+    return this.#parts.registry.get(options.tenant ?? DEFAULT_TENANT, name, options.qualifier);
   }
 
   list(query: Partial<ListQuery> = {}): FunctionPage {
@@ -165,21 +204,26 @@ export class LocalExecutor implements Executor {
     return this.#parts.registry.list({ tenant: DEFAULT_TENANT, ...query });
   }
 
-  async delete(name: string, options: { tenant?: string } = {}): Promise<FunctionRecord> {
-    this.#refuseWhenDraining();
-    const { tenant = DEFAULT_TENANT } = options;
-    const record = await this.#change(this.#parts.registry.delete(tenant, name));
-    this.#parts.lanes.supersede(placementOf(record).group, null);
+  async delete(name: string, options: Precondition & { tenant?: string } = {}): Promise<FunctionRecord> {
+    const { tenant = DEFAULT_TENANT, ...precondition } = options;
+    const deletion = await this.#change(() => this.#parts.registry.delete(tenant, name, precondition));
+    const record = deletion.function;
+    this.versions.functionDeleted(deletion);
     unreserve(this.#parts.admission, record);
-    this.#parts.provisions.drop(record);
+    this.#parts.accounts.holdings.drop(record);
     this.#parts.logger.info({ tenant: record.tenant, function: name }, 'deleted');
     return record;
   }
 
   invocation(invocationId: string, options: { tenant?: string } = {}): InvocationRecord {
     this.#refuseWhenClosed();
-    const finished = this.#parts.records.get(invocationId, options.tenant ?? DEFAULT_TENANT);
-    return { receipt: toReceipt(finished), logs: finished.logs };
+    const { records, tariff } = this.#parts;
+    const { tenant = DEFAULT_TENANT } = options;
+    const finished = records.find(invocationId, tenant);
+    if (finished !== null) return { receipt: toReceipt(finished, tariff), logs: finished.logs };
+    const receipt = this.usage.receipt(invocationId, tenant);
+    if (receipt === null) throw records.unknown(invocationId);
+    return { receipt, logs: [] };
   }
 
   logs(name: string, options: { tenant?: string; limit?: number } = {}): readonly FunctionLogLine[] {
@@ -261,17 +305,22 @@ export class LocalExecutor implements Executor {
     const closing = new StrataError('draining', 'The executor is closing.');
     this.#parts.turnstile.refuseAll(closing);
     this.#parts.lanes.refuseAll(closing);
+    this.#parts.operator?.close();
     try {
       await this.#parts.lanes.close();
     } finally {
       await Promise.allSettled(this.#changes);
       await this.#parts.queue.close();
       this.#closed = true;
+      this.#parts.ledger?.close();
       this.#parts.registry.close();
+      this.#parts.accounts.close();
     }
   }
 
-  async #change<Result>(change: Promise<Result>): Promise<Result> {
+  async #change<Result>(work: () => Promise<Result>): Promise<Result> {
+    this.#refuseWhenDraining();
+    const change = work();
     this.#changes.add(change);
     try {
       return await change;
@@ -281,10 +330,15 @@ export class LocalExecutor implements Executor {
   }
 
   async #run(request: InvokeJsonRequest, priority: Priority = 1): Promise<Walked> {
-    const { registry, metrics, random, lanes, limits, admission, turnstile, clock } = this.#parts;
+    const { registry, metrics, lanes, limits, admission, turnstile, clock, ledger } = this.#parts;
     try {
       this.#refuseWhenDraining();
-      const record = registry.resolve(request.tenant ?? DEFAULT_TENANT, request.function, request.qualifier);
+      ledger?.refuseWhenFull();
+      const { tenant = DEFAULT_TENANT, function: name, qualifier, sessionKey } = request;
+      const record = resolveFor(request.credential, () =>
+        registry.resolve(tenant, name, qualifier, sessionKey),
+      );
+      if (!registry.isEnabled(record)) throw disabled(name);
       const { scheduler } = lanes.of(record.runtime);
       refuseEvent(request.eventJson, limits.eventMaxBytes);
       refuseMaxWait(request.maxWaitMs);
@@ -296,7 +350,7 @@ export class LocalExecutor implements Executor {
       let pass: Pass | null = null;
       this.#open += 1;
       try {
-        const entered = admission.enter(placement, { maxWaitMs, onWait, priority });
+        const entered = admission.enter(seatOf(record), { maxWaitMs, onWait, priority });
         let arrivedMs = entered instanceof Promise ? clock.nowMs() : undefined;
         ticket = entered instanceof Promise ? await entered : entered;
         waits?.refuseCancelled();
@@ -305,15 +359,18 @@ export class LocalExecutor implements Executor {
         pass = passed instanceof Promise ? await passed : passed;
         waits?.refuseCancelled();
         const walked = await walk(this.#context, {
-          invocationId: request.invocationId ?? random.uuid(),
+          invocationId: request.invocationId ?? this.#ids.next(),
           record,
           scheduler,
           eventJson: request.eventJson.length === 0 ? EMPTY_EVENT : request.eventJson,
           dryRun: request.mode === 'dry-run',
+          attempt: request.attempt,
           requireStart: request.requireStart,
           ...{ maxWaitMs, onWait, arrivedMs },
         });
         this.#finish(walked.finished);
+        const isAwaited = priority !== ASYNC_PRIORITY && (ledger?.isBeforeAnswer || request.durable === true);
+        if (isAwaited) await ledger?.flush();
         return walked;
       } finally {
         pass?.leave();
@@ -329,8 +386,9 @@ export class LocalExecutor implements Executor {
 
   /** One line an invocation; neither the event nor the result nor what the function logged. */
   #finish(finished: Finished): void {
-    const { records, metrics, logger } = this.#parts;
+    const { records, metrics, logger, ledger } = this.#parts;
     records.add(finished);
+    ledger?.add(finished);
     metrics.finished(finished);
     if (!logger.isLevelEnabled('info')) return;
     const { function: record, failure: failed, start, invocationId } = finished;
@@ -361,7 +419,7 @@ export class LocalExecutor implements Executor {
 
   #find(tenant: string, name: string): FunctionRecord | null {
     try {
-      return this.#parts.registry.resolve(tenant, name);
+      return this.#parts.registry.get(tenant, name);
     } catch {
       return null;
     }
@@ -370,3 +428,9 @@ export class LocalExecutor implements Executor {
 
 const draining = (): StrataError =>
   new StrataError('draining', 'The server is shutting down and takes no new work.', { retryAfterMs: 1_000 });
+
+const disabled = (name: string): StrataError =>
+  new StrataError(
+    'function_disabled',
+    `The function ${name} is disabled, with all its versions. Deploy it with enabled set to true.`,
+  );

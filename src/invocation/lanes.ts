@@ -87,6 +87,11 @@ export class Lanes {
     return this.#options.lanes.map(({ pool }) => pool.snapshot());
   }
 
+  /** By runtime, nanoseconds of CPU that went into code which was loaded ahead and never used. */
+  unusedCpuNs(): ReadonlyMap<string, number> {
+    return new Map(this.#options.lanes.map(({ runtime, pool }) => [runtime, pool.unusedCpuNs]));
+  }
+
   confinement(): Readonly<Record<string, Confinement>> {
     return Object.fromEntries(this.#options.lanes.map(({ runtime, confinement }) => [runtime, confinement]));
   }

@@ -10,6 +10,7 @@ import type { Runtime } from '../core/spec.ts';
 import { tierOf } from '../core/spec.ts';
 import type { Census } from '../pool/api.ts';
 import type { QueueStats } from '../queue/api.ts';
+import { type LedgerSources, ledgerMetrics } from './ledger-metrics.ts';
 
 /** What is read when somebody scrapes. */
 export interface MetricSources {
@@ -23,6 +24,8 @@ export interface MetricSources {
   readonly spent: () => { readonly idleMbSeconds: number; readonly servingMbSeconds: number };
   readonly evictions: () => number;
   readonly queue: () => QueueStats;
+  /** Absent without a ledger. */
+  readonly ledger?: LedgerSources;
 }
 
 const PHASE_BUCKETS_SECONDS = [
@@ -126,6 +129,7 @@ export class Metrics {
     gauges(sources, registers);
     memoryCounters(sources, registers);
     queueMetrics(sources, registers);
+    if (sources.ledger !== undefined) ledgerMetrics(sources.ledger, registers);
   }
 
   finished(finished: Finished): void {

@@ -45,11 +45,34 @@ describe('what a tenant may have provisioned', () => {
 
   it('stays where the limit was lowered since, may be lowered, and leaves no room for more', () => {
     const provisions = open();
-    const registry = { all: () => [record('f', 30), record('h', 0)] } as unknown as Registry;
+    const registry = { kept: () => [record('f', 30), record('h', 0)] } as unknown as Registry;
     provisions.keepStored(registry, pino({ level: 'silent' }));
     expect(provisions.ofTenant('t')).toBe(3_000);
     expect(() => provisions.accept(record('h', 1))).toThrow(/3100 MB/);
     provisions.accept(record('f', 20))(true);
     expect(provisions.ofTenant('t')).toBe(2_000);
+  });
+
+  it('may be moved from version to version, and is refused only what comes to more than before', () => {
+    const provisions = open();
+    const version = (number: string, minInstances: number) => ({
+      ...record('f', minInstances),
+      version: number,
+    });
+    const [one, two, three] = [version('1', 8), version('2', 8), version('3', 12)];
+    provisions.acceptPointing({ joined: [one], left: [] })(true);
+    const moving = provisions.acceptPointing({ joined: [two], left: [one] });
+    expect(provisions.ofTenant('t')).toBe(800);
+    moving(false);
+    provisions.acceptPointing({ joined: [two], left: [one] })(true);
+    expect(() => provisions.acceptPointing({ joined: [one], left: [] })).toThrow(/1600 MB/);
+    expect(() => provisions.acceptPointing({ joined: [three], left: [two] })).toThrow(/1200 MB/);
+    const growing = provisions.acceptPointing({ joined: [version('4', 10)], left: [two] });
+    // What it is to have more is held while it is stored.
+    expect(() => provisions.accept(record('g', 1))).toThrow(/1100 MB/);
+    growing(false);
+    expect(provisions.ofTenant('t')).toBe(800);
+    provisions.acceptPointing({ joined: [], left: [two] })(true);
+    expect(provisions.ofTenant('t')).toBe(0);
   });
 });

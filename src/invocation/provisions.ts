@@ -1,14 +1,15 @@
 /**
  * How much the `minInstances` of each tenant's functions may ask for together.
  *
- * Owns the sums and the limit. What is provisioned of it is the pool's business. Invariants: a function is stored only
+ * Of a function that is its `$LATEST`, and each published version that an alias points to. Owns the sums and the limit.
+ * What is provisioned of it is the pool's business. Invariants: a function is stored only
  * with what its tenant may still ask for, counted at its `memoryMb` because it may grow to that; what a deployment gives
  * up stays counted until it is stored, so that neither outcome can fail.
  */
 import type { Logger } from 'pino';
 import { StrataError } from '../core/errors.ts';
 import type { FunctionRecord } from '../core/spec.ts';
-import type { Accept, Registry } from '../registry/api.ts';
+import type { Accept, AcceptPointing, Registry } from '../registry/api.ts';
 import { placementOf } from './placement.ts';
 
 export interface ProvisionsOptions {
@@ -47,7 +48,25 @@ export class Provisions {
     return (stored) => this.#set(group, tenant, stored ? wanted : former);
   };
 
-  /** For a function that was deleted. */
+  /**
+   * For versions that aliases point to from now on, and those that none does any more. Only what all of it comes to
+   * beyond before may be refused: an alias can always be moved back.
+   */
+  readonly acceptPointing: AcceptPointing = ({ joined, left }) => {
+    const moreMb = Math.max(0, sumMb(joined) - sumMb(left));
+    const [first] = joined;
+    if (first === undefined || moreMb === 0) return (stored) => this.#pointed(joined, left, stored);
+    const { tenant } = first;
+    const sum = this.ofTenant(tenant) + moreMb;
+    if (sum > this.#limitMb) throw this.#refusal(first, sum);
+    put(this.#byTenant, tenant, sum);
+    return (stored) => {
+      put(this.#byTenant, tenant, this.ofTenant(tenant) - moreMb);
+      this.#pointed(joined, left, stored);
+    };
+  };
+
+  /** For a function, or a version, that was deleted. */
   drop(record: FunctionRecord): void {
     const { group, tenant } = placementOf(record);
     this.#set(group, tenant, 0);
@@ -55,7 +74,7 @@ export class Provisions {
 
   /** What was deployed before is kept, also where limits were lowered: it leaves no room for more. */
   keepStored(registry: Registry, logger: Logger): void {
-    for (const record of registry.all()) {
+    for (const record of registry.kept()) {
       const { group, tenant } = placementOf(record);
       this.#set(group, tenant, askedMb(record));
     }
@@ -65,6 +84,15 @@ export class Provisions {
           { tenant, askedForMb, limitMb: this.#limitMb },
           'minInstances ask for more than is allowed',
         );
+  }
+
+  #pointed(joined: readonly FunctionRecord[], left: readonly FunctionRecord[], stored: boolean): void {
+    if (!stored) return;
+    for (const record of left) this.drop(record);
+    for (const record of joined) {
+      const { group, tenant } = placementOf(record);
+      this.#set(group, tenant, askedMb(record));
+    }
   }
 
   #refusal({ minInstances, memoryMb }: FunctionRecord, sum: number): StrataError {
@@ -82,6 +110,9 @@ export class Provisions {
 }
 
 const askedMb = ({ minInstances, memoryMb }: FunctionRecord): number => minInstances * memoryMb;
+
+const sumMb = (records: readonly FunctionRecord[]): number =>
+  records.reduce((sum, record) => sum + askedMb(record), 0);
 
 /** Names that ask for nothing leave nothing behind. */
 const put = (sums: Map<string, number>, name: string, memoryMb: number): void => {

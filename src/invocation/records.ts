@@ -69,16 +69,22 @@ export class Records {
     while (this.#logChars > LOG_MAX_CHARS) this.#dropLog();
   }
 
-  /** @throws StrataError `not_found`, also for what belongs to another tenant. */
-  get(invocationId: string, tenant: string): Finished {
-    const finished = this.#ring.find((entry) => entry?.invocationId === invocationId);
-    if (finished === undefined || finished.function.tenant !== tenant) {
-      throw new StrataError(
-        'not_found',
-        `No finished invocation ${invocationId.slice(0, 64)} is known for this tenant; the newest ${this.#limits.maxInvocations} are kept.`,
-      );
-    }
-    return finished;
+  /** The newest of an id; null when it is not kept here, also for what belongs to another tenant. */
+  find(invocationId: string, tenant: string): Finished | null {
+    let found: Finished | null = null;
+    // The ring is in no order of age, and an invocation that was tried again is in it more than once.
+    for (const entry of this.#ring)
+      if (entry?.invocationId === invocationId && (entry.attempt ?? 1) > (found?.attempt ?? 0)) found = entry;
+    return found?.function.tenant === tenant ? found : null;
+  }
+
+  /** What somebody is told who asks for an id that is not kept, or is another tenant's. */
+  unknown(invocationId: string): StrataError {
+    return new StrataError(
+      'not_found',
+      `No finished invocation ${invocationId.slice(0, 64)} is known for this tenant; the newest ${this.#limits.maxInvocations} are kept, ` +
+        'and receipts as long as the ledger keeps them.',
+    );
   }
 
   /** The newest lines of a function, oldest first. */

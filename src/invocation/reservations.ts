@@ -1,7 +1,7 @@
 /**
  * Keeps the concurrency that functions reserve in step with what is deployed.
  *
- * Owns when a reservation begins and ends; how much may be reserved is the admission's. Invariant: a function is stored
+ * It is the function's, whichever of its versions run. Owns when a reservation begins and ends; how much may be reserved is the admission's. Invariant: a function is stored
  * only with a reservation that it has, and gives up only what it is no longer stored with.
  */
 import type { Logger } from 'pino';
@@ -9,7 +9,7 @@ import { StrataError } from '../core/errors.ts';
 import type { FunctionRecord } from '../core/spec.ts';
 import type { Accept, Registry } from '../registry/api.ts';
 import type { Admission } from '../scheduler/admission.ts';
-import { placementOf } from './placement.ts';
+import { seatOf } from './placement.ts';
 
 /**
  * Claims what a function is to reserve before it is stored. What it gives up it gives up once it has been stored, so
@@ -18,7 +18,7 @@ import { placementOf } from './placement.ts';
 export const reserving =
   (admission: Admission): Accept =>
   (record) => {
-    const { group, tenant } = placementOf(record);
+    const { group, tenant } = seatOf(record);
     const { reservedConcurrency } = record;
     const former = admission.reserved(group);
     admission.reserve(group, tenant, Math.max(former, reservedConcurrency));
@@ -44,7 +44,7 @@ export const both =
 
 /** For a function that was deleted. */
 export const unreserve = (admission: Admission, record: FunctionRecord): void =>
-  admission.reserve(placementOf(record).group, record.tenant, 0);
+  admission.reserve(seatOf(record).group, record.tenant, 0);
 
 /** What was deployed before; where limits were lowered, what does not fit any more is served without a reservation. */
 export const reserveStored = (admission: Admission, registry: Registry, logger: Logger): void => {
@@ -52,7 +52,7 @@ export const reserveStored = (admission: Admission, registry: Registry, logger: 
     const { tenant, name, reservedConcurrency } = record;
     if (reservedConcurrency === 0) continue;
     try {
-      admission.reserve(placementOf(record).group, tenant, reservedConcurrency);
+      admission.reserve(seatOf(record).group, tenant, reservedConcurrency);
     } catch (thrown) {
       if (!(thrown instanceof StrataError)) throw thrown;
       logger.warn(

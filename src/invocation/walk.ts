@@ -37,6 +37,8 @@ export interface Walk extends WaitTerms {
   readonly scheduler: Scheduler;
   readonly eventJson: Uint8Array;
   readonly dryRun: boolean;
+  /** 1 unless told. */
+  readonly attempt?: number | undefined;
 }
 
 export interface Walked {
@@ -70,6 +72,7 @@ export const walk = async (context: WalkContext, request: Walk): Promise<Walked>
       resultJson: ran.resultJson,
       finished: {
         invocationId: request.invocationId,
+        attempt: request.attempt ?? 1,
         function: request.record,
         start: lease.start,
         meter: lease.instance.carrier.meter,

@@ -73,6 +73,13 @@ export interface Census {
     readonly taint: 'pristine' | 'tenant';
     readonly count: number;
   }[];
+  /** What serves nobody now, as the budget counts it, by the layer that holds it. */
+  readonly idle: readonly {
+    readonly layer: Layer;
+    /** `ahead` for code that was loaded ahead and that nobody has used yet. */
+    readonly use: 'kept' | 'ahead';
+    readonly memoryMb: number;
+  }[];
 }
 
 /** What tenants and metrics are shown of one moment: made at once for many who ask. */

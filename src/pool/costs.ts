@@ -84,7 +84,8 @@ export class RuntimeCosts {
     return {
       startMs: { runtime: loadMs, container: bootedMs, none: this.provisionMs.value + bootedMs },
       memoryMb: {
-        ...{ container: this.containerMb, runtime: this.runtimeMb },
+        container: this.containerMb,
+        runtime: this.runtimeMb,
         code: own === null ? this.runtimeMb : this.codeMb(own),
       },
       capacity: this.capacity,

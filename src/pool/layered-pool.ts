@@ -184,14 +184,18 @@ export class LayeredPool {
     return this.#leases.comingPlaces.of(placement.key);
   }
 
-  /** A revision of a function has become the current one: what it is to have at least is made ready. */
+  /**
+   * A revision of a function has become the current one, or its `minInstances` are kept from now on, or not any more:
+   * what it is to have at least is made ready, and what it has beyond that is the policy's to keep.
+   */
   deployed(placement: Placement): void {
     const state = this.#functions.of(placement);
+    const former = state.placement.minInstances;
     state.deleted = false;
     this.#functions.renew(state, placement);
     state.heldOffUntilMs = 0;
     state.failures = 0;
-    if (placement.minInstances > 0) this.#keeper.review(state);
+    if (placement.minInstances > 0 || former > 0) this.#keeper.review(state);
   }
 
   /**
@@ -238,6 +242,11 @@ export class LayeredPool {
   get remembered(): { readonly functions: number; readonly currentKeys: number; readonly tenants: number } {
     const { takers: tenants } = this.#keeper.stockroom;
     return { functions: this.#functions.size, currentKeys: this.#revisions.size, tenants };
+  }
+
+  /** CPU time of code that was loaded ahead and has gone without being used, nanoseconds. */
+  get unusedCpuNs(): number {
+    return this.#leases.unusedCpuNs;
   }
 
   /** Keys under which ready slots are listed: bounded by what is there. */

@@ -12,18 +12,18 @@ interface LeaseOwner {
   releaseAhead(slot: Slot, worked: boolean): void;
 }
 
-export interface LeaseOrigin {
+/** What an invocation starts from, and what that took. */
+export interface LeaseTiming {
+  readonly start: Start;
+  readonly provisionMs: number;
+  readonly bootMs: number;
+}
+
+export class Lease implements LeaseTiming {
   readonly start: Start;
   readonly provisionMs: number;
   readonly bootMs: number;
   /** The owner has to load the code before, or together with, its invocation. */
-  readonly loads: boolean;
-}
-
-export class Lease implements LeaseOrigin {
-  readonly start: Start;
-  readonly provisionMs: number;
-  readonly bootMs: number;
   readonly loads: boolean;
   readonly instance: Instance;
   /** CPU time of code that was loaded ahead and that no invocation has had on its receipt yet, nanoseconds. */
@@ -32,14 +32,14 @@ export class Lease implements LeaseOrigin {
   readonly #slot: Slot;
   #released = false;
 
-  constructor(owner: LeaseOwner, slot: Slot, instance: Instance, origin: LeaseOrigin) {
+  constructor(owner: LeaseOwner, slot: Slot, instance: Instance, timing: LeaseTiming) {
     this.#owner = owner;
     this.#slot = slot;
     this.instance = instance;
-    this.start = origin.start;
-    this.provisionMs = origin.provisionMs;
-    this.bootMs = origin.bootMs;
-    this.loads = origin.loads;
+    this.start = timing.start;
+    this.provisionMs = timing.provisionMs;
+    this.bootMs = timing.bootMs;
+    this.loads = timing.start !== 'code';
     this.aheadCpuNs = slot.aheadCpuNs;
     slot.aheadCpuNs = 0;
   }

@@ -6,13 +6,12 @@
  * or has gone.
  */
 import { StrataError } from '../core/errors.ts';
-import type { Start } from '../core/receipt.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Budget } from './budget.ts';
 import type { RuntimeCosts } from './costs.ts';
 import type { Functions } from './functions.ts';
 import type { Keeper } from './keeper.ts';
-import { Lease } from './lease.ts';
+import { Lease, type LeaseTiming } from './lease.ts';
 import type { Lifecycle } from './lifecycle.ts';
 import type { Revisions } from './revisions.ts';
 import type { Placement, Slot } from './slot.ts';
@@ -30,13 +29,6 @@ export interface LeasesOptions {
   readonly left: (placement: Placement) => void;
 }
 
-/** What an invocation starts from, and what that took. */
-export interface LeaseTiming {
-  readonly start: Start;
-  readonly provisionMs: number;
-  readonly bootMs: number;
-}
-
 export const LOADED: LeaseTiming = { start: 'code', provisionMs: 0, bootMs: 0 };
 export const BOOTED: LeaseTiming = { start: 'runtime', provisionMs: 0, bootMs: 0 };
 
@@ -47,9 +39,15 @@ export class Leases {
   /** Places that instances which are loading code will have for others, by function. */
   readonly comingPlaces = new Tally();
   readonly #options: LeasesOptions;
+  #unusedCpuNs = 0;
 
   constructor(options: LeasesOptions) {
     this.#options = options;
+  }
+
+  /** CPU time of code that was loaded ahead and has gone without being used, nanoseconds: nobody is billed for it. */
+  get unusedCpuNs(): number {
+    return this.#unusedCpuNs;
   }
 
   /** Leases a slot that is ready, or is about to be loaded. */
@@ -67,7 +65,7 @@ export class Leases {
       slot.aheadCpuNs += slot.owner.unpaidCpuNs;
       slot.owner.unpaidCpuNs = 0;
     }
-    return new Lease(this, slot, instance, { ...timing, loads: timing.start !== 'code' });
+    return new Lease(this, slot, instance, timing);
   }
 
   release(slot: Slot, clean: boolean, memoryMb: number | null): void {
@@ -102,6 +100,8 @@ export class Leases {
   left(slot: Slot): void {
     // Whoever counted on it has to be served by another.
     this.#loadEnded(slot);
+    this.#unusedCpuNs += slot.aheadCpuNs;
+    slot.aheadCpuNs = 0;
     const { owner } = slot;
     if (owner === null) return;
     // What the pool itself ends is retired or drains.
@@ -120,7 +120,8 @@ export class Leases {
     slot.sandbox.lastOwner = state;
     state.slots.add(slot);
     if (this.#options.revisions.isSuperseded(placement)) slot.retired = true;
-    else this.#options.functions.renew(state, placement);
+    // Of one revision the newest placement is that of `deployed`, however long ago an invocation was given its own.
+    else if (state.placement.key !== placement.key) this.#options.functions.renew(state, placement);
     this.#options.keeper.stockroom.soon();
   }
 

@@ -6,7 +6,6 @@
  * about once; whatever ends leaves no list, count or charge behind.
  */
 import { StrataError } from '../core/errors.ts';
-import { NOT_IN_HEAP } from '../core/heap.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { CarrierExit, SandboxTier } from '../sandbox/api.ts';
 import type { Budget } from './budget.ts';
@@ -15,7 +14,15 @@ import type { Functions } from './functions.ts';
 import { Quarantine } from './quarantine.ts';
 import { ReadySlots } from './ready-slots.ts';
 import { Sandboxes } from './sandboxes.ts';
-import { type Asked, isFree, type Placement, type Sandbox, type Slot } from './slot.ts';
+import {
+  type Asked,
+  isFree,
+  type Placement,
+  type Sandbox,
+  type Slot,
+  startingSandbox,
+  startingSlot,
+} from './slot.ts';
 import { Slots } from './slots.ts';
 import { Starts } from './starts.ts';
 import { Tally } from './tally.ts';
@@ -98,14 +105,8 @@ export class Lifecycle {
 
   /** Starts a sandbox: a function's tenant's from the first moment, or a pristine one. */
   provision(placement: Placement | null): Sandbox {
-    const sandbox: Sandbox = {
-      ...{ number: this.#nextNumber, state: 'starting', carrier: null, capacity: this.#options.capacity },
-      ...{ tenant: null, quarantinedFor: null, slots: new Set(), awaited: [], doubtful: 0 },
-      ...{ spareMemoryMb: this.#options.runtimeMemoryMb, usedMs: this.#clock.nowMs() },
-      ...{ busy: 0, starting: 0, chargedMb: 0, plannedForMs: -1, runtimeUntilMs: 0, untilMs: 0 },
-      lastOwner: null,
-      ...{ dueMs: Number.POSITIVE_INFINITY, heapIndex: NOT_IN_HEAP },
-    };
+    const { capacity, runtimeMemoryMb } = this.#options;
+    const sandbox = startingSandbox(this.#nextNumber, capacity, runtimeMemoryMb, this.#clock.nowMs());
     this.#nextNumber += 1;
     this.provisioning += 1;
     if (placement !== null) this.awaitedSandboxes += 1;
@@ -141,11 +142,7 @@ export class Lifecycle {
   async boot(sandbox: Sandbox, memoryMb: number, asked: Asked | null): Promise<void> {
     const startedMs = this.#clock.nowMs();
     const placement = asked?.placement ?? null;
-    const slot: Slot = {
-      ...{ sandbox, memoryMb, state: 'starting', layer: 'runtime', instance: null, placement, owner: null },
-      ...{ inFlight: 0, loading: null, retired: false, usedMs: startedMs, pressureAtUse: 0, aheadCpuNs: 0 },
-      ...{ chargedMb: 0, listed: null, unused: false },
-    };
+    const slot = startingSlot(sandbox, memoryMb, placement, startedMs);
     this.slots.add(slot, placement === null ? this.#options.costs.runtimeMb : this.codeMb(placement));
     if (placement !== null) this.instances.add(placement.key, 1);
     try {

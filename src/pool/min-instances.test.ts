@@ -97,6 +97,21 @@ describe('minInstances', () => {
     expect(ready(bench)).toBe(0);
   });
 
+  it('go when they are kept no more, and no invocation that was placed before brings them back', async () => {
+    const { bench, placement } = await deployed({ minInstances: 2 });
+    const lease = await bench.scheduler.acquire(placement);
+    bench.pool.deployed({ ...placement, minInstances: 0 });
+    expect(ready(bench)).toBe(0);
+    const more = [bench.scheduler.acquire(placement), bench.scheduler.acquire(placement)];
+    await bench.clock.advance(200);
+    for (const one of [lease, ...more]) (await one).release(true);
+    expect(bench.pool.view()).toMatchObject({ provisioned: 0, unmet: [] });
+    bench.pool.deployed(placement);
+    await bench.clock.advance(200);
+    expect(bench.pool.view()).toMatchObject({ provisioned: 2, unmet: [] });
+    expect(bench.pool.audit()).toBeNull();
+  });
+
   it('stop to load when the function is deleted', async () => {
     const { bench, placement } = await deployed({ label: 'endless-load', minInstances: 1 });
     expect(bench.pool.instancesOf(placement.key)).toBe(1);

@@ -10,8 +10,11 @@ import { GAP_EDGES_MS, type GapCounts } from './policy/api.ts';
 
 /** What a tenant has added is halved when it is so much. */
 export const TENANT_FULL = 512;
-/** Those that have been heard of for longest are forgotten first. */
-export const TENANTS_MAX = 256;
+/**
+ * Those that have been heard of for longest are forgotten first. To forget one and to hear of it anew is slow, and loses
+ * what was learnt, so there is room for as many as may be at work at once: 50 MB of counts at the very most.
+ */
+export const TENANTS_MAX = 2_048;
 /** A gap that is shorter is none. */
 const SHORTEST_MS = 0.1;
 

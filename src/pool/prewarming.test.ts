@@ -65,6 +65,16 @@ describe('a function that is called every ten minutes', () => {
     expect(paid).toBe(bench.preloads.length * 1_000_000);
   });
 
+  it('has the CPU time of loads ahead that nobody used on nobody, and the pool tells how much it was', async () => {
+    const { bench, calls, placement } = await everyTenMinutes(createPolicy('histogram'));
+    expect(bench.pool.unusedCpuNs).toBe(0);
+    await bench.clock.advance(20 * PERIOD_MS);
+    bench.pool.supersede(placement.group, null);
+    const paid = calls.reduce((sum, { aheadCpuNs }) => sum + aheadCpuNs, 0);
+    expect(bench.pool.unusedCpuNs).toBeGreaterThan(0);
+    expect(paid + bench.pool.unusedCpuNs).toBe(bench.preloads.length * 1_000_000);
+  });
+
   it('is not loaded ahead any more once it is deleted', async () => {
     const { bench, placement } = await everyTenMinutes(createPolicy('histogram'));
     const before = bench.preloads.length;

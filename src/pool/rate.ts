@@ -8,7 +8,8 @@ const PANIC_SECONDS = 6;
 const SECOND_MS = 1_000;
 
 export class Rate {
-  readonly #counts = new Float64Array(STABLE_SECONDS);
+  /** A plain array: a typed one of this size has its memory from elsewhere, and making it takes microseconds. */
+  readonly #counts: number[] = new Array(STABLE_SECONDS).fill(0);
   #second = 0;
 
   note(nowMs: number): void {

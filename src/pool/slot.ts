@@ -4,6 +4,7 @@
  * Owns the shapes, the states and the moves that are allowed; `slots.ts` makes the moves and keeps the counts.
  */
 import type { StrataError } from '../core/errors.ts';
+import { NOT_IN_HEAP } from '../core/heap.ts';
 import type { Layer } from '../core/receipt.ts';
 import type { Carrier, Instance } from '../sandbox/api.ts';
 import type { Due } from './agenda.ts';
@@ -133,6 +134,59 @@ export interface Sandbox extends Due {
   runtimeUntilMs: number;
   untilMs: number;
 }
+
+/** Property by property here and below: short of memory, hundreds are made each second, and spreads take their time. */
+export const startingSandbox = (
+  number: number,
+  capacity: number,
+  spareMemoryMb: number,
+  nowMs: number,
+): Sandbox => ({
+  number,
+  state: 'starting',
+  carrier: null,
+  capacity,
+  tenant: null,
+  quarantinedFor: null,
+  slots: new Set(),
+  busy: 0,
+  starting: 0,
+  awaited: [],
+  doubtful: 0,
+  spareMemoryMb,
+  usedMs: nowMs,
+  lastOwner: null,
+  chargedMb: 0,
+  plannedForMs: -1,
+  runtimeUntilMs: 0,
+  untilMs: 0,
+  dueMs: Number.POSITIVE_INFINITY,
+  heapIndex: NOT_IN_HEAP,
+});
+
+export const startingSlot = (
+  sandbox: Sandbox,
+  memoryMb: number,
+  placement: Placement | null,
+  nowMs: number,
+): Slot => ({
+  sandbox,
+  memoryMb,
+  state: 'starting',
+  layer: 'runtime',
+  instance: null,
+  placement,
+  owner: null,
+  inFlight: 0,
+  loading: null,
+  retired: false,
+  usedMs: nowMs,
+  pressureAtUse: 0,
+  unused: false,
+  aheadCpuNs: 0,
+  chargedMb: 0,
+  listed: null,
+});
 
 /** Marks a sandbox as a tenant's for ever. @throws Error when it is another's already. */
 export const taint = (sandbox: Sandbox, tenant: string): void => {

@@ -37,6 +37,8 @@ export class Victims implements Evictable {
   readonly #options: VictimsOptions;
   /** The one worth least is the last. */
   #candidates: Candidate[] = [];
+  /** What has become idle since, as far as it was asked for: few, in the same order. */
+  #added: Candidate[] = [];
   /** What has become idle since the list was made; filled only while there is a list. */
   readonly #fresh = new Set<Slot | Sandbox>();
   #madeMs: number | null = null;
@@ -69,17 +71,10 @@ export class Victims implements Evictable {
   }
 
   #last(mayEnd: (one: Held) => boolean): Victim | null {
-    while (this.#candidates.length > 0) {
-      const last = this.#candidates.at(-1);
-      if (last !== undefined && isThere(last)) break;
-      this.#candidates.pop();
-    }
-    for (let index = this.#candidates.length - 1; index >= 0; index -= 1) {
-      const candidate = this.#candidates[index];
-      if (candidate === undefined || !mayEnd(candidate) || !isThere(candidate)) continue;
-      return this.#victim(candidate);
-    }
-    return null;
+    const made = lastOf(this.#candidates, mayEnd);
+    const added = lastOf(this.#added, mayEnd);
+    const last = made === null || (added !== null && !goesBefore(made, added)) ? added : made;
+    return last === null ? null : this.#victim(last);
   }
 
   #victim({ worth, provisioned, slot, sandbox }: Candidate): Victim {
@@ -100,13 +95,14 @@ export class Victims implements Evictable {
     const { clock, lifecycle } = this.#options;
     this.#madeMs = clock.nowMs();
     this.#fresh.clear();
-    this.#candidates = [];
-    for (const state of loadedIn(lifecycle.sandboxes.all)) this.#addIdle(state, null);
-    for (const sandbox of lifecycle.sandboxes.all) this.#addEmpty(sandbox);
-    this.#candidates.sort(worthMoreFirst);
+    this.#added = [];
+    const candidates: Candidate[] = [];
+    for (const state of loadedIn(lifecycle.sandboxes.all)) this.#addIdle(candidates, state, null);
+    for (const sandbox of lifecycle.sandboxes.all) this.#addEmpty(candidates, sandbox);
+    this.#candidates = candidates.sort(worthMoreFirst);
   }
 
-  /** What has become idle since comes into the list: to make all of it anew for each would take too long. */
+  /** What has become idle since comes into a list of its own: to look at all that is idle for it would take too long. */
   #addFresh(): void {
     const owners = new Set<FunctionState>();
     const sandboxes = new Set<Sandbox>();
@@ -115,21 +111,22 @@ export class Victims implements Evictable {
       if (owner !== null) owners.add(owner);
       sandboxes.add(sandbox);
     }
-    this.#candidates = this.#candidates.filter(isThere);
-    for (const owner of owners) this.#addIdle(owner, this.#fresh);
-    for (const sandbox of sandboxes) this.#addEmpty(sandbox);
+    const added = this.#added.filter(isThere);
+    for (const owner of owners) this.#addIdle(added, owner, this.#fresh);
+    for (const sandbox of sandboxes) this.#addEmpty(added, sandbox);
     this.#fresh.clear();
-    this.#candidates.sort(worthMoreFirst);
+    this.#added = added.sort(worthMoreFirst);
   }
 
   #forget(): void {
     this.#madeMs = null;
     this.#candidates = [];
+    this.#added = [];
     this.#fresh.clear();
   }
 
   /** The idle instances of a function; of these alone, where that is given. */
-  #addIdle(state: FunctionState, among: ReadonlySet<Slot | Sandbox> | null): void {
+  #addIdle(into: Candidate[], state: FunctionState, among: ReadonlySet<Slot | Sandbox> | null): void {
     const costs = this.#options.costs.of(state.costs);
     const nowMs = this.#options.clock.nowMs();
     // The one used last waits for the lowest level that is not needed.
@@ -144,12 +141,12 @@ export class Victims implements Evictable {
       const gaps = state.demand.profile(level);
       const gapMs = state.demand.gapMs(level, nowMs);
       const known = { gaps, gapMs, uses: state.demand.uses, provisioned: provisioned >= 0 };
-      this.#candidates.push(this.#code(slot, costs, nowMs, known));
+      into.push(this.#code(slot, costs, nowMs, known));
     }
   }
 
-  #addEmpty(sandbox: Sandbox): void {
-    if (sandbox.state === 'ready' && isEmpty(sandbox)) this.#candidates.push(this.#sandbox(sandbox));
+  #addEmpty(into: Candidate[], sandbox: Sandbox): void {
+    if (sandbox.state === 'ready' && isEmpty(sandbox)) into.push(this.#sandbox(sandbox));
   }
 
   #code(
@@ -176,6 +173,17 @@ export class Victims implements Evictable {
     return { worth, provisioned: false, holder: sandbox.tenant, slot: null, sandbox, usedMs: sandbox.usedMs };
   }
 }
+
+/** The last that may end; those at the end that are not there any longer leave the list. */
+const lastOf = (candidates: Candidate[], mayEnd: (one: Held) => boolean): Candidate | null => {
+  for (let last = candidates.at(-1); last !== undefined && !isThere(last); last = candidates.at(-1))
+    candidates.pop();
+  for (let index = candidates.length - 1; index >= 0; index -= 1) {
+    const candidate = candidates[index];
+    if (candidate !== undefined && mayEnd(candidate) && isThere(candidate)) return candidate;
+  }
+  return null;
+};
 
 const worthMoreFirst = (one: Candidate, other: Candidate): number =>
   goesBefore(one, other) ? 1 : goesBefore(other, one) ? -1 : 0;

@@ -147,7 +147,7 @@ const viewCosts = (costs: RuntimeCosts): CostsView => {
   };
 };
 
-const censusOf = ({ tier: { tier }, runtime }: TierViewParts, sandboxes: Iterable<Sandbox>): Census => {
+const censusOf = ({ tier: { tier }, runtime }: TierViewParts, sandboxes: readonly Sandbox[]): Census => {
   const slots = new Counts<Counted<Census['slots'][number]>>();
   const counts = new Counts<Counted<Census['sandboxes'][number]>>();
   for (const sandbox of sandboxes) {
@@ -158,7 +158,23 @@ const censusOf = ({ tier: { tier }, runtime }: TierViewParts, sandboxes: Iterabl
     for (const slot of sandbox.slots)
       slots.add(`${slot.layer} ${slot.state}`, () => ({ layer: slot.layer, state: slot.state, count: 0 }));
   }
-  return { tier, runtime, slots: slots.all, sandboxes: counts.all };
+  return { tier, runtime, slots: slots.all, sandboxes: counts.all, idle: idleIn(sandboxes) };
+};
+
+/** By the rule of `Slots`: a carrier serves as long as anything in it does. */
+const idleIn = (sandboxes: readonly Sandbox[]): Census['idle'] => {
+  const memoryMb = { container: 0, runtime: 0, code: 0, ahead: 0 };
+  for (const sandbox of sandboxes) {
+    if (sandbox.busy === 0) memoryMb.container += sandbox.chargedMb;
+    for (const { state, layer, unused, chargedMb } of sandbox.slots)
+      if (state !== 'busy') memoryMb[unused ? 'ahead' : layer] += chargedMb;
+  }
+  return [
+    { layer: 'container', use: 'kept', memoryMb: memoryMb.container },
+    { layer: 'runtime', use: 'kept', memoryMb: memoryMb.runtime },
+    { layer: 'code', use: 'kept', memoryMb: memoryMb.code },
+    { layer: 'code', use: 'ahead', memoryMb: memoryMb.ahead },
+  ];
 };
 
 type Counted<Row> = Row & { count: number };

@@ -10,6 +10,8 @@ export interface Random {
   bytes(count: number): Uint8Array;
   /** An unpredictable integer, 1 to 2^48 − 1. */
   nonce(): number;
+  /** From 0 up to but not 1, every part of it as likely. */
+  fraction(): number;
 }
 
 const POOL_BYTES = 6 * 1024;
@@ -18,16 +20,23 @@ const POOL_BYTES = 6 * 1024;
 export const systemRandom: Random = (() => {
   let pool = randomBytes(POOL_BYTES);
   let offset = 0;
-  const nonce = (): number => {
+  const draw = (): number => {
     if (offset + 6 > POOL_BYTES) {
       pool = randomBytes(POOL_BYTES);
       offset = 0;
     }
     const value = pool.readUIntBE(offset, 6);
     offset += 6;
+    return value;
+  };
+  const nonce = (): number => {
+    const value = draw();
     return value === 0 ? nonce() : value;
   };
-  return { uuid: () => randomUUID(), bytes: (count) => randomBytes(count), nonce };
+  return {
+    ...{ uuid: () => randomUUID(), bytes: (count) => randomBytes(count) },
+    ...{ nonce, fraction: () => draw() / 2 ** 48 },
+  };
 })();
 
 /** A seeded generator (mulberry32) behind the same port: for tests and the simulator, never for secrets. */
@@ -44,5 +53,5 @@ export const seededRandom = (seed: number): Random => {
     const hex = Buffer.from(bytes(16)).toString('hex');
     return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-4${hex.slice(13, 16)}-8${hex.slice(17, 20)}-${hex.slice(20)}`;
   };
-  return { uuid, bytes, nonce: () => 1 + (next() & 0x7fffffff) };
+  return { uuid, bytes, nonce: () => 1 + (next() & 0x7fffffff), fraction: () => next() / 2 ** 32 };
 };

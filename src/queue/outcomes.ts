@@ -5,7 +5,7 @@
  * one of its retries, as with Lambda: a refusal for lack of room and a fault of the platform are tried again until the
  * event is too old.
  */
-import { ERROR_CATALOGUE, type Failure, failure, type StrataError } from '../core/errors.ts';
+import { ERROR_CATALOGUE, type ErrorCode, type Failure, failure, type StrataError } from '../core/errors.ts';
 import type { AsyncPolicy } from '../core/spec.ts';
 import type { Random } from '../ports/random.ts';
 import type { Ran } from './api.ts';
@@ -45,13 +45,16 @@ const afterRun = ({ policy, retries, cancelAsked }: Standing, { finished }: Ran)
 
 const TOO_MANY = 429;
 
+/** Refusals that end when somebody else does something: the function is enabled again, a change is done. */
+const MENDED_BY_OTHERS: ReadonlySet<ErrorCode> = new Set(['conflict', 'function_disabled']);
+
 const afterRefusal = ({ policy, cancelAsked }: Standing, error: StrataError): Next => {
   if (cancelAsked || error.code === 'cancelled') return { next: 'cancelled' };
   const { audience, status } = ERROR_CATALOGUE[error.code];
   // A fault nobody foresaw may have come after the code began.
   const unclear = error.code === 'internal_error' && policy.delivery === 'at-most-once';
   const isMendable =
-    status === TOO_MANY || audience === 'platform' || error.retryable || error.code === 'conflict';
+    status === TOO_MANY || audience === 'platform' || error.retryable || MENDED_BY_OTHERS.has(error.code);
   if (unclear || !isMendable)
     return {
       next: 'failed',

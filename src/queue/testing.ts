@@ -34,7 +34,7 @@ const FUNCTION: FunctionRecord = {
   ...{ handler: 'index.handler', memoryMb: 128, timeoutMs: 3_000, cpuMs: 1_000, processModel: 'resident' },
   ...{ concurrency: 1, initializer: null, initTimeoutMs: 1_000, minInstances: 0, maxInstances: 50 },
   ...{ reservedConcurrency: 0, idleTimeoutMs: 1_000, env: {}, labels: {}, description: '' },
-  ...{ network: { allow: [] }, async: POLICY, codeDigest: 'aa', codeBytes: 1 },
+  ...{ network: { allow: [] }, enabled: true, auth: 'key', async: POLICY, codeDigest: 'aa', codeBytes: 1 },
   ...{ createdAt: '2026-01-01T00:00:00.000Z', updatedAt: '2026-01-01T00:00:00.000Z' },
 };
 
@@ -134,7 +134,7 @@ export class QueueWorld {
           },
         },
         run: (attempt) => this.#play(alive, attempt),
-        receiptOf: toReceipt,
+        receiptOf: (finished) => toReceipt(finished, 'cpu'),
         newId: () => this.#newId(),
         send: async (request) => {
           if (!alive.value) return NEVER;

@@ -1,35 +1,41 @@
 /**
  * The registry: deployed functions and their code.
  *
- * Owns what is deployed, in memory for reading and in the store for keeps. Never runs code. Invariants: a record is
- * visible only after it and its code are on the disk; changes of one function happen one after the other; code is
- * removed only when no record uses it, and after a grace period, because an invocation that still waits may need it.
+ * Owns what is deployed, in memory for reading and in the store for keeps; published versions and aliases are
+ * `stored-versions.ts`'s. Never runs code. Invariants: a record is visible only after it and its code are on the disk;
+ * changes of one function, its versions and its aliases happen one after the other; code is removed only when no record
+ * uses it, and after a grace period, because an invocation that still waits may need it.
  */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { StrataError } from '../core/errors.ts';
-import type { CodeFiles, FunctionRecord, FunctionSpecInput } from '../core/spec.ts';
+import { type CodeFiles, type FunctionRecord, type FunctionSpecInput, LATEST } from '../core/spec.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Random } from '../ports/random.ts';
 import { storageError } from '../ports/storage-errors.ts';
-import type { Accept, Deployment, FunctionPage, ListQuery, Registry } from './api.ts';
+import type { Accept, Deletion, Deployment, FunctionPage, ListQuery, Precondition, Registry } from './api.ts';
 import { encodeArtifact } from './artifact-format.ts';
 import { type ArtifactStore, openArtifactStore, openMemoryArtifactStore } from './artifact-store.ts';
 import { type CodeLimits, readCode } from './code.ts';
+import { FunctionEntry } from './function-entry.ts';
 import { FunctionTable } from './function-table.ts';
 import type { NetworkRules } from './network.ts';
 import { References } from './references.ts';
+import { refuseMismatch } from './revision.ts';
+import { checkSessionKey } from './session-key.ts';
 import { checkFunctionName, checkTenantName, completeSpec } from './spec.ts';
 import { shown } from './spec-errors.ts';
 import { openSqliteStore } from './sqlite-store.ts';
 import { type FunctionStore, openMemoryStore } from './store.ts';
+import { StoredVersions, type VersionLimits } from './stored-versions.ts';
+import { Turns } from './turns.ts';
 
 export interface RegistryOptions {
   /** The folder for the database and the code, or `:memory:`. */
   readonly dataDir: string;
   readonly clock: Clock;
   readonly random: Random;
-  readonly limits: CodeLimits;
+  readonly limits: CodeLimits & Partial<VersionLimits>;
   /** What functions may list; public hosts unless told. */
   readonly network?: NetworkRules;
   /** How long code that no function uses any more can still be loaded; 60,000 unless told. */
@@ -55,11 +61,10 @@ export const openRegistry = async (options: RegistryOptions): Promise<Registry> 
   }
 };
 
-const LATEST = '$LATEST';
-
 /** The data folder of a server that keeps nothing. */
 export const MEMORY = ':memory:';
 const CODE_GRACE_MS = 60_000;
+const VERSION_LIMITS: VersionLimits = { maxVersions: 100, maxAliases: 50 };
 const CODE_CACHE_BYTES = 64 * 1024 * 1024;
 
 const openStores = (options: RegistryOptions): { store: FunctionStore; artifacts: ArtifactStore } => {
@@ -80,13 +85,13 @@ const openStores = (options: RegistryOptions): { store: FunctionStore; artifacts
 };
 
 class StoredRegistry implements Registry {
+  readonly versions: StoredVersions;
   readonly #options: RegistryOptions;
   readonly #store: FunctionStore;
   readonly #artifacts: ArtifactStore;
   readonly #references: References;
   readonly #table = new FunctionTable();
-  /** The last change of each function that has one under way. */
-  readonly #changes = new Map<string, Promise<unknown>>();
+  readonly #turns = new Turns();
 
   constructor(options: RegistryOptions, store: FunctionStore, artifacts: ArtifactStore) {
     this.#options = options;
@@ -94,14 +99,21 @@ class StoredRegistry implements Registry {
     this.#artifacts = artifacts;
     const graceMs = options.codeGraceMs ?? CODE_GRACE_MS;
     this.#references = new References(options.clock, graceMs, (digest) => artifacts.remove(digest));
+    this.versions = new StoredVersions({
+      ...{ clock: options.clock, random: options.random, limits: { ...VERSION_LIMITS, ...options.limits } },
+      ...{ store, table: this.#table, references: this.#references },
+      inTurn: (tenant, name, change) => this.#inTurn(tenant, name, change),
+    });
   }
 
   async load(): Promise<void> {
     const records = await this.#store.load();
     for (const record of records) {
-      this.#table.set(Object.freeze(record));
+      Object.freeze(record);
       this.#references.retain(record.codeDigest);
+      if (record.version === LATEST) this.#table.add(new FunctionEntry(record, 0));
     }
+    await this.versions.load(records.filter(({ version }) => version !== LATEST));
     // An empty database beside stored code may be a lost one that is about to be restored: its code stays.
     if (records.length > 0) this.#artifacts.sweep(this.#references.used);
   }
@@ -111,13 +123,16 @@ class StoredRegistry implements Registry {
     name: string,
     input: FunctionSpecInput,
     accept: Accept = () => () => {},
+    precondition: Precondition = {},
   ): Promise<Deployment> {
     checkTenantName(tenant);
     const spec = completeSpec(name, input, this.#options.network);
     return this.#inTurn(tenant, name, async () => {
+      const entry = this.#table.get(tenant, name);
+      const previous = entry?.latest;
+      refuseMismatch(`The function ${shown(name)}`, previous?.revision ?? null, precondition);
       const code = await readCode(input.code, spec, this.#options.limits);
       const artifact = await encodeArtifact(code.files);
-      const previous = this.#table.get(tenant, name);
       const now = new Date(this.#options.clock.wallMs()).toISOString();
       const record: FunctionRecord = Object.freeze({
         ...spec,
@@ -133,7 +148,10 @@ class StoredRegistry implements Registry {
       });
       const settle = accept(record);
       this.#references.retain(artifact.digest);
+      let lastVersion = 0;
       try {
+        // Numbers go on where a function of this name had left off.
+        if (entry === undefined) lastVersion = await this.#store.lastVersion(tenant, name);
         await this.#artifacts.put(artifact);
         await this.#store.put(record);
       } catch (error) {
@@ -141,43 +159,63 @@ class StoredRegistry implements Registry {
         settle(false);
         throw error;
       }
-      this.#table.set(record);
+      if (entry === undefined) this.#table.add(new FunctionEntry(record, lastVersion));
+      else entry.latest = record;
       if (previous !== undefined) this.#references.release(previous.codeDigest);
       settle(true);
       return { function: record, created: previous === undefined };
     });
   }
 
-  resolve(tenant: string, name: string, qualifier: string = LATEST): FunctionRecord {
-    const record = this.#table.get(tenant, name);
-    if (record === undefined)
-      throw new StrataError('not_found', `There is no function ${shown(name)}; list shows what is deployed.`);
-    if (qualifier !== LATEST)
-      throw new StrataError(
-        'not_found',
-        `The function ${shown(name)} has no version or alias ${shown(qualifier)}: there is only ${LATEST} so far; ` +
-          'leave the qualifier out.',
-      );
-    return record;
+  resolve(tenant: string, name: string, qualifier: string = LATEST, sessionKey?: string): FunctionRecord {
+    if (sessionKey !== undefined) checkSessionKey(sessionKey);
+    const entry = this.#table.get(tenant, name);
+    const record =
+      qualifier === LATEST ? entry?.latest : entry?.choose(qualifier, sessionKey, this.#options.random);
+    return record ?? unknown(name, entry, qualifier);
   }
 
-  all(): Iterable<FunctionRecord> {
-    return this.#table.all();
+  get(tenant: string, name: string, qualifier: string = LATEST): FunctionRecord {
+    const entry = this.#table.get(tenant, name);
+    return entry?.find(qualifier) ?? unknown(name, entry, qualifier);
+  }
+
+  isEnabled(record: FunctionRecord): boolean {
+    if (record.version === LATEST) return record.enabled;
+    return this.#table.get(record.tenant, record.name)?.latest.enabled ?? true;
+  }
+
+  isCurrent(record: FunctionRecord): boolean {
+    const current = this.#table.get(record.tenant, record.name)?.find(record.version);
+    return current?.revision === record.revision;
+  }
+
+  *all(): Generator<FunctionRecord> {
+    for (const { latest } of this.#table.all()) yield latest;
+  }
+
+  *kept(): Generator<FunctionRecord> {
+    for (const entry of this.#table.all()) {
+      yield entry.latest;
+      yield* entry.pointed();
+    }
   }
 
   list(query: ListQuery): FunctionPage {
     return this.#table.list(query);
   }
 
-  async delete(tenant: string, name: string): Promise<FunctionRecord> {
+  async delete(tenant: string, name: string, precondition: Precondition = {}): Promise<Deletion> {
     checkTenantName(tenant);
     checkFunctionName(name);
     return this.#inTurn(tenant, name, async () => {
-      const record = this.resolve(tenant, name);
-      await this.#store.remove(tenant, name, record.version);
+      const record = this.get(tenant, name);
+      refuseMismatch(`The function ${shown(name)}`, record.revision, precondition);
+      const versions = [...(this.#table.get(tenant, name)?.versions.values() ?? [])];
+      await this.#store.removeFunction(tenant, name);
       this.#table.delete(tenant, name);
-      this.#references.release(record.codeDigest);
-      return record;
+      for (const { codeDigest } of [record, ...versions]) this.#references.release(codeDigest);
+      return { function: record, versions };
     });
   }
 
@@ -185,7 +223,7 @@ class StoredRegistry implements Registry {
     try {
       return await this.#artifacts.load(record.codeDigest);
     } catch (cause) {
-      if (this.#table.get(record.tenant, record.name)?.revision === record.revision) throw cause;
+      if (this.isCurrent(record)) throw cause;
       throw new StrataError(
         'conflict',
         `The function ${record.name} was changed or deleted, and its former code is gone; send the request again.`,
@@ -200,14 +238,16 @@ class StoredRegistry implements Registry {
   }
 
   /** Runs a change of a function after all its earlier ones, whether they worked or not. */
-  async #inTurn<Result>(tenant: string, name: string, change: () => Promise<Result>): Promise<Result> {
-    const key = `${tenant}/${name}`;
-    const turn = (this.#changes.get(key) ?? Promise.resolve()).then(change, change);
-    this.#changes.set(key, turn);
-    try {
-      return await turn;
-    } finally {
-      if (this.#changes.get(key) === turn) this.#changes.delete(key);
-    }
+  #inTurn<Result>(tenant: string, name: string, change: () => Promise<Result>): Promise<Result> {
+    return this.#turns.take(`${tenant}/${name}`, change);
   }
 }
+
+const unknown = (name: string, entry: FunctionEntry | undefined, qualifier: string): never => {
+  if (entry === undefined)
+    throw new StrataError('not_found', `There is no function ${shown(name)}; list shows what is deployed.`);
+  throw new StrataError(
+    'not_found',
+    `The function ${shown(name)} has no version or alias ${shown(qualifier)}; leave the qualifier out for ${LATEST}.`,
+  );
+};

@@ -21,7 +21,7 @@ import {
   SPEC_BOUNDS,
   WEBHOOK_MAX_LENGTH,
 } from '../core/limits.ts';
-import { DELIVERIES, RUNTIMES } from '../core/spec.ts';
+import { DELIVERIES, FUNCTION_AUTHS, RUNTIMES } from '../core/spec.ts';
 
 const MEMORY_TEXT = RUNTIMES.map((runtime) => {
   const { min, max } = MEMORY_BOUNDS[runtime];
@@ -195,6 +195,21 @@ export const FUNCTION_SPEC_SCHEMA = Type.Object(
       ),
     ),
     async: Type.Optional(ASYNC_POLICY_SCHEMA),
+    enabled: Type.Optional(
+      Type.Boolean({
+        default: true,
+        description:
+          'False refuses invocations with `function_disabled`, of every version and alias; those that came before go on.',
+      }),
+    ),
+    auth: Type.Optional(
+      Type.Enum([...FUNCTION_AUTHS], {
+        default: 'key',
+        description:
+          'What an invocation has to carry at a server that asks for keys: `key` anything that the server takes, ' +
+          '`signature` or `jwt` that alone, `none` nothing, so that anybody may invoke the function.',
+      }),
+    ),
   },
   { ...closed, description: 'What a function is.' },
 );

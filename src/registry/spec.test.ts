@@ -7,7 +7,7 @@ import {
   MEMORY_BOUNDS,
   SPEC_BOUNDS,
 } from '../core/limits.ts';
-import type { FunctionSpec } from '../core/spec.ts';
+import { FUNCTION_AUTHS, type FunctionSpec } from '../core/spec.ts';
 import { parseRange, type Range } from '../egress/addresses.ts';
 import { completeSpec } from './spec.ts';
 
@@ -58,13 +58,20 @@ describe('completeSpec', () => {
       idleTimeoutMs: 600_000,
       env: {},
       labels: {},
+      enabled: true,
       description: '',
       network: { allow: [] },
       async: {
         ...{ maxRetries: 2, maxEventAgeMs: 21_600_000, delivery: 'at-least-once' },
         ...{ onSuccess: null, onFailure: null },
       },
+      auth: 'key',
     });
+  });
+
+  it('takes the kinds of auth that there are, and no other', () => {
+    for (const auth of FUNCTION_AUTHS) expect(complete({ auth }).auth).toBe(auth);
+    for (const auth of ['None', 'jwt,key', '', null]) expect(() => complete({ auth })).toThrow(/auth/);
   });
 
   it('keeps what was given, frozen and apart from the input', () => {

@@ -58,6 +58,8 @@ export const completeSpec = (
     description: input.description ?? '',
     network: Object.freeze({ allow: completeAllow(input.network?.allow ?? [], network) }),
     async: completeAsync(input.async ?? {}, network),
+    enabled: input.enabled ?? true,
+    auth: input.auth ?? 'key',
   };
   refuseBadEnv(env);
   refuseBadHandlers(spec);

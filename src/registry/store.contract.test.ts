@@ -4,10 +4,10 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { StrataError } from '../core/errors.ts';
-import type { FunctionRecord } from '../core/spec.ts';
+import type { AliasRecord, FunctionRecord } from '../core/spec.ts';
 import { completeSpec } from './spec.ts';
 import { openSqliteStore } from './sqlite-store.ts';
-import { type FunctionStore, openMemoryStore } from './store.ts';
+import { FORMER_NUMBERS_MAX, type FunctionStore, openMemoryStore } from './store.ts';
 
 const record = (extra: Partial<FunctionRecord> = {}): FunctionRecord => ({
   ...completeSpec('hello', { runtime: 'isolate', code: { source: '' } }),
@@ -18,6 +18,14 @@ const record = (extra: Partial<FunctionRecord> = {}): FunctionRecord => ({
   revision: 'r1',
   codeDigest: 'a'.repeat(64),
   codeBytes: 12,
+  createdAt: '2026-01-01T00:00:00.000Z',
+  updatedAt: '2026-01-01T00:00:00.000Z',
+  ...extra,
+});
+
+const alias = (extra: Partial<AliasRecord> = {}): AliasRecord => ({
+  ...{ tenant: 'default', function: 'hello', alias: 'live', version: '1', weights: { 2: 0.1 } },
+  ...{ description: '', revision: 'r1' },
   createdAt: '2026-01-01T00:00:00.000Z',
   updatedAt: '2026-01-01T00:00:00.000Z',
   ...extra,
@@ -91,11 +99,75 @@ describe.each<[string, () => FunctionStore]>([
     store.close();
   });
 
+  it('gives back aliases as they were put, and replaces by tenant, function and name together', async () => {
+    const store = open();
+    const odd = alias({ alias: '__proto__', weights: {}, description: `'; -- \0 \ud800 😀` });
+    const others = [alias({ tenant: 'b' }), alias({ function: 'b' }), odd];
+    const moved = alias({ version: '2', weights: {}, revision: 'r2' });
+    for (const each of [alias(), ...others, moved]) await store.putAlias(each);
+    const loaded = await store.loadAliases();
+    expect(loaded).toHaveLength(4);
+    for (const each of [...others, moved]) expect(loaded).toContainEqual(each);
+    expect(await store.removeAlias('default', 'hello', 'other')).toBe(false);
+    expect(await store.removeAlias('default', 'hello', 'live')).toBe(true);
+    expect(await store.loadAliases()).toHaveLength(3);
+    store.close();
+  });
+
+  it('removes a function with its versions and aliases, and nothing of others', async () => {
+    const store = open();
+    const kept = [record({ tenant: 'b' }), record({ name: 'b' })];
+    for (const each of [record(), ...kept]) await store.put(each);
+    await store.publish(record({ version: '1' }));
+    for (const each of [alias(), alias({ alias: 'next' }), alias({ tenant: 'b' })])
+      await store.putAlias(each);
+    expect(await store.removeFunction('default', 'hello')).toBe(true);
+    expect(await store.removeFunction('default', 'hello')).toBe(false);
+    const loaded = await store.load();
+    expect(loaded).toHaveLength(2);
+    for (const each of kept) expect(loaded).toContainEqual(each);
+    expect(await store.loadAliases()).toEqual([alias({ tenant: 'b' })]);
+    store.close();
+  });
+
+  it('knows the highest number of a function’s versions, whatever of it was removed', async () => {
+    const store = open();
+    await store.put(record());
+    expect(await store.lastVersion('default', 'hello')).toBe(0);
+    for (const version of ['1', '2', '10']) await store.publish(record({ version }));
+    expect(await store.remove('default', 'hello', '10')).toBe(true);
+    expect(await store.lastVersion('default', 'hello')).toBe(10);
+    expect(await store.lastVersions()).toEqual([{ tenant: 'default', name: 'hello', version: 10 }]);
+    await store.removeFunction('default', 'hello');
+    expect(await store.lastVersions()).toEqual([]);
+    expect(await store.lastVersion('default', 'hello')).toBe(10);
+    expect(await store.lastVersion('b', 'hello')).toBe(0);
+    await store.put(record());
+    expect(await store.lastVersions()).toEqual([{ tenant: 'default', name: 'hello', version: 10 }]);
+    store.close();
+  });
+
+  it('forgets the numbers of functions that were removed longest ago, of each tenant by itself', async () => {
+    const store = open();
+    for (const tenant of ['a', 'b'])
+      for (let index = 0; index <= (tenant === 'a' ? FORMER_NUMBERS_MAX : 1); index += 1) {
+        await store.publish(record({ tenant, name: `f${index}`, version: '7' }));
+        await store.removeFunction(tenant, `f${index}`);
+      }
+    const known = [store.lastVersion('a', 'f0'), store.lastVersion('a', 'f1'), store.lastVersion('b', 'f0')];
+    expect(await Promise.all(known)).toEqual([0, 7, 7]);
+    store.close();
+  }, 20_000);
+
   it('refuses every call after close, and closes twice', async () => {
     const store = open();
     store.close();
     store.close();
-    for (const call of [store.load(), store.put(record()), store.remove('a', 'b', 'c')])
+    for (const call of [
+      ...[store.load(), store.put(record()), store.remove('a', 'b', 'c'), store.publish(record())],
+      ...[store.loadAliases(), store.putAlias(alias()), store.removeAlias('a', 'b', 'c')],
+      ...[store.lastVersion('a', 'b'), store.lastVersions(), store.removeFunction('a', 'b')],
+    ])
       expect((await refused(() => call)).code).toBe('internal_error');
   });
 });
@@ -112,14 +184,15 @@ describe('the SQLite store', () => {
 
   it('reads a spec that was stored before a field was known', async () => {
     const first = openSqliteStore(path);
-    await first.put(record({ reservedConcurrency: 7 }));
+    await first.put(record({ reservedConcurrency: 7, auth: 'none' }));
     first.close();
     const database = new DatabaseSync(path);
-    const strip = "UPDATE functions SET spec = json_remove(spec, '$.reservedConcurrency', '$.async')";
+    const strip =
+      "UPDATE functions SET spec = json_remove(spec, '$.reservedConcurrency', '$.auth', '$.async')";
     expect(database.prepare(strip).run().changes).toBe(1);
     database.close();
     const second = openSqliteStore(path);
-    expect(await second.load()).toEqual([record({ reservedConcurrency: 0 })]);
+    expect(await second.load()).toEqual([record({ reservedConcurrency: 0, auth: 'key' })]);
     second.close();
   });
 
@@ -186,5 +259,44 @@ describe('the SQLite store', () => {
     const after = new DatabaseSync(path);
     expect(after.prepare('SELECT version FROM schema_version').get()?.version).toBe(99);
     after.close();
+  });
+
+  it('brings a database of the first schema to the present one, with what is in it', async () => {
+    const first = openSqliteStore(path);
+    await first.put(record());
+    first.close();
+    const database = new DatabaseSync(path);
+    database.exec('DROP TABLE aliases; DROP TABLE version_numbers; UPDATE schema_version SET version = 1');
+    database.close();
+    const second = openSqliteStore(path);
+    expect(await second.load()).toEqual([record()]);
+    await second.publish(record({ version: '1' }));
+    await second.putAlias(alias());
+    second.close();
+    const third = openSqliteStore(path);
+    expect(await third.loadAliases()).toEqual([alias()]);
+    expect(await third.lastVersion('default', 'hello')).toBe(1);
+    third.close();
+  });
+
+  it('makes all of a change or nothing of it', async () => {
+    const store = openSqliteStore(path);
+    await store.put(record());
+    await store.publish(record({ version: '1' }));
+    await store.putAlias(alias());
+    store.close();
+    const database = new DatabaseSync(path);
+    database.exec(
+      "CREATE TRIGGER keep BEFORE DELETE ON aliases BEGIN SELECT RAISE(ABORT, 'kept'); END; " +
+        "CREATE TRIGGER stay BEFORE INSERT ON version_numbers BEGIN SELECT RAISE(ABORT, 'stays'); END",
+    );
+    database.close();
+    const again = openSqliteStore(path);
+    await expect(again.removeFunction('default', 'hello')).rejects.toMatchObject({ code: 'internal_error' });
+    await expect(again.publish(record({ version: '2' }))).rejects.toMatchObject({ code: 'internal_error' });
+    expect(await again.load()).toHaveLength(2);
+    expect(await again.lastVersion('default', 'hello')).toBe(1);
+    await again.put(record({ revision: 'r2' }));
+    again.close();
   });
 });

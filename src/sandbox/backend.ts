@@ -17,6 +17,8 @@ export interface Backend {
   readonly meter: Meter;
   /** How many instances one carrier may hold. */
   readonly capacity: number;
+  /** Frames that answer no call: a carrier that sends more of them in a second is killed. The guard's own bound unless told. */
+  readonly unaskedPerSecond?: number;
   /**
    * Starts the outer process and resolves when it has reported ready; rejects when it ends before that.
    * @param abandoned nobody waits any more: the process must be killed.

@@ -63,11 +63,11 @@ const scripted = (): {
 
 const INVOKE = { invocationId: 'i', eventJson: Buffer.from('{}'), timeoutMs: 2_000, cpuMs: 2_000 };
 
-const setUp = async () => {
+const setUp = async (own: Partial<Backend> = {}) => {
   const clock = new ManualClock();
   const script = scripted();
   const options = { clock, random: seededRandom(3), startTimeoutMs: 5_000, killGraceMs: 50, watchdog: null };
-  const tier = guardTier(script.backend, options);
+  const tier = guardTier({ ...script.backend, ...own }, options);
   const carrier = await tier.provision();
   const instance = await carrier.boot(128);
   return { clock, script, tier, carrier, instance };
@@ -98,6 +98,17 @@ describe('the guard', () => {
     const { script, carrier } = await setUp();
     for (let count = 0; count < 60_000 && !script.killed(); count += 1) script.events().parked(1, 1, true);
     expect((await carrier.exited).cause).toBe('protocol');
+  });
+
+  it('takes only so many of those in a second as the tier’s own are', async () => {
+    const { clock, script } = await setUp({ unaskedPerSecond: 1_000 });
+    for (let second = 0; second < 3; second += 1) {
+      for (let count = 0; count < 999; count += 1) script.events().parked(1, 1, true);
+      await clock.advance(1_000);
+    }
+    expect(script.killed()).toBe(false);
+    for (let count = 0; count < 1_001; count += 1) script.events().parked(1, 1, true);
+    expect(script.killed()).toBe(true);
   });
 
   it.each(['call', 'boot', 'disposal'] as const)(

@@ -92,6 +92,7 @@ export class GuardedCarrier implements Carrier, BackendEvents {
   #ended = false;
   #catastrophe: number | null = null;
   #condemned: GuardedInstance | null = null;
+  readonly #unaskedMax: number;
   #unaskedSecond = 0;
   #unaskedCount = 0;
   #processMemory: Death['processMemory'] = null;
@@ -107,7 +108,7 @@ export class GuardedCarrier implements Carrier, BackendEvents {
   /** @param onStopped called when it was found stopped: others may be, too. */
   constructor(
     id: string,
-    backend: Pick<Backend, 'capacity' | 'meter'>,
+    backend: Pick<Backend, 'capacity' | 'meter' | 'unaskedPerSecond'>,
     options: GuardOptions,
     onStopped: () => void,
   ) {
@@ -115,6 +116,7 @@ export class GuardedCarrier implements Carrier, BackendEvents {
     this.#id = id;
     this.capacity = backend.capacity;
     this.#meter = backend.meter;
+    this.#unaskedMax = backend.unaskedPerSecond ?? UNASKED_PER_SECOND;
     this.options = options;
     this.#pulse = new Pulse({
       clock: options.clock,
@@ -290,8 +292,8 @@ export class GuardedCarrier implements Carrier, BackendEvents {
       this.#unaskedCount = 0;
     }
     this.#unaskedCount += 1;
-    if (this.#unaskedCount > UNASKED_PER_SECOND)
-      this.violated(`more than ${UNASKED_PER_SECOND} frames a second that answer nothing`);
+    if (this.#unaskedCount > this.#unaskedMax)
+      this.violated(`more than ${this.#unaskedMax} frames a second that answer nothing`);
   }
 
   #answer(number: number, nonce: number, kind: CallKind, outcome: RawOutcome): void {

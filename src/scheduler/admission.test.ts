@@ -74,6 +74,33 @@ describe('who may be inside', () => {
     expect(fill(admission, 'b', 4)).toHaveLength(4);
   });
 
+  it('is refused at a limit of its own where that is less, as it is now', () => {
+    const limits = new Map([
+      ['a', 2],
+      ['b', 99],
+    ]);
+    const { admission } = open({
+      ...{ maxInFlight: 20, maxInFlightPerTenant: 4 },
+      inFlightOf: (tenant) => limits.get(tenant),
+    });
+    const refused = (tenant: string, configured: number): void =>
+      expect(() => admission.enter(by(tenant))).toThrow(
+        expect.objectContaining({
+          limit: { kind: 'maxInFlightPerTenant', configured, observed: configured },
+        }),
+      );
+    fill(admission, 'a', 2);
+    refused('a', 2);
+    limits.set('a', 3);
+    fill(admission, 'a', 1);
+    refused('a', 3);
+    for (const tenant of ['b', 'c']) {
+      fill(admission, tenant, 4);
+      refused(tenant, 4);
+    }
+    expect(() => admission.reserve('a/f', 'a', 4)).toThrow(expect.objectContaining({ code: 'conflict' }));
+  });
+
   it('waits in line when the server is full, and those in line count towards the limit of their tenant', async () => {
     const { admission, clock } = open({ maxInFlight: 4, maxInFlightPerTenant: 4 });
     const tickets = [...fill(admission, 'a', 3), ...fill(admission, 'b', 1)];

@@ -139,12 +139,12 @@ export class Admission {
   isRoomBeyondOne(tenant: string): boolean {
     const { inFlight, heldBack, limits } = this.#places;
     const own = this.#places.tenant(tenant);
+    const limit = this.#places.limitOf(tenant);
     const spare = (most: number): number => (most > 1 ? 1 : 0);
     return (
       this.#line.size === 0 &&
       inFlight + heldBack + spare(limits.maxInFlight) < limits.maxInFlight &&
-      (own === undefined ||
-        own.count + own.heldBack + spare(limits.maxInFlightPerTenant) < limits.maxInFlightPerTenant)
+      (own === undefined || own.count + own.heldBack + spare(limit) < limit)
     );
   }
 
@@ -272,7 +272,7 @@ export class Admission {
   }
 
   #tenantFull(tenant: TenantPlaces): StrataError {
-    const allowed = this.#settings.maxInFlightPerTenant;
+    const allowed = this.#places.limitOf(tenant.tenant);
     return tenantFull(tenant.count, allowed, tenant.leaving.untilMs(1, this.#clock.nowMs()));
   }
 

@@ -12,6 +12,8 @@ import { LeavingRate } from './leaving-rate.ts';
 export interface PlaceLimits {
   readonly maxInFlight: number;
   readonly maxInFlightPerTenant: number;
+  /** What a tenant of its own may have, where that is less. */
+  readonly inFlightOf?: (tenant: string) => number | undefined;
 }
 
 /** Written by `Places` alone. */
@@ -89,7 +91,13 @@ export class Places {
   isAllowed(tenant: TenantPlaces, reservation: Reservation | undefined): boolean {
     const heldBack =
       reservation !== undefined && reservation.count < reservation.amount ? 0 : tenant.heldBack;
-    return tenant.count + heldBack < this.limits.maxInFlightPerTenant;
+    return tenant.count + heldBack < this.limitOf(tenant.tenant);
+  }
+
+  /** Invocations that a tenant may have, running or waiting. */
+  limitOf(tenant: string): number {
+    const { maxInFlightPerTenant, inFlightOf } = this.limits;
+    return Math.min(maxInFlightPerTenant, inFlightOf?.(tenant) ?? maxInFlightPerTenant);
   }
 
   /** One more of the tenant has come, and waits or goes in. */
@@ -153,13 +161,14 @@ export class Places {
   }
 
   #refuseBeyond(name: string, amount: number, by: number): void {
-    const { maxInFlight, maxInFlightPerTenant } = this.limits;
+    const { maxInFlight } = this.limits;
+    const allowed = this.limitOf(name);
     const ofTenant = (this.#tenants.get(name)?.reserved ?? 0) + by;
-    if (ofTenant > maxInFlightPerTenant) {
+    if (ofTenant > allowed) {
       throw new StrataError(
         'conflict',
         `A reservedConcurrency of ${amount} would bring what the tenant's functions reserve to ${ofTenant}; ` +
-          `admission.maxInFlightPerTenant allows ${maxInFlightPerTenant}. Reserve less, here or for another function.`,
+          `admission.maxInFlightPerTenant allows ${allowed}. Reserve less, here or for another function.`,
       );
     }
     const reservable = Math.floor(maxInFlight * RESERVABLE);

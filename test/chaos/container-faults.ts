@@ -132,8 +132,7 @@ export const ENGINE_FAULTS: readonly Fault[] = [
   {
     name: 'the engine is restarted',
     allows: { container: LOST },
-    // One that the engine made without saying so is given five seconds to be claimed.
-    settleLimitMs: 25_000,
+    recoveryLimitMs: ALL_ANEW_MS,
     async strike({ world }) {
       await world.engine?.stop('SIGTERM');
       await world.engine?.start();
@@ -142,8 +141,7 @@ export const ENGINE_FAULTS: readonly Fault[] = [
   {
     name: 'the engine is killed and started again',
     allows: { container: LOST },
-    // One that the engine made without saying so is given five seconds to be claimed.
-    settleLimitMs: 25_000,
+    recoveryLimitMs: ALL_ANEW_MS,
     async strike({ world }) {
       await world.engine?.stop('SIGKILL');
       await world.engine?.start();

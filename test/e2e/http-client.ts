@@ -34,7 +34,7 @@ export const call = async (
   );
   const [response] = await answered;
   const text = Buffer.concat(await response.toArray()).toString();
-  const isJson = /json/.test(response.headers['content-type'] ?? '');
+  const isJson = /[/+]json/.test(response.headers['content-type'] ?? '');
   return {
     status: response.statusCode ?? 0,
     headers: response.headers,

@@ -153,6 +153,7 @@ const ANSWER_HEADERS = [
     'keep-alive',
     'date',
     'allow',
+    'etag',
     'retry-after',
     'server-timing',
   ],

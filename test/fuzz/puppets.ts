@@ -159,7 +159,7 @@ export const hostTier = (puppet: Puppet, clock: ManualClock): SandboxTier => {
 /** The container tier's server side, once a container is up. */
 export const agentTier = (puppet: Puppet, clock: ManualClock, dice: Dice): SandboxTier => {
   const engine = {
-    remove: async () => undefined,
+    remove: async () => true,
     freeze: async () => undefined,
     resize: async () => undefined,
   } as unknown as ContainerEngine;

@@ -47,9 +47,9 @@ export const serve = async (how: { readonly hasEveryFunction: boolean }): Promis
     },
     // Before a large body is read the server asks whether there is such a function.
     get: (name, { tenant = 'default', qualifier } = {}) =>
-      how.hasEveryFunction ? FUNCTION_RECORD : registry.resolve(tenant, name, qualifier),
+      how.hasEveryFunction ? FUNCTION_RECORD : registry.get(tenant, name, qualifier),
     list: (query) => registry.list({ tenant: 'default', ...query }),
-    delete: (name, { tenant = 'default' } = {}) => registry.delete(tenant, name),
+    delete: async (name, { tenant = 'default' } = {}) => (await registry.delete(tenant, name)).function,
     ...{ invocation: nowhere, logs: nowhere, pools: nowhere, poolsOf: nowhere, confinement: () => ({}) },
     metrics: async () => ({ contentType: 'text/plain', body: '' }),
   });

@@ -80,6 +80,7 @@ const HONEST: FunctionSpecInput = {
     idleTimeoutMs: 600_000,
   },
   ...{ env: { KEY: SECRET }, labels: { team: 'a' }, description: 'd', network: { allow: ['a.com:443'] } },
+  enabled: true,
 };
 const FIELDS = [...Object.keys(HONEST), 'unknown', 'name', 'tenant', '__proto__', 'toString'];
 
@@ -118,6 +119,7 @@ const expectWithinBounds = (spec: FunctionSpec): void => {
   }
   const { min, max } = MEMORY_BOUNDS[spec.runtime];
   expect(spec.memoryMb >= min && spec.memoryMb <= max).toBe(true);
+  expect(typeof spec.enabled).toBe('boolean');
   expect(spec.minInstances).toBeLessThanOrEqual(spec.maxInstances);
   expect(Object.isFrozen(spec) && Object.isFrozen(spec.env) && Object.isFrozen(spec.network)).toBe(true);
   for (const map of [spec.env, spec.labels])

@@ -17,7 +17,7 @@ export const registerOpenApi = (app: FastifyInstance): void => {
         version: STRATA_VERSION,
         description: 'Runs untrusted functions from warm layers: container, runtime, code.',
       },
-      tags: [{ name: 'functions' }, { name: 'invocations' }, { name: 'operations' }],
+      tags: [{ name: 'functions' }, { name: 'invocations' }, { name: 'operations' }, { name: 'accounts' }],
     },
     refResolver: {
       buildLocalReference: (json, _base, _fragment, at) => String(json.$id ?? `schema-${at}`),

@@ -6,12 +6,15 @@
 import type { FastifyPluginAsync, FastifyRequest } from 'fastify';
 import { type StaticDecode, Type } from 'typebox';
 import { StrataError } from '../../core/errors.ts';
-import type { FunctionRecord, FunctionSpecInput } from '../../core/spec.ts';
+import type { FunctionSpecInput } from '../../core/spec.ts';
 import type { Executor } from '../../invocation/api.ts';
 import { FUNCTION_SPEC_SCHEMA } from '../../registry/spec-schema.ts';
+import { functionView } from './function-view.ts';
 import { checkFunctionName, checkQualifier } from './names.ts';
 import type { BodyLimit } from './problem.ts';
+import { entityTag, ifMatchOf } from './revisions.ts';
 import {
+  CHANGE_HEADERS,
   described,
   LIST_QUERY,
   LOG_LINE,
@@ -60,13 +63,14 @@ const deployRoute = (app: App, executor: Executor, codeMaxBytes: number): void =
         summary: 'Create a function, or update its $LATEST',
         tags: ['functions'],
         params: NAME_PARAMS,
-        headers: TENANT_HEADERS,
+        headers: CHANGE_HEADERS,
         body: FUNCTION_SPEC_SCHEMA,
         response: responses({ 200: FUNCTION_ANSWER, 201: FUNCTION_ANSWER }, [
           'invalid_request',
           'code_invalid',
           'forbidden',
           'conflict',
+          'revision_mismatch',
           'payload_too_large',
           'draining',
           'overloaded',
@@ -78,8 +82,10 @@ const deployRoute = (app: App, executor: Executor, codeMaxBytes: number): void =
     },
     async (request, reply) => {
       const name = checkFunctionName(request.params.name);
-      const tenant = tenantOf(request.headers);
-      const deployment = await executor.deploy({ ...specOf(request.body), name, tenant });
+      const tenant = tenantOf(request);
+      const spec = { ...specOf(request.body), name, tenant };
+      const deployment = await executor.deploy(spec, ifMatchOf(request.headers));
+      reply.header('ETag', entityTag(deployment.function.revision));
       return reply.code(deployment.created ? 201 : 200).send(functionView(deployment.function));
     },
   );
@@ -98,14 +104,14 @@ const readRoutes = (app: App, executor: Executor): void => {
         response: responses({ 200: FUNCTION_ANSWER }, ['invalid_request', 'forbidden', 'not_found']),
       },
     },
-    async (request) => {
+    async (request, reply) => {
       const { qualifier } = request.query;
-      return functionView(
-        executor.get(checkFunctionName(request.params.name), {
-          tenant: tenantOf(request.headers),
-          ...(qualifier === undefined ? {} : { qualifier: checkQualifier(qualifier) }),
-        }),
-      );
+      const record = executor.get(checkFunctionName(request.params.name), {
+        tenant: tenantOf(request),
+        ...(qualifier === undefined ? {} : { qualifier: checkQualifier(qualifier) }),
+      });
+      reply.header('ETag', entityTag(record.revision));
+      return functionView(record);
     },
   );
 
@@ -113,21 +119,25 @@ const readRoutes = (app: App, executor: Executor): void => {
     '/v1/functions/:name',
     {
       schema: {
-        summary: 'Delete a function',
+        summary: 'Delete a function with its versions and aliases',
         tags: ['functions'],
         params: NAME_PARAMS,
-        headers: TENANT_HEADERS,
+        headers: CHANGE_HEADERS,
         response: responses({ 204: Type.Null({ description: 'Deleted.' }) }, [
           'invalid_request',
           'forbidden',
           'not_found',
+          'revision_mismatch',
           'draining',
           'storage_full',
         ]),
       },
     },
     async (request: NameRequest, reply) => {
-      await executor.delete(checkFunctionName(request.params.name), { tenant: tenantOf(request.headers) });
+      await executor.delete(checkFunctionName(request.params.name), {
+        tenant: tenantOf(request),
+        ...ifMatchOf(request.headers),
+      });
       return reply.code(204).send();
     },
   );
@@ -156,7 +166,7 @@ const listRoutes = (app: App, executor: Executor): void => {
     async (request) => {
       const { label, ...paging } = request.query;
       const labels = label === undefined ? {} : { labels: labelsOf(label) };
-      const page = executor.list({ tenant: tenantOf(request.headers), ...paging, ...labels });
+      const page = executor.list({ tenant: tenantOf(request), ...paging, ...labels });
       return { functions: page.functions.map(functionView), nextCursor: page.nextCursor };
     },
   );
@@ -182,17 +192,11 @@ const listRoutes = (app: App, executor: Executor): void => {
     },
     async (request) => ({
       logs: executor.logs(checkFunctionName(request.params.name), {
-        tenant: tenantOf(request.headers),
+        tenant: tenantOf(request),
         ...request.query,
       }),
     }),
   );
-};
-
-/** What a caller sees of a record: not the tenant's internal ids, and the code by digest and size. */
-const functionView = (record: FunctionRecord): Record<string, unknown> => {
-  const { id: _id, tenant: _tenant, codeDigest, codeBytes, createdAt, updatedAt, ...spec } = record;
-  return { ...spec, code: { digest: codeDigest, bytes: codeBytes }, createdAt, updatedAt };
 };
 
 /** The registry checks every field; here only what spreading the body could hide. */

@@ -7,9 +7,11 @@
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
 import { type Failure, StrataError } from '../../core/errors.ts';
+import { resolveFor } from '../../core/identity.ts';
 import { PHASES } from '../../core/receipt.ts';
 import type { Executor, InvokeJsonAnswer, InvokeJsonRequest } from '../../invocation/api.ts';
 import { whenClosed } from '../disconnects.ts';
+import { checkBody, identityOf } from './access.ts';
 import { answerHeaders } from './headers.ts';
 import {
   checkFunctionName,
@@ -77,7 +79,7 @@ export const invocationRoutes: FastifyPluginAsync<InvocationRoutesOptions> = asy
     },
     async (request) => {
       const id = checkInvocationId(request.params.id);
-      const tenant = tenantOf(request.headers);
+      const tenant = tenantOf(request);
       // The attempts of an asynchronous one have the same id among the receipts.
       return (await executor.queue.get(id, tenant)) ?? executor.invocation(id, { tenant }).receipt;
     },
@@ -100,7 +102,7 @@ export const invocationRoutes: FastifyPluginAsync<InvocationRoutesOptions> = asy
     },
     async (request) => {
       const id = checkInvocationId(request.params.id);
-      const { logs, receipt } = executor.invocation(id, { tenant: tenantOf(request.headers) });
+      const { logs, receipt } = executor.invocation(id, { tenant: tenantOf(request) });
       return { logs, truncated: receipt.logTruncated };
     },
   );
@@ -109,7 +111,14 @@ export const invocationRoutes: FastifyPluginAsync<InvocationRoutesOptions> = asy
 /** Encapsulated, because here alone a body of any content type is the event, as bytes. */
 const invokeRoute: FastifyPluginAsync<InvocationRoutesOptions> = async (app, { executor, eventMaxBytes }) => {
   app.removeAllContentTypeParsers();
-  app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
+  app.addContentTypeParser('*', { parseAs: 'buffer' }, (request, body, done) => {
+    try {
+      checkBody(request, body as Buffer);
+      done(null, body);
+    } catch (refusal) {
+      done(refusal as StrataError);
+    }
+  });
   const bodyLimit: BodyLimit = { kind: 'eventBytes', configured: eventMaxBytes };
 
   app.post<InvokeRoute>(
@@ -119,8 +128,10 @@ const invokeRoute: FastifyPluginAsync<InvocationRoutesOptions> = async (app, { e
       config: {
         bodyLimit,
         beforeLargeBody(request) {
-          const { function: name, ...options } = requestOf(request as FastifyRequest<InvokeRoute>);
-          executor.get(name, options);
+          const invocation = requestOf(request as FastifyRequest<InvokeRoute>);
+          const { function: name, tenant, qualifier, credential } = invocation;
+          const where = { ...(tenant && { tenant }), ...(qualifier && { qualifier }) };
+          resolveFor(credential, () => executor.get(name, where));
         },
       },
       // The schemas below only document this route; its handler checks what it reads.
@@ -201,20 +212,24 @@ type Requested = Mutable<Omit<InvokeJsonRequest, 'mode'>> & {
 
 /** Answers when the event is on the disk. */
 const acceptAsync = async (
-  { queue }: Executor,
+  executor: Executor,
   request: Requested & { invocationId: string },
   { headers }: FastifyRequest<InvokeRoute>,
   reply: FastifyReply,
 ): Promise<void> => {
-  if (request.requireStart !== undefined || request.maxWaitMs !== undefined)
+  const { requireStart, maxWaitMs, sessionKey, credential, function: name, qualifier } = request;
+  if (requireStart !== undefined || maxWaitMs !== undefined || sessionKey !== undefined)
     throw new StrataError(
       'invalid_request',
-      'Strata-Require-Start and Strata-Max-Wait-Ms are for callers who wait; leave them out with mode=async.',
+      'Strata-Require-Start, Strata-Max-Wait-Ms and Strata-Session-Key are for callers who wait; leave them out with mode=async.',
     );
+  const { tenant = '' } = request;
   const key = headers[IDEMPOTENCY_KEY];
   try {
-    const { invocationId } = await queue.accept({
-      ...{ tenant: request.tenant ?? '', function: request.function, qualifier: request.qualifier },
+    // Whoever may not invoke the function now may not do so later either; its attempts ask nobody.
+    resolveFor(credential, () => executor.get(name, { tenant, ...(qualifier && { qualifier }) }));
+    const { invocationId } = await executor.queue.accept({
+      ...{ tenant, function: name, qualifier },
       ...{ eventJson: request.eventJson, invocationId: request.invocationId },
       idempotencyKey: key === undefined ? undefined : String(key),
     });
@@ -236,15 +251,19 @@ const IDEMPOTENCY_KEY = 'strata-idempotency-key';
 
 const requestOf = (request: FastifyRequest<InvokeRoute>): Requested => {
   const headers = request.headers;
+  const { tenant, credential } = identityOf(request);
   const invocation: Requested = {
     function: checkFunctionName(request.params.name),
-    tenant: tenantOf(headers),
+    tenant,
     eventJson: request.body ?? EMPTY,
   };
+  if (credential !== 'open') invocation.credential = credential;
   const requireStart = headers['strata-require-start'];
   if (requireStart !== undefined) invocation.requireStart = checkStart(String(requireStart));
   const maxWait = headers['strata-max-wait-ms'];
   if (maxWait !== undefined) invocation.maxWaitMs = checkMaxWait(String(maxWait));
+  const sessionKey = headers['strata-session-key'];
+  if (sessionKey !== undefined) invocation.sessionKey = String(sessionKey);
   const query = request.query;
   for (const key in query) applyQuery(invocation, key, query[key]);
   if (headers[IDEMPOTENCY_KEY] !== undefined && invocation.mode !== 'async')

@@ -4,10 +4,11 @@
  * Owns the checks only; the rules are in `core/limits.ts`. A refusal names the rule and shows what was seen, cut.
  */
 import { StrataError } from '../../core/errors.ts';
-import { FUNCTION_NAME_PATTERN, MAX_WAIT_MS } from '../../core/limits.ts';
+import { ALIAS_NAME_PATTERN, FUNCTION_NAME_PATTERN, MAX_WAIT_MS } from '../../core/limits.ts';
 import { STARTS, type Start } from '../../core/receipt.ts';
 
 const FUNCTION_NAME = new RegExp(FUNCTION_NAME_PATTERN);
+const ALIAS_NAME = new RegExp(ALIAS_NAME_PATTERN);
 const INVOCATION_ID = /^[A-Za-z0-9_-]{1,64}$/;
 const QUALIFIER = /^[A-Za-z0-9$_-]{1,64}$/;
 const DIGITS = /^\d{1,6}$/;
@@ -20,6 +21,15 @@ export const checkFunctionName = (name: string): string => {
     'invalid_request',
     `A function's name starts with a letter or digit and has at most 64 letters, digits, "-" and "_"; ` +
       `this one is ${shown(name)}.`,
+  );
+};
+
+/** @throws StrataError `invalid_request`. */
+export const checkAliasName = (alias: string): string => {
+  if (ALIAS_NAME.test(alias)) return alias;
+  throw new StrataError(
+    'invalid_request',
+    `An alias has 1 to 64 letters, digits, "-" and "_", and not digits alone; this one is ${shown(alias)}.`,
   );
 };
 

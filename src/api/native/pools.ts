@@ -153,6 +153,6 @@ export const poolRoutes: FastifyPluginAsync<PoolRoutesOptions> = async (app, { e
         response: responses({ 200: POOLS }, ['invalid_request', 'forbidden']),
       },
     },
-    async (request) => executor.poolsOf(tenantOf(request.headers)),
+    async (request) => executor.poolsOf(tenantOf(request)),
   );
 };

@@ -63,6 +63,7 @@ export const problemHeaders = (source: StrataError | Failure, invocationId?: str
   const headers = ['Content-Type', PROBLEM_TYPE];
   if (invocationId !== undefined) headers.push(INVOCATION_ID, invocationId);
   const retryAfterMs = retryAfterMsOf(source);
+  if (source.code === 'unauthorized') headers.push('WWW-Authenticate', 'Bearer realm="strata"');
   if (retryAfterMs !== null) headers.push('Retry-After', String(Math.ceil(retryAfterMs / MS_PER_SECOND)));
   // The caller takes its next request to another server, or comes back later; meanwhile its connection is of no use.
   const elsewhere = source.code === 'draining' || source.limit?.kind === 'bodyBytesInFlight';

@@ -62,7 +62,7 @@ const listRoutes = (app: App, { queue }: Executor): void => {
     },
     async (request) =>
       queue.list({
-        tenant: tenantOf(request.headers),
+        tenant: tenantOf(request),
         function: checkFunctionName(request.params.name),
         ...request.query,
       }),
@@ -82,7 +82,7 @@ const listRoutes = (app: App, { queue }: Executor): void => {
     },
     async (request) =>
       queue.deadLetters({
-        tenant: tenantOf(request.headers),
+        tenant: tenantOf(request),
         function: checkFunctionName(request.params.name),
         ...request.query,
       }),
@@ -106,7 +106,7 @@ const cancelRoute = (app: App, { queue }: Executor): void => {
         ]),
       },
     },
-    async (request) => queue.cancel(checkInvocationId(request.params.id), tenantOf(request.headers)),
+    async (request) => queue.cancel(checkInvocationId(request.params.id), tenantOf(request)),
   );
 };
 
@@ -120,13 +120,15 @@ const redriveRoutes = (app: App, { queue }: Executor): void => {
   app.post<NameRoute>(
     '/v1/functions/:name/dead-letters/redrive',
     { schema: schema('Queue the oldest 1,000 dead letters anew, as far as there is room', NAME_PARAMS) },
-    async (request) => queue.redrive(tenantOf(request.headers), checkFunctionName(request.params.name), null),
+    async (request) => queue.redrive(tenantOf(request), checkFunctionName(request.params.name), null),
   );
   app.post<LetterRoute>(
     '/v1/functions/:name/dead-letters/:id/redrive',
     { schema: schema('Queue a dead letter anew, with all its retries', NAME_AND_ID) },
-    async ({ headers, params: { name, id } }) =>
-      queue.redrive(tenantOf(headers), checkFunctionName(name), checkInvocationId(id)),
+    async (request) => {
+      const { name, id } = request.params;
+      return queue.redrive(tenantOf(request), checkFunctionName(name), checkInvocationId(id));
+    },
   );
 };
 
@@ -140,13 +142,15 @@ const discardRoutes = (app: App, { queue }: Executor): void => {
   app.delete<NameRoute>(
     '/v1/functions/:name/dead-letters',
     { schema: schema('Discard the oldest 1,000 dead letters', NAME_PARAMS) },
-    async (request) => queue.discard(tenantOf(request.headers), checkFunctionName(request.params.name), null),
+    async (request) => queue.discard(tenantOf(request), checkFunctionName(request.params.name), null),
   );
   app.delete<LetterRoute>(
     '/v1/functions/:name/dead-letters/:id',
     { schema: schema('Discard a dead letter', NAME_AND_ID) },
-    async ({ headers, params: { name, id } }) =>
-      queue.discard(tenantOf(headers), checkFunctionName(name), checkInvocationId(id)),
+    async (request) => {
+      const { name, id } = request.params;
+      return queue.discard(tenantOf(request), checkFunctionName(name), checkInvocationId(id));
+    },
   );
 };
 
@@ -165,7 +169,7 @@ const secretRoute = (app: App, { queue }: Executor): void => {
       },
     },
     async (request) => ({
-      secret: queue.webhookSecret(tenantOf(request.headers), checkFunctionName(request.params.name)),
+      secret: queue.webhookSecret(tenantOf(request), checkFunctionName(request.params.name)),
     }),
   );
 };

@@ -13,6 +13,7 @@ import {
   IDEMPOTENCY_KEY_PATTERN,
   LABEL_MAX_LENGTH,
   MAX_WAIT_MS,
+  SESSION_KEY_MAX_LENGTH,
   TENANT_NAME_PATTERN,
 } from '../../core/limits.ts';
 import { STARTS } from '../../core/receipt.ts';
@@ -71,6 +72,16 @@ export const TENANT_HEADERS = Type.Object({
   'Strata-Tenant': Type.Optional(Type.String({ pattern: TENANT_NAME_PATTERN, default: 'default' })),
 });
 
+export const CHANGE_HEADERS = Type.Object({
+  ...TENANT_HEADERS.properties,
+  'If-Match': Type.Optional(
+    Type.String({
+      description:
+        'The `ETag` of what was read: when it is at another revision by now, nothing is changed and the answer is 412.',
+    }),
+  ),
+});
+
 export const INVOKE_HEADERS = Type.Object({
   ...TENANT_HEADERS.properties,
   'Strata-Require-Start': Type.Optional(
@@ -83,6 +94,14 @@ export const INVOKE_HEADERS = Type.Object({
       description:
         'The longest wait for an instance, in milliseconds; what cannot begin by then is refused with `queue_timeout`. ' +
         'The bound of the server holds as well.',
+    }),
+  ),
+  'Strata-Session-Key': Type.Optional(
+    Type.String({
+      minLength: 1,
+      maxLength: SESSION_KEY_MAX_LENGTH,
+      description:
+        'Of an alias with two versions, requests with the same key get the same one; without a key it is drawn each time.',
     }),
   ),
 });
@@ -122,10 +141,11 @@ export const INVOKE_QUERY = Type.Object(
 
 const LIMIT = Type.Integer({ minimum: 1, maximum: 1_000, default: 100 });
 
-const CURSOR = Type.String({ minLength: 1, maxLength: 512, description: 'From `nextCursor`.' });
-
 export const PAGE_QUERY = Type.Object(
-  { limit: Type.Optional(LIMIT), cursor: Type.Optional(CURSOR) },
+  {
+    limit: Type.Optional(LIMIT),
+    cursor: Type.Optional(Type.String({ minLength: 1, maxLength: 512, description: 'From `nextCursor`.' })),
+  },
   { additionalProperties: false },
 );
 
@@ -143,8 +163,7 @@ export const QUEUE_LIST_QUERY = Type.Object(
 
 export const LIST_QUERY = Type.Object(
   {
-    limit: Type.Optional(LIMIT),
-    cursor: Type.Optional(CURSOR),
+    ...PAGE_QUERY.properties,
     label: Type.Optional(
       Type.Array(
         Type.String({
@@ -205,7 +224,8 @@ export const responses = (
 
 /** Every code that an invocation can end with for somebody who reads the answer. */
 export const INVOKE_CODES: readonly ErrorCode[] = ERROR_CODES.filter(
-  (code) => !['unauthorized', 'cancelled', 'interrupted', 'event_expired'].includes(code),
+  (code) =>
+    !['revision_mismatch', 'cancelled', 'quota_exceeded', 'interrupted', 'event_expired'].includes(code),
 );
 
 /** Fastify's validator: queries are converted from text and checked; everything else passes (see the header). */

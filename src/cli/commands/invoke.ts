@@ -11,6 +11,7 @@ import { oneLine } from '../text.ts';
 interface InvokeOptions {
   readonly data?: string;
   readonly qualifier?: string;
+  readonly sessionKey?: string;
   readonly requireStart?: string;
   readonly maxWaitMs?: number;
   readonly dryRun?: true;
@@ -27,6 +28,7 @@ export const addInvoke = (program: Command, context: CliContext): void => {
     .addArgument(program.createArgument('[input]', '- reads the event from stdin').choices(['-']))
     .option('-d, --data <json>', 'the event; @file reads a file, - reads stdin (default: {})')
     .option('--qualifier <version>', 'a version or an alias')
+    .option('--session-key <key>', 'of an alias with two versions, stay at one')
     .addOption(new Option('--require-start <layer>', 'start exactly from this layer').choices(STARTS))
     .option('--max-wait-ms <n>', 'wait no longer for an instance', wholeNumber)
     .option('--dry-run', 'load and initialise the code, and do not call the handler')
@@ -34,7 +36,7 @@ export const addInvoke = (program: Command, context: CliContext): void => {
     .option('--idempotency-key <key>', 'with --async: the same key and event are one invocation')
     .option('-v, --verbose', 'start, phases and cost on stderr')
     .action(async (name: string, input: string | undefined, options: InvokeOptions, command: Command) => {
-      const { requireStart, maxWaitMs, idempotencyKey } = options;
+      const { requireStart, maxWaitMs, idempotencyKey, sessionKey } = options;
       const answer = await clientOf(command, context).call('POST', functionPath(name, '/invocations'), {
         body: await eventOf(options.data ?? input, context.stdin),
         query: { qualifier: options.qualifier, mode: modeOf(options) },
@@ -42,6 +44,7 @@ export const addInvoke = (program: Command, context: CliContext): void => {
           'Content-Type': 'application/json',
           ...(requireStart === undefined ? {} : { 'Strata-Require-Start': requireStart }),
           ...(idempotencyKey === undefined ? {} : { 'Strata-Idempotency-Key': idempotencyKey }),
+          ...(sessionKey === undefined ? {} : { 'Strata-Session-Key': sessionKey }),
           ...(maxWaitMs === undefined ? {} : { 'Strata-Max-Wait-Ms': String(maxWaitMs) }),
         },
       });

@@ -1,12 +1,8 @@
 /** `strata list`: the functions of a tenant. */
 import type { Command } from 'commander';
 import { type CliContext, clientOf, printLine } from '../context.ts';
+import { allPages } from '../options.ts';
 import { oneLine, table } from '../text.ts';
-
-interface Page {
-  readonly functions: readonly Listed[];
-  readonly nextCursor: string | null;
-}
 
 interface Listed {
   readonly name: string;
@@ -24,16 +20,8 @@ export const addList = (program: Command, context: CliContext): void => {
     .command('list')
     .description('list the functions')
     .action(async (_options: unknown, command: Command) => {
-      const client = clientOf(command, context);
-      const rows = [HEADING];
-      let cursor: string | null = '';
-      while (cursor !== null) {
-        const query = { limit: '1000', cursor: cursor === '' ? undefined : cursor };
-        const page: Page = await client.json<Page>('GET', '/v1/functions', { query });
-        rows.push(...page.functions.map(rowOf));
-        cursor = page.nextCursor;
-      }
-      printLine(context.stdout, table(rows));
+      const functions = await allPages<Listed>(clientOf(command, context), '/v1/functions', 'functions');
+      printLine(context.stdout, table([HEADING, ...functions.map(rowOf)]));
     });
 };
 

@@ -4,11 +4,14 @@
  * People read stdout: where it listens, how code is confined, what is served, and a line to try. The log, one JSON object a line,
  * goes to stderr.
  */
+import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { type Command, InvalidArgumentError } from 'commander';
 import { type Logger, pino } from 'pino';
+import { ACCOUNTS_FILE } from '../../accounts/accounts.ts';
 import { drainOnSignals, listen } from '../../api/lifecycle.ts';
-import { assertLoopback } from '../../api/loopback.ts';
+import { assertReachable } from '../../api/loopback.ts';
 import { createServer } from '../../api/server.ts';
 import { type Config, describeConfig, loadConfig } from '../../config/config.ts';
 import { StrataError } from '../../core/errors.ts';
@@ -17,7 +20,7 @@ import type { Executor } from '../../invocation/api.ts';
 import { systemClock } from '../../ports/clock.ts';
 import { type CliContext, printLine } from '../context.ts';
 import { wholeNumber } from '../options.ts';
-import { welcomeLines } from '../welcome.ts';
+import { accessLines, welcomeLines } from '../welcome.ts';
 
 interface ServeOptions {
   readonly host?: string;
@@ -42,7 +45,7 @@ export const addServe = (program: Command, context: CliContext): void => {
   program
     .command('serve')
     .description('serve the HTTP API')
-    .option('--host <address>', 'the address to listen on; loopback only')
+    .option('--host <address>', 'the address to listen on; loopback only until there are keys')
     .option('--port <n>', 'the port to listen on; 0 takes any free one', portNumber)
     .option('--data-dir <folder>', 'where functions are kept')
     .option('--config <file>', 'a JSON file with the configuration')
@@ -59,7 +62,7 @@ const portNumber = (value: string): number => {
 
 const serve = async (options: ServeOptions, context: CliContext): Promise<void> => {
   const config = configOf(options, context);
-  assertLoopback(config.server.host);
+  assertReachable(config.server.host, isSurelyOpen(config));
   const logger = pino(
     { level: config.log.level },
     pino.destination({ dest: 2, sync: false, minLength: LOG_BLOCK_BYTES, periodicFlush: LOG_FLUSH_MS }),
@@ -73,12 +76,20 @@ const serve = async (options: ServeOptions, context: CliContext): Promise<void> 
   try {
     if (options.examples) await deployExample(executor);
     const url = await start(executor, config, logger, context);
-    printWelcome(url, executor, options, context);
+    printWelcome(url, executor, config, options, context);
   } catch (error) {
     await executor.close();
     throw error;
   }
 };
+
+/** Before anything is started; whether there are keys in the data folder is known when it has been opened. */
+const isSurelyOpen = ({ auth, dataDir }: Config): boolean =>
+  auth.mode === 'auto' &&
+  auth.adminKey === '' &&
+  auth.adminKeyFile === '' &&
+  auth.jwtIssuer === '' &&
+  !existsSync(join(dataDir, ACCOUNTS_FILE));
 
 const configOf = (options: ServeOptions, context: CliContext): Config =>
   loadConfig({
@@ -100,9 +111,11 @@ const start = async (
   { signals, exit }: CliContext,
 ): Promise<string> => {
   const app = createServer({ executor, config, logger });
-  const url = await listen(app, config.server.host, config.server.port);
+  const { isOpen } = executor.accounts;
+  const url = await listen(app, config.server.host, config.server.port, isOpen);
   const { drainTimeoutMs } = config.server;
   drainOnSignals({ app, executor, logger, clock: systemClock, drainTimeoutMs, signals, exit });
+  if (isOpen) logger.warn('there are no keys: whoever can connect may do anything as any tenant');
   logger.info({ url, version: STRATA_VERSION }, 'listening');
   executor.ready().then(
     () => logger.info('ready'),
@@ -130,15 +143,21 @@ const deployExample = async (executor: Executor): Promise<void> => {
 const printWelcome = (
   url: string,
   executor: Executor,
+  config: Config,
   options: ServeOptions,
   { stdout }: CliContext,
 ): void => {
   printLine(stdout, `Strata ${STRATA_VERSION} listens on ${url} (documentation: ${url}/docs)`);
-  for (const line of welcomeLines(executor)) printLine(stdout, line);
+  for (const line of [...welcomeLines(executor), ...accessLines(executor.accounts.isOpen, config)])
+    printLine(stdout, line);
+  const key = executor.accounts.isOpen ? '' : ' -H "Authorization: Bearer $STRATA_API_KEY"';
   printLine(stdout, 'Try it:');
   if (options.examples) {
-    printLine(stdout, `  curl -s -X POST ${url}/v1/functions/${EXAMPLE}/invocations -d '{"name":"Ada"}'`);
+    printLine(
+      stdout,
+      `  curl -s${key} -X POST ${url}/v1/functions/${EXAMPLE}/invocations -d '{"name":"Ada"}'`,
+    );
   } else {
-    printLine(stdout, `  curl -s ${url}/v1/functions`);
+    printLine(stdout, `  curl -s${key} ${url}/v1/functions`);
   }
 };

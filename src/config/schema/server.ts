@@ -1,6 +1,6 @@
 /** What the server takes and remembers: its sockets, its log, sizes, and the records of past invocations. */
 import { CONTAINER_CODE_MAX_BYTES } from '../../core/limits.ts';
-import { choice, group, text, whole } from './nodes.ts';
+import { choice, group, optionalText, text, whole } from './nodes.ts';
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
@@ -8,6 +8,10 @@ const MIB = 1024 * KIB;
 export const SERVER = group('The HTTP server.', {
   host: text('127.0.0.1', 'The address to listen on.', { env: 'STRATA_HOST' }),
   port: whole(7070, [0, 65_535], 'The port to listen on; 0 takes any free one.', { env: 'STRATA_PORT' }),
+  hostNames: optionalText(
+    'The names under which a server with keys is called, as requests say in `Host`, separated by commas; `*` for any. ' +
+      'Addresses and `localhost` are always taken; a server without keys takes loopback alone.',
+  ),
   drainTimeoutMs: whole(
     30_000,
     [0, 3_600_000],
@@ -63,6 +67,12 @@ export const LIMITS = group('Sizes of what callers and functions may hand over.'
     'The same for functions of the runtimes `nodejs24`, `python3` and `provided`. A deployment takes several ' +
       'times as much memory while it is read.',
   ),
+  maxVersions: whole(
+    100,
+    [1, 10_000],
+    'Published versions of one function; one more is refused with `conflict`. Each keeps its code stored.',
+  ),
+  maxAliases: whole(50, [1, 1_000], 'Aliases of one function; one more is refused with `conflict`.'),
   initCpuMs: whole(
     5_000,
     [10, 60_000],

@@ -103,9 +103,15 @@ describe('the price of memory', () => {
     expect(at(1e9)).toBeGreaterThan(0);
   });
 
-  it('keeps through ten minutes, while memory is plenty, what may come in any of them', () => {
-    const any = Array.from({ length: 100 }, (_, tenth) => (tenth * MINUTE) / 10 + 1);
-    expect(windows(profile(any), QUIET)).toEqual([{ fromMs: 0, untilMs: 10 * MINUTE }]);
+  it('keeps through five minutes, while memory is plenty, what may come in any of them', () => {
+    const any = Array.from({ length: 100 }, (_, twentieth) => (twentieth * MINUTE) / 20 + 1);
+    expect(windows(profile(any), QUIET)).toEqual([{ fromMs: 0, untilMs: 5 * MINUTE }]);
+  });
+
+  it('has a floor: memory that nobody wants yet is not held through half an hour for one start', () => {
+    const any = Array.from({ length: 90 }, (_, third) => (third * MINUTE) / 3 + 1);
+    expect(windows(profile(any), { ...QUIET, memoryDemand: 0 })).toEqual(windows(profile(any), QUIET));
+    expect(heldMs(windows(profile(any), { ...QUIET, memoryDemand: 0 }))).toBeLessThan(15 * MINUTE);
   });
 
   it('lets go at once, while memory is plenty, of what comes late and seldom', () => {

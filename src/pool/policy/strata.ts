@@ -1,11 +1,13 @@
 /**
  * `strata`: memory has a price, and every layer is kept exactly as long as it saves more waiting than it costs.
  *
- *   price  = 0.00003 × max(1, demand)^6.5, 0.007 at most: milliseconds of waiting that a megabyte held for a second must save.
- *            demand is what all instances take that were needed in the last ten minutes, over the memory there is: Denning's
- *            working set, which is what `fixed` would hold. While it fits, 60 MB are worth holding for 17 minutes to save
- *            1.9 ms; where three times the memory was needed, for five seconds. No policy changes it, so nothing leads
- *            from the price through what is held back to the price.
+ *   price  = max(0.0001, 0.00003 × demand^6.5), 0.007 at most: milliseconds of waiting that a megabyte held for a second must
+ *            save. demand is what all instances take that were needed in the last ten minutes, over the memory there is:
+ *            Denning's working set, which is what `fixed` would hold. No policy changes it, so nothing leads from the price
+ *            through what is held back to the price.
+ *   floor:   memory that nobody wants yet is not free: what lies idle is wasted whether or not it was scarce. 60 MB are worth
+ *            holding for five minutes, and no longer, to save 1.9 ms: Gray's five-minute rule. It rules until the demand is
+ *            1.2 times the memory; where three times the memory was needed, the same are worth holding for five seconds.
  *   saved  = startMs.runtime + take: what a start from code saves over the next best one, a pristine runtime.
  *   take   = scarcity × (startMs.none − startMs.runtime): what emptying the stock costs whoever comes next.
  *
@@ -22,7 +24,8 @@
  *   worth: hazard × saved / MB: milliseconds that a megabyte saves a second, now.
  *
  * Source: ours. The price is what RainbowCake's α / (1 − α) is (ASPLOS 2024), the histogram comes from Serverless in the
- * Wild (ATC 2020), the working set from Denning (CACM 1968), and that a price rises with a high power of demand over
+ * Wild (ATC 2020), the working set from Denning (CACM 1968), the five-minute rule from Gray and Putzolu (SIGMOD 1987: a page
+ * stays as long as holding it costs less than reading it again), and that a price rises with a high power of demand over
  * capacity from the travel times of roads (Bureau of Public Roads, 1964); choosing windows by dynamic programming from
  * none of them. How its settings were chosen is in the README.
  */
@@ -41,9 +44,11 @@ import type {
 import { BINS, endShares, hazardPerSecond, lowerEdgeMs, WIDTHS_MS } from './gap-belief.ts';
 
 export interface StrataSettings {
-  /** Milliseconds of waiting that a megabyte-second must save while all that was needed lately fits the memory. */
+  /** Milliseconds of waiting that a megabyte-second must save, however much memory is free. */
+  readonly leastPriceMsPerMbSecond: number;
+  /** What the demand alone would ask for where it is as large as the memory. */
   readonly priceMsPerMbSecond: number;
-  /** The power of demand over memory with which the price rises where it does not fit. */
+  /** The power of demand over memory with which that rises. */
   readonly exponent: number;
   readonly mostPriceMsPerMbSecond: number;
   /** How often one that was taken from stock is missed before it has been replaced: a few times in a thousand. */
@@ -53,13 +58,14 @@ export interface StrataSettings {
 }
 
 const STRATA_DEFAULTS: StrataSettings = {
-  ...{ priceMsPerMbSecond: 0.00003, exponent: 6.5, mostPriceMsPerMbSecond: 0.007 },
+  ...{ leastPriceMsPerMbSecond: 0.0001, priceMsPerMbSecond: 0.00003 },
+  ...{ exponent: 6.5, mostPriceMsPerMbSecond: 0.007 },
   ...{ scarcity: 0.003, priorGaps: 0.5 },
 };
 
 const priceOf = ({ memoryDemand = 0 }: LayerCosts, settings: StrataSettings): number => {
-  const { priceMsPerMbSecond: least, exponent, mostPriceMsPerMbSecond: most } = settings;
-  return Math.min(most, least * Math.max(1, memoryDemand) ** exponent);
+  const { leastPriceMsPerMbSecond: least, mostPriceMsPerMbSecond: most } = settings;
+  return Math.min(most, Math.max(least, settings.priceMsPerMbSecond * memoryDemand ** settings.exponent));
 };
 
 const DROPPED: Demotion = { runtimeMs: 0, containerMs: 0 };

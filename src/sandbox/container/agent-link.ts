@@ -21,11 +21,15 @@ export interface AgentEvents {
 }
 
 const CHUNK_BYTES = 256 * 1024;
+/** What a frame takes beside what is in it. */
+const FRAME_BYTES = 64;
 
 export class AgentLink {
   readonly #socket: Socket;
   readonly #writer: FrameWriter;
   #broken = false;
+  /** Since the agent had read all that was sent: bytes for its network. */
+  #networkBytes = 0;
   /** Frames wait for this, in order; null when they need not. */
   #gate: Promise<void> | null = null;
 
@@ -44,6 +48,9 @@ export class AgentLink {
         this.#broken = true;
         events.violated(thrown instanceof FrameError ? thrown.message : String(thrown));
       }
+    });
+    socket.on('drain', () => {
+      this.#networkBytes = 0;
     });
     socket.on('error', () => undefined);
     socket.on('close', () => events.closed());
@@ -99,12 +106,13 @@ export class AgentLink {
     this.#send(() => this.#writer.send(FRAME.invoke, instance, nonce, fields));
   }
 
-  /** What was sent and has not left the server's memory. */
-  get unreadBytes(): number {
-    return this.#socket.writableLength;
+  /** What was sent for the agent's network and has not left the server's memory, at most: code and events may wait beside it. */
+  get unreadNetworkBytes(): number {
+    return Math.min(this.#networkBytes, this.#socket.writableLength);
   }
 
   network(type: NetworkFrameType, instance: number, nonce: number, fields: NetworkFields): void {
+    this.#networkBytes += FRAME_BYTES + (fields.meta?.length ?? 0) + (fields.payload?.length ?? 0);
     this.#send(() => sendNetworkFrame(this.#writer, type, instance, nonce, fields));
   }
 

@@ -7,6 +7,7 @@ import { systemRandom } from '../../ports/random.ts';
 import type { BackendEvents } from '../backend.ts';
 import { containerBackend } from './backend.ts';
 import type { ContainerEngine } from './engine.ts';
+import { Ownership } from './ownership.ts';
 import { Removals } from './removals.ts';
 import { UserIds } from './user-ids.ts';
 
@@ -20,15 +21,14 @@ describe('a container that does not come up', () => {
   it('leaves nothing of the server taken when it cannot be removed either', async () => {
     const gone = (): Promise<never> => Promise.reject(new Error('the engine is gone'));
     const engine = { create: async () => 'c1', start: gone, remove: gone } as unknown as ContainerEngine;
-    const live = new Set<string>();
-    const left: (string | null)[] = [];
+    const left: string[] = [];
+    const ownership = new Ownership(systemRandom, (fate) => void left.push(fate));
     const users = new UserIds(0);
     const faults: string[] = [];
     const backend = containerBackend({
       cpuShares: null,
-      ...{ clock: systemClock, random: systemRandom, engine, runFolder, users, live },
+      ...{ clock: systemClock, random: systemRandom, engine, runFolder, users, ownership },
       removals: new Removals(engine),
-      left: (id) => void left.push(id),
       confinement: { kind: 'docker', summary: '', gaps: [] },
       template: {
         ...{ runtime: 'python3', imageId: 'sha256:aa', ociRuntime: '', memoryMb: 64, pidsMax: 64, tmpMb: 1 },
@@ -39,9 +39,7 @@ describe('a container that does not come up', () => {
     });
     const start = backend.provision({} as BackendEvents, new AbortController().signal);
     await expect(start).rejects.toThrow('the engine is gone');
-    // The sweep passes over what is alive.
-    expect([...live]).toEqual([]);
-    expect(left).toEqual(['c1']);
+    expect(left).toEqual(['left']);
     expect(await readdir(runFolder)).toEqual([]);
     expect(Array.from({ length: 1_000 }, () => users.take())).toContain(20_000);
     expect(faults).toEqual(['a container that did not come up is left over']);

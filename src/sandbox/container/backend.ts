@@ -18,8 +18,10 @@ import { type Cgroup, openCgroup } from './cgroup.ts';
 import { CodeCache } from './code-cache.ts';
 import type { ContainerEngine } from './engine.ts';
 import { type ContainerMeter, kernelMeter, statsMeter } from './meter.ts';
+import type { Fate, Ownership } from './ownership.ts';
 import { refuseUnconfined } from './process-check.ts';
 import type { Removals } from './removals.ts';
+import { LABELS } from './server-identity.ts';
 import {
   CODE_INODES,
   type ContainerTemplate,
@@ -51,14 +53,14 @@ export interface ContainerBackendOptions {
   readonly resultMaxBytes: number;
   readonly logMaxBytes: number;
   readonly onFault: (message: string, details: Readonly<Record<string, unknown>>) => void;
-  /** Containers that are up or coming up, by id: what the sweep leaves alone. */
-  readonly live: Set<string>;
-  /** Told of a container that could not be removed; null for one that the engine may have made without saying its id. */
-  readonly left: (containerId: string | null) => void;
+  /** Of all runtimes: what the sweep leaves alone. */
+  readonly ownership: Ownership;
 }
 
 /** Code may take so much of the code folder; the rest is for what file systems need. */
 const CODE_SHARE = 0.9;
+/** Five times what an agent sends of its network (PROXY_FRAMES_PER_SECOND in its limits.h). */
+const UNASKED_PER_SECOND = 20_000;
 const MB = 1024 * 1024;
 /** For all TCP and UDP sockets of a container: they reach nobody but each other, and what is more only waits. */
 const SOCKETS_MAX_BYTES = 16 * MB;
@@ -71,6 +73,7 @@ export const containerBackend = (options: ContainerBackendOptions): Backend => {
     meter: options.metering === 'stats' ? 'stats' : 'cgroup',
     confinement: options.confinement,
     capacity: 1,
+    unaskedPerSecond: UNASKED_PER_SECOND,
     provision(events, abandoned) {
       const provision = new Provision(options, events).run(abandoned);
       const removed = provision.then((carrier) => carrier.removed);
@@ -97,6 +100,9 @@ class Provision {
   readonly #events: BackendEvents;
   #socket: AgentSocket | null = null;
   #uid: number | null = null;
+  /** By which it is held, from before the engine is asked for it. */
+  #name: string | null = null;
+  /** Null until the engine has told it. */
   #containerId: string | null = null;
   #link: AgentLink | null = null;
   #carrier: ContainerCarrier | null = null;
@@ -122,20 +128,17 @@ class Provision {
   }
 
   async #start(early: Promise<never>): Promise<ContainerCarrier> {
-    const { engine, removals, runFolder, random, users, live } = this.#options;
+    const { engine, removals, runFolder, random, users, ownership } = this.#options;
     const unlessEarly = <Result>(step: Promise<Result>): Promise<Result> => Promise.race([step, early]);
     try {
       await unlessEarly(removals.room());
       this.#uid = users.take();
       const socket = await openAgentSocket(runFolder, random.uuid().slice(0, 8));
       this.#socket = socket;
-      const template = this.#template(socket, this.#uid);
-      this.#containerId = await engine.create(template).catch((thrown: unknown) => {
-        this.#options.left(null);
-        throw thrown;
-      });
-      const containerId = this.#containerId;
-      live.add(containerId);
+      this.#name = ownership.hold();
+      const template = this.#template(socket, this.#uid, this.#name);
+      const containerId = await engine.create(template);
+      this.#containerId = containerId;
       await unlessEarly(engine.start(containerId));
       void this.#watchExit(containerId);
       const ready = this.#connect(socket);
@@ -150,7 +153,6 @@ class Provision {
     } catch (thrown) {
       await this.#release().catch((left: unknown) => {
         this.#options.onFault('a container that did not come up is left over', { detail: String(left) });
-        if (this.#containerId !== null) this.#options.left(this.#containerId);
       });
       throw thrown;
     }
@@ -161,9 +163,11 @@ class Provision {
     this.#rejectEarly(reason);
   }
 
-  #template({ folder: socketFolder, hostsFile }: AgentSocket, uid: number): ContainerTemplate {
+  #template({ folder: socketFolder, hostsFile }: AgentSocket, uid: number, name: string): ContainerTemplate {
     const { template, cpusFor } = this.#options;
-    return containerTemplate({ ...template, socketFolder, hostsFile, uid, cpus: cpusFor(template.memoryMb) });
+    const labels = { ...template.labels, [LABELS.container]: name };
+    const cpus = cpusFor(template.memoryMb);
+    return containerTemplate({ ...template, socketFolder, hostsFile, uid, cpus, labels });
   }
 
   /** Resolves when the agent has said that it is ready, and that it is the one for this runtime. */
@@ -261,11 +265,7 @@ class Provision {
         bytes: template.codeMb * MB * CODE_SHARE,
         entries: CODE_INODES * CODE_SHARE,
       }),
-      release: async (isRemoved) => {
-        await this.#giveBack();
-        // Once it is nobody's: the sweep leaves alone what is in use.
-        if (!isRemoved) this.#options.left(containerId);
-      },
+      release: (isRemoved) => this.#giveBack(isRemoved ? 'gone' : 'left'),
     });
   }
 
@@ -287,16 +287,19 @@ class Provision {
 
   async #release(): Promise<void> {
     this.#link?.close();
+    // The engine may have made what it did not tell of.
+    let fate: Fate = this.#containerId === null ? 'unknown' : 'left';
     try {
-      if (this.#containerId !== null) await this.#options.removals.remove(this.#containerId, false);
+      if (this.#containerId !== null && (await this.#options.removals.remove(this.#containerId, false)))
+        fate = 'gone';
     } finally {
-      // What could not be removed is the sweep's from now on.
-      await this.#giveBack();
+      await this.#giveBack(fate);
     }
   }
 
-  async #giveBack(): Promise<void> {
-    if (this.#containerId !== null) this.#options.live.delete(this.#containerId);
+  /** What could not be removed is the sweep's from now on. */
+  async #giveBack(fate: Fate): Promise<void> {
+    if (this.#name !== null) this.#options.ownership.release(this.#name, fate);
     if (this.#uid !== null) this.#options.users.giveBack(this.#uid);
     this.#uid = null;
     await this.#socket?.close();

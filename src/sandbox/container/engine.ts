@@ -2,11 +2,15 @@
  * The container engine: the only place that makes, inspects and removes containers, and what it may be asked at all.
  *
  * Owns the connection. There is no way to make a container but from a `ContainerTemplate`, and none to run a command
- * in one. Invariants: every request has a time limit; removing is idempotent; errors of the engine come out as
+ * in one. Invariants: every request has a time limit, whatever becomes of its connection; no connection is used twice, so
+ * that an engine which is on its way out is asked for nothing new; removing is idempotent; errors of the engine come out as
  * `StrataError` with the engine's own words.
  */
+import { Agent } from 'node:http';
 import Docker from 'dockerode';
 import { StrataError } from '../../core/errors.ts';
+import { type Clock, systemClock } from '../../ports/clock.ts';
+import { bounded } from './bounded.ts';
 import { describeDockerHost, dockerodeOptions } from './docker-host.ts';
 import type { ContainerTemplate, InspectedContainer } from './template.ts';
 
@@ -46,8 +50,8 @@ export interface ContainerEngine {
   inspect(id: string): Promise<InspectedContainer>;
   /** Resolves with the exit code when the container has ended; rejects when the engine goes away. */
   waitForExit(id: string): Promise<number>;
-  /** SIGKILL, then removal with its volumes. Resolves when it is gone, also when it was. */
-  remove(id: string): Promise<void>;
+  /** SIGKILL, then removal with its volumes. True when it is gone, also when it was; false when the engine is still at it. */
+  remove(id: string): Promise<boolean>;
   list(labels: Readonly<Record<string, string>>): Promise<readonly ListedContainer[]>;
   /** By the engine's freezer, for where its files cannot be written. */
   freeze(id: string, frozen: boolean): Promise<void>;
@@ -57,83 +61,124 @@ export interface ContainerEngine {
 }
 
 const REQUEST_TIMEOUT_MS = 30_000;
+/** What the engine answers from its memory. */
+const LOOK_TIMEOUT_MS = 10_000;
 const GONE = new Set([304, 404]);
 
 /** @throws StrataError `invalid_request` for an address that cannot be one. */
-export const dockerEngine = (engineHost: string): ContainerEngine => {
-  const docker = new Docker({ ...dockerodeOptions(engineHost), timeout: REQUEST_TIMEOUT_MS });
-  // Waiting for a container's end takes as long as the container lives.
-  const patient = new Docker(dockerodeOptions(engineHost));
-  const asked = async <Result>(what: string, request: Promise<Result>): Promise<Result> => {
+export const dockerEngine = (engineHost: string, clock: Clock = systemClock): ContainerEngine => {
+  const options = { ...dockerodeOptions(engineHost), agent: new Agent({ keepAlive: false }) };
+  // The types leave out that it takes an agent.
+  const docker = new Docker(options as Docker.DockerOptions);
+  const asked = async <Result>(
+    what: string,
+    request: (abortSignal: AbortSignal) => Promise<Result>,
+    limitMs = REQUEST_TIMEOUT_MS,
+  ): Promise<Result> => {
     try {
-      return await request;
+      return await bounded(clock, limitMs, request);
     } catch (thrown) {
       throw engineError(what, thrown);
     }
   };
   return {
-    async info() {
-      try {
-        return infoOf(await docker.info(), await docker.version());
-      } catch (thrown) {
-        throw new StrataError(
-          'runtime_unavailable',
-          `No Docker engine answers at ${describeDockerHost(engineHost)}: ${reasonOf(thrown)}.`,
-          { cause: thrown },
-        );
-      }
-    },
-    async image(name) {
-      try {
-        const { Id, Size, Config } = await docker.getImage(name).inspect();
-        return { id: Id, bytes: Size, labels: Config?.Labels ?? {} };
-      } catch (thrown) {
-        if (statusOf(thrown) === 404) return null;
-        throw engineError('inspect an image', thrown);
-      }
-    },
+    ...engineFacts(docker, engineHost, clock),
     async create(template) {
-      // The template is the engine's own body; its types leave fields out that the engine has.
-      const body = template as unknown as Docker.ContainerCreateOptions;
-      return (await asked('create a container', docker.createContainer(body))).id;
+      // The template is the engine's own body; its types leave fields out that the engine has, and how to send it as it is.
+      const create = (abortSignal: AbortSignal) =>
+        docker.createContainer({
+          ...{ abortSignal, _query: {}, _body: template },
+        } as unknown as Docker.ContainerCreateOptions);
+      return (await asked('create a container', create)).id;
     },
-    start: async (id) => void (await asked('start a container', docker.getContainer(id).start())),
-    inspect: async (id) =>
-      (await asked(
+    start: (id) =>
+      asked('start a container', async (abortSignal) => {
+        await docker.getContainer(id).start({ abortSignal });
+      }),
+    inspect: (id) =>
+      asked(
         'inspect a container',
-        docker.getContainer(id).inspect(),
-      )) as unknown as InspectedContainer,
-    waitForExit: async (id) =>
-      ((await asked('wait for a container', patient.getContainer(id).wait())) as { StatusCode: number })
-        .StatusCode,
-    async remove(id) {
+        async (abortSignal) =>
+          (await docker.getContainer(id).inspect({ abortSignal })) as unknown as InspectedContainer,
+      ),
+    async waitForExit(id) {
       try {
-        await docker.getContainer(id).remove({ force: true, v: true });
+        // It takes as long as the container lives.
+        const { StatusCode } = (await docker.getContainer(id).wait()) as { StatusCode: number };
+        return StatusCode;
       } catch (thrown) {
-        const removing = statusOf(thrown) === 409 && /already in progress/.test(reasonOf(thrown));
-        if (!removing && !GONE.has(statusOf(thrown) ?? 0)) throw engineError('remove a container', thrown);
+        throw engineError('wait for a container', thrown);
       }
     },
+    remove: (id) =>
+      asked('remove a container', async (abortSignal) => {
+        try {
+          await docker.getContainer(id).remove({ force: true, v: true, abortSignal });
+        } catch (thrown) {
+          if (statusOf(thrown) === 409 && /already in progress/.test(reasonOf(thrown))) return false;
+          if (!GONE.has(statusOf(thrown) ?? 0)) throw thrown;
+        }
+        return true;
+      }),
     async list(labels) {
       const label = Object.entries(labels).map(([name, value]) => `${name}=${value}`);
-      const found = await asked('list containers', docker.listContainers({ all: true, filters: { label } }));
+      const found = await asked(
+        'list containers',
+        (abortSignal) => docker.listContainers({ all: true, filters: { label }, abortSignal }),
+        LOOK_TIMEOUT_MS,
+      );
       return found.map(({ Id, Labels, State }) => ({ id: Id, labels: Labels, state: State }));
     },
-    async freeze(id, frozen) {
-      const container = docker.getContainer(id);
-      await asked('freeze a container', frozen ? container.pause() : container.unpause());
-    },
-    async resize(id, memoryBytes, cpuQuotaUs) {
-      const bounds = { Memory: memoryBytes, MemorySwap: memoryBytes, CpuQuota: cpuQuotaUs };
-      await asked('resize a container', docker.getContainer(id).update(bounds));
-    },
+    freeze: (id, frozen) =>
+      asked('freeze a container', async (abortSignal) => {
+        const container = docker.getContainer(id);
+        await (frozen ? container.pause({ abortSignal }) : container.unpause({ abortSignal }));
+      }),
+    resize: (id, memoryBytes, cpuQuotaUs) =>
+      asked('resize a container', async (abortSignal) => {
+        const bounds = { Memory: memoryBytes, MemorySwap: memoryBytes, CpuQuota: cpuQuotaUs };
+        await docker.getContainer(id).update({ ...bounds, abortSignal });
+      }),
     async usage(id) {
-      const options = { stream: false, 'one-shot': true } as unknown as { stream: false };
-      const stats = await asked('measure a container', docker.getContainer(id).stats(options));
+      const stats = await asked('measure a container', (abortSignal) => {
+        const options = { stream: false, 'one-shot': true, abortSignal } as unknown as { stream: false };
+        return docker.getContainer(id).stats(options);
+      });
       return { cpuNs: stats.cpu_stats.cpu_usage.total_usage, memoryBytes: stats.memory_stats.usage ?? 0 };
     },
   };
 };
+
+/** What is asked before containers are. */
+const engineFacts = (
+  docker: Docker,
+  engineHost: string,
+  clock: Clock,
+): Pick<ContainerEngine, 'info' | 'image'> => ({
+  async info() {
+    try {
+      return await bounded(clock, LOOK_TIMEOUT_MS, async () =>
+        infoOf(await docker.info(), await docker.version()),
+      );
+    } catch (thrown) {
+      throw new StrataError(
+        'runtime_unavailable',
+        `No Docker engine answers at ${describeDockerHost(engineHost)}: ${reasonOf(thrown)}.`,
+        { cause: thrown },
+      );
+    }
+  },
+  async image(name) {
+    try {
+      const inspect = () => docker.getImage(name).inspect();
+      const { Id, Size, Config } = await bounded(clock, LOOK_TIMEOUT_MS, inspect);
+      return { id: Id, bytes: Size, labels: Config?.Labels ?? {} };
+    } catch (thrown) {
+      if (statusOf(thrown) === 404) return null;
+      throw engineError('inspect an image', thrown);
+    }
+  },
+});
 
 const infoOf = (
   info: Record<string, unknown>,

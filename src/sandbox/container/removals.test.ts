@@ -9,7 +9,7 @@ const turn = async (): Promise<void> => {
 /** An engine that removes when it is told to. */
 const setUp = () => {
   const asked: string[] = [];
-  const open = new Map<string, { resolve: () => void; reject: (reason: Error) => void }>();
+  const open = new Map<string, { resolve: (isGone: boolean) => void; reject: (reason: Error) => void }>();
   const removals = new Removals({
     remove: (id) =>
       new Promise((resolve, reject) => {
@@ -28,7 +28,7 @@ it('removes a few of the dead at once, and what may be alive without waiting for
   void removals.remove('alive', false);
   await turn();
   expect(asked.toSorted()).toEqual(['alive', 'dead 1', 'dead 2']);
-  open.get('dead 1')?.resolve();
+  open.get('dead 1')?.resolve(true);
   await first;
   await turn();
   expect(asked).toContain('dead 3');

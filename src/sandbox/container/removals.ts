@@ -25,14 +25,14 @@ export class Removals {
   }
 
   /**
-   * Resolves when the engine has let go of a container; rejects when it could not.
+   * True when the engine has let go of a container, false when it is at it by somebody else's order; rejects when it could not.
    * @param isDead nothing runs in it any more: it waits for its turn, others do not.
    */
-  async remove(id: string, isDead: boolean): Promise<void> {
+  async remove(id: string, isDead: boolean): Promise<boolean> {
     this.#taken += 1;
-    const removing = (): Promise<void> => this.#engine.remove(id);
+    const removing = (): Promise<boolean> => this.#engine.remove(id);
     try {
-      await (isDead ? this.#queue.add(removing) : removing());
+      return await (isDead ? this.#queue.add(removing) : removing());
     } finally {
       this.#taken -= 1;
       if (this.#taken < PLACES) for (const go of this.#waiting.splice(0)) go();

@@ -24,6 +24,8 @@ export const LABELS = {
   boot: 'strata.boot',
   process: 'strata.process',
   runtime: 'strata.runtime',
+  /** The container's own, chosen before the engine hears of it. */
+  container: 'strata.container',
 } as const;
 const APP = 'strata';
 

@@ -33,9 +33,30 @@ it('sweeps soon when something is left, and waits longer each time that it stays
     schedule.soon();
   }
   expect(sweptMs).toEqual([10_500, 11_500, 13_500, 17_500]);
+  for (let second = 0; second < 10; second += 1) await clock.advance(1_000);
+  expect(sweptMs.slice(4)).toEqual([22_500, 27_500]);
   state.owes = false;
   for (let second = 0; second < 80; second += 1) await clock.advance(1_000);
-  expect(sweptMs.slice(4)).toEqual([25_500, 85_500]);
+  expect(sweptMs.slice(6)).toEqual([32_500, 92_500]);
+});
+
+it('sweeps soon when the last sweep of every minute, or the one before the first, left something', async () => {
+  const { clock, sweptMs, state, schedule } = setUp();
+  await clock.advance(59_000);
+  state.owes = true;
+  await clock.advance(1_000);
+  await clock.advance(500);
+  expect(sweptMs).toEqual([60_000, 60_500]);
+  schedule.stop();
+  const later: number[] = [];
+  const second = new SweepSchedule(
+    clock,
+    async () => void later.push(clock.nowMs()),
+    () => state.owes,
+  );
+  await clock.advance(500);
+  expect(later).toEqual([61_000]);
+  second.stop();
 });
 
 it('sweeps no more once it is stopped', async () => {

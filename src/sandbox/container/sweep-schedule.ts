@@ -1,14 +1,16 @@
 /**
  * When leftovers are swept: once in a while, and soon when something is known to be left.
  *
- * Owns the times. Invariants: one sweep at a time; while removals go on failing, as without an engine, the next sweep waits
- * twice as long each time, up to the usual interval.
+ * Owns the times. Invariants: one sweep at a time; while something stays owed, as without an engine, the next sweep waits
+ * twice as long each time, up to a few seconds.
  */
 import type { Clock, Timer } from '../../ports/clock.ts';
 
 /** How often it is looked for what nobody knows to be left. */
 const SWEEP_INTERVAL_MS = 60_000;
 const SOON_MS = 500;
+/** A look costs the engine a few milliseconds, and what is left takes memory that its pool does not count. */
+const AGAIN_MAX_MS = 5_000;
 
 export class SweepSchedule {
   readonly #clock: Clock;
@@ -16,7 +18,8 @@ export class SweepSchedule {
   /** Whether something is still known to be left. */
   readonly #owes: () => boolean;
   #timer: Timer | null = null;
-  #delayMs = SWEEP_INTERVAL_MS;
+  /** Until the next sweep, or between the last two: shorter than usual while something is owed. */
+  #delayMs: number;
   #stopped = false;
 
   /** @param sweep never rejects. */
@@ -24,15 +27,15 @@ export class SweepSchedule {
     this.#clock = clock;
     this.#sweep = sweep;
     this.#owes = owes;
+    this.#delayMs = owes() ? SOON_MS : SWEEP_INTERVAL_MS;
     this.#wait();
   }
 
   /** Something is left from now on. Nothing changes while it is tried already. */
   soon(): void {
-    if (this.#stopped || this.#delayMs < SWEEP_INTERVAL_MS) return;
-    this.#delayMs = SOON_MS;
-    if (this.#timer === null) return;
+    if (this.#stopped || this.#timer === null || this.#delayMs < SWEEP_INTERVAL_MS) return;
     this.#timer.cancel();
+    this.#delayMs = SOON_MS;
     this.#wait();
   }
 
@@ -47,12 +50,11 @@ export class SweepSchedule {
 
   async #run(): Promise<void> {
     this.#timer = null;
-    const waitedMs = this.#delayMs;
     await this.#sweep();
     if (this.#stopped) return;
+    const tried = this.#delayMs < SWEEP_INTERVAL_MS;
     if (!this.#owes()) this.#delayMs = SWEEP_INTERVAL_MS;
-    else if (waitedMs < SWEEP_INTERVAL_MS) this.#delayMs = Math.min(SWEEP_INTERVAL_MS, 2 * waitedMs);
-    else this.#delayMs = Math.min(this.#delayMs, SWEEP_INTERVAL_MS);
+    else this.#delayMs = tried ? Math.min(AGAIN_MAX_MS, 2 * this.#delayMs) : SOON_MS;
     this.#wait();
   }
 }

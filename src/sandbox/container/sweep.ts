@@ -1,8 +1,9 @@
 /**
- * Removes what earlier starts of this installation left behind: containers and socket folders.
+ * Removes what nobody holds: containers and socket folders of earlier starts, and containers of this one.
  *
- * Owns that decision. Never touches what another owner made, what a living server made, or what this one uses.
- * Invariant: an error with one leftover does not keep the others.
+ * Owns that decision. Never touches what another owner made, what a living server made, or what is held in this one.
+ * Invariants: an error with one leftover does not keep the others; it is owed until the engine was asked after the last
+ * sign of it, and had none.
  */
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -11,10 +12,11 @@ import type { Clock } from '../../ports/clock.ts';
 import { isAlive } from '../../ports/process-label.ts';
 import { openCgroup } from './cgroup.ts';
 import type { ContainerEngine, ListedContainer } from './engine.ts';
+import type { Fate, Ownership } from './ownership.ts';
 import { LABELS, ownerLabels, type ServerIdentity } from './server-identity.ts';
 
-/** The engine says the id of a new container long before. */
-const UNKNOWN_MS = 5_000;
+/** So long an engine may need until a container shows that it was asked for, or that it had let go of before it died. */
+const LATE_MS = 60_000;
 /** A server listens when the first sweep is over, and one that was killed may have left as many as it could have. */
 const PARALLELISM = 4;
 
@@ -23,51 +25,57 @@ export interface Swept {
   readonly failed: readonly string[];
 }
 
-export class ContainerSweeper {
-  readonly #engine: Pick<ContainerEngine, 'list' | 'inspect' | 'remove'>;
-  readonly #identity: ServerIdentity;
-  readonly #live: ReadonlySet<string>;
-  /** Containers that are known to be left: they could not be removed when their time came. */
-  readonly #owed = new Set<string>();
-  /** Containers of this start that are in nobody's use, and since when. */
-  #unused: ReadonlyMap<string, number> = new Map();
-  /** One may have been made whose id the engine did not get to say. */
-  #suspects = false;
-  readonly #clock: Clock;
+type SweptEngine = Pick<ContainerEngine, 'list' | 'inspect' | 'remove'>;
 
-  /** @param live the containers of this start that are in use. */
+export class ContainerSweeper {
+  readonly #engine: SweptEngine;
+  readonly #identity: ServerIdentity;
+  readonly #ownership: Pick<Ownership, 'holds'>;
+  readonly #clock: Clock;
+  /** Only a sweep that begins at this time or later, and finds nothing, shows that nothing is left. */
+  #owedUntilMs = Number.NEGATIVE_INFINITY;
+  /** The last sweep found nothing, or there has been no reason for one. */
+  #clean = true;
+
+  /** @param ownership of the containers of this start. */
   constructor(
-    engine: Pick<ContainerEngine, 'list' | 'inspect' | 'remove'>,
+    engine: SweptEngine,
     identity: ServerIdentity,
-    live: ReadonlySet<string>,
+    ownership: Pick<Ownership, 'holds'>,
     clock: Clock,
   ) {
     this.#clock = clock;
     this.#engine = engine;
     this.#identity = identity;
-    this.#live = live;
+    this.#ownership = ownership;
   }
 
+  /** Something may be left that was not there, or not nobody's, when the last sweep began. */
   get owes(): boolean {
-    return this.#owed.size > 0 || this.#unused.size > 0 || this.#suspects;
+    return !this.#clean;
   }
 
-  /** This one could not be removed, or one of unknown id may be left: the next sweep looks for it. */
-  owe(id: string | null): void {
-    if (id === null) this.#suspects = true;
-    else this.#owed.add(id);
+  /** A container is nobody's from now on; one of which the engine said nothing may yet come. */
+  owe(fate: Exclude<Fate, 'gone'>): void {
+    this.#clean = false;
+    const untilMs = this.#clock.nowMs() + (fate === 'unknown' ? LATE_MS : 0);
+    this.#owedUntilMs = Math.max(this.#owedUntilMs, untilMs);
   }
 
   async sweep(): Promise<Swept> {
-    const unused = new Map<string, number>();
-    const found = await this.#engine.list(ownerLabels(this.#identity));
-    this.#suspects = false;
-    // What the engine does not have any more is owed no longer.
-    const there = new Set(found.map(({ id }) => id));
-    for (const id of this.#owed) if (!there.has(id)) this.#owed.delete(id);
-    const swept = await this.#remove(found.filter((container) => this.#isLeftover(container, unused)));
-    this.#unused = unused;
-    return swept;
+    const sinceMs = this.#clock.nowMs();
+    // What is owed while this one runs is for the next to find.
+    const owedMs = this.#owedUntilMs;
+    this.#clean = sinceMs >= owedMs;
+    const found = await this.#engine.list(ownerLabels(this.#identity)).catch((thrown: unknown) => {
+      // An engine that was away may come back with what it had let go of.
+      this.owe('unknown');
+      throw thrown;
+    });
+    const leftovers = found.filter((container) => this.#isLeftover(container));
+    // That they have gone, the next look has to show.
+    if (leftovers.length > 0) this.#clean = false;
+    return this.#remove(leftovers);
   }
 
   /** At the end of this start: what is still there could not be removed when its time came. */
@@ -82,9 +90,7 @@ export class ContainerSweeper {
     const one = async ({ id }: ListedContainer): Promise<void> => {
       try {
         await thaw(this.#engine, id);
-        await this.#engine.remove(id);
-        this.#owed.delete(id);
-        removed += 1;
+        if (await this.#engine.remove(id)) removed += 1;
       } catch (thrown) {
         failed.push(`${id.slice(0, 12)}: ${thrown instanceof Error ? thrown.message : String(thrown)}`);
       }
@@ -94,24 +100,18 @@ export class ContainerSweeper {
     return { removed, failed };
   }
 
-  /** One of this start may just have been made, before the server knows its id: it is given time. */
-  #isLeftover({ id, labels }: ListedContainer, unused: Map<string, number>): boolean {
+  #isLeftover({ labels }: ListedContainer): boolean {
     if (labels[LABELS.boot] !== this.#identity.boot) return !isAlive(labels[LABELS.process]);
-    if (this.#live.has(id)) return false;
-    if (this.#owed.has(id)) return true;
-    const nowMs = this.#clock.nowMs();
-    const sinceMs = this.#unused.get(id) ?? nowMs;
-    if (nowMs - sinceMs >= UNKNOWN_MS) return true;
-    unused.set(id, sinceMs);
-    return false;
+    return !this.#ownership.holds(labels[LABELS.container]);
   }
 }
 
 /** The kernel kills nobody while frozen, and the engine does not know of a freeze that it did not make. */
 const thaw = async (engine: Pick<ContainerEngine, 'inspect'>, id: string): Promise<void> => {
-  const { State } = await engine.inspect(id);
-  if (!State.Running || State.Pid <= 0) return;
-  const cgroup = openCgroup(State.Pid, id);
+  // One that cannot be looked at has perhaps gone: removing it shows.
+  const seen = await engine.inspect(id).catch(() => null);
+  if (seen === null || !seen.State.Running || seen.State.Pid <= 0) return;
+  const cgroup = openCgroup(seen.State.Pid, id);
   cgroup?.freeze(false);
   cgroup?.close();
 };

@@ -18,6 +18,7 @@ import { containerBackend } from './backend.ts';
 import { confinementOf } from './confinement.ts';
 import { type ContainerEngine, dockerEngine, type EngineInfo } from './engine.ts';
 import { expectedImage } from './images/state.ts';
+import { Ownership } from './ownership.ts';
 import { Removals } from './removals.ts';
 import { labelsOf, type ServerIdentity, serverIdentity } from './server-identity.ts';
 import { ContainerSweeper, runFolderName, type Swept, sweepRunFolders } from './sweep.ts';
@@ -79,7 +80,7 @@ const CODE_ROOM = 1.25;
 export const createContainerTiers = async (options: ContainerTiersOptions): Promise<ContainerTiers> => {
   const { settings, random, onFault } = options;
   if (settings.mode === 'off') return nothing('container.mode is off');
-  const engine = dockerEngine(settings.engineHost);
+  const engine = dockerEngine(settings.engineHost, options.clock);
   let info: EngineInfo;
   try {
     info = await engine.info();
@@ -91,19 +92,15 @@ export const createContainerTiers = async (options: ContainerTiersOptions): Prom
     );
   }
   const identity = await serverIdentity(options.dataDir, random);
-  const live = new Set<string>();
-  const sweeper = new ContainerSweeper(engine, identity, live, options.clock);
-  const runFolder = await makeRunFolder(settings.runDir, identity);
-  await report(sweeper.sweep(), onFault);
-  const schedule = new SweepSchedule(
-    options.clock,
-    () => report(sweeper.sweep(), onFault),
-    () => sweeper.owes,
-  );
-  const left: Shared['left'] = (containerId) => {
-    sweeper.owe(containerId);
+  const ownership = new Ownership(random, (fate) => {
+    sweeper.owe(fate);
     schedule.soon();
-  };
+  });
+  const sweeper = new ContainerSweeper(engine, identity, ownership, options.clock);
+  const runFolder = await makeRunFolder(settings.runDir, identity);
+  const sweep = reported(() => sweeper.sweep(), onFault);
+  await sweep();
+  const schedule = new SweepSchedule(options.clock, sweep, () => sweeper.owes);
   const tiers = new Map<ContainerRuntime, SandboxTier>();
   const unavailable = new Map<ContainerRuntime, string>();
   const users = new UserIds(random.nonce());
@@ -118,7 +115,7 @@ export const createContainerTiers = async (options: ContainerTiersOptions): Prom
       );
       continue;
     }
-    const shared = { engine, removals, info, runFolder, users, live, left, identity };
+    const shared = { engine, removals, info, runFolder, users, ownership, identity };
     tiers.set(runtime, tierFor(runtime, image.id, options, shared));
   }
   if (settings.mode === 'required' && tiers.size === 0) {
@@ -134,7 +131,7 @@ export const createContainerTiers = async (options: ContainerTiersOptions): Prom
     unavailable,
     async close() {
       schedule.stop();
-      await report(sweeper.sweepOwn(), onFault);
+      await reported(() => sweeper.sweepOwn(), onFault)();
       await rm(runFolder, { recursive: true, force: true });
     },
   };
@@ -146,8 +143,7 @@ interface Shared {
   readonly info: EngineInfo;
   readonly runFolder: string;
   readonly users: UserIds;
-  readonly live: Set<string>;
-  readonly left: (containerId: string | null) => void;
+  readonly ownership: Ownership;
   readonly identity: ServerIdentity;
 }
 
@@ -155,13 +151,13 @@ const tierFor = (
   runtime: ContainerRuntime,
   imageId: string,
   options: ContainerTiersOptions,
-  { engine, removals, info, runFolder, users, live, left, identity }: Shared,
+  { engine, removals, info, runFolder, users, ownership, identity }: Shared,
 ): SandboxTier => {
   const { clock, random, settings, limits, cpuShares, onFault } = options;
   const { ociRuntime, memoryMb, pidsMax, tmpMb } = settings;
   const ociName = ociRuntime === '' ? info.defaultOciRuntime : ociRuntime;
   const backend = containerBackend({
-    ...{ clock, random, engine, removals, runFolder, users, live, left, cpuShares, onFault },
+    ...{ clock, random, engine, removals, runFolder, users, ownership, cpuShares, onFault },
     confinement: confinementOf(info, ociName),
     template: {
       ...{ runtime, imageId, ociRuntime, memoryMb, pidsMax, tmpMb },
@@ -225,11 +221,24 @@ const makeRunFolder = async (runDir: string, identity: ServerIdentity): Promise<
   return folder;
 };
 
-const report = async (sweeping: Promise<Swept>, onFault: ContainerTiersOptions['onFault']): Promise<void> => {
-  try {
-    const { removed, failed } = await sweeping;
-    if (removed > 0 || failed.length > 0) onFault('containers were left over', { removed, failed });
-  } catch (thrown) {
-    onFault('leftover containers could not be looked for', { detail: String(thrown) });
-  }
+/** An engine that is away is told of once, however often it is asked meanwhile. */
+const reported = (
+  sweep: () => Promise<Swept>,
+  onFault: ContainerTiersOptions['onFault'],
+): (() => Promise<void>) => {
+  let told = '';
+  const tell = (message: string, details: Readonly<Record<string, unknown>>): void => {
+    const text = JSON.stringify([message, details]);
+    if (text !== told) onFault(message, details);
+    told = text;
+  };
+  return async () => {
+    try {
+      const { removed, failed } = await sweep();
+      if (removed > 0 || failed.length === 0) told = '';
+      if (removed > 0 || failed.length > 0) tell('containers were left over', { removed, failed });
+    } catch (thrown) {
+      tell('leftover containers could not be looked for', { detail: String(thrown) });
+    }
+  };
 };

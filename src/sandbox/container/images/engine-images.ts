@@ -8,6 +8,7 @@ import type { Readable } from 'node:stream';
 import Docker from 'dockerode';
 import { StrataError } from '../../../core/errors.ts';
 import type { Clock } from '../../../ports/clock.ts';
+import { bounded } from '../bounded.ts';
 import { describeDockerHost, dockerodeOptions } from '../docker-host.ts';
 
 export interface StoredImage {
@@ -138,25 +139,6 @@ const pullHeard = async (docker: Docker, clock: Clock, name: string, whole: Abor
     });
   } catch (thrown) {
     throw silence.signal.aborted ? silence.signal.reason : thrown;
-  } finally {
-    timer.cancel();
-  }
-};
-
-const bounded = async <T>(
-  clock: Clock,
-  limitMs: number,
-  work: (signal: AbortSignal) => Promise<T>,
-): Promise<T> => {
-  const controller = new AbortController();
-  const late = Promise.withResolvers<never>();
-  const timer = clock.setTimer(limitMs, () => {
-    const error = new Error(`it took longer than ${limitMs} ms`);
-    controller.abort(error);
-    late.reject(error);
-  });
-  try {
-    return await Promise.race([work(controller.signal), late.promise]);
   } finally {
     timer.cancel();
   }
