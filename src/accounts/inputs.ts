@@ -8,7 +8,7 @@ import { SCOPES, type Scope } from '../core/identity.ts';
 import { DESCRIPTION_MAX_LENGTH, TENANT_NAME_PATTERN } from '../core/limits.ts';
 import type { KeyInput, Quotas, TenantInput, TenantState } from './api.ts';
 
-export const QUOTA_BOUNDS: Readonly<Record<keyof Quotas, { readonly min: number; readonly max: number }>> = {
+const QUOTA_BOUNDS: Readonly<Record<keyof Quotas, { readonly min: number; readonly max: number }>> = {
   requestsPerSecond: { min: 1, max: 1_000_000 },
   maxInFlight: { min: 1, max: 1_000_000 },
   maxFunctions: { min: 0, max: 1_000_000 },
@@ -16,7 +16,7 @@ export const QUOTA_BOUNDS: Readonly<Record<keyof Quotas, { readonly min: number;
 };
 
 /** How long an old key may hold beside the one that replaces it. */
-export const OVERLAP_MAX_MS = 30 * 86_400_000;
+const OVERLAP_MAX_MS = 30 * 86_400_000;
 
 export interface CheckedTenant {
   readonly description?: string;

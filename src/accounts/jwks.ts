@@ -22,7 +22,7 @@ export interface KeySetOptions {
 }
 
 /** @throws StrataError `invalid_request` for a URL that anybody on the way could answer for. */
-export const checkSource = (source: string): void => {
+const checkSource = (source: string): void => {
   if (!isUrl(source)) return;
   const url = URL.parse(source);
   const safe = url?.protocol === 'https:' || (url?.protocol === 'http:' && LOOPBACK.test(url.hostname));

@@ -28,8 +28,6 @@ export const idIn = (text: string): string | null => KEY.exec(text)?.[1] ?? null
 /** Whether a text can be an admin key that the operator chose. */
 export const isOperatorKey = (text: string): boolean => OPERATOR_KEY.test(text);
 
-export const isKeyId = (text: string): boolean => KEY_ID.test(text);
-
 export const digestOf = (text: string): Uint8Array => hash('sha256', text, 'buffer');
 
 /** Takes as long for digests that differ early as for those that differ late. */
@@ -43,6 +41,5 @@ export const signingSecretOf = (master: Uint8Array, id: string): string =>
 const ID_LENGTH = 16;
 const SECRET_BYTES = 32;
 const ID_ALPHABET = 'abcdefghijklmnopqrstuvwxyz234567';
-const KEY_ID = /^[a-z2-7]{16}$/;
 const KEY = /^sk_([a-z2-7]{16})_[A-Za-z0-9_-]{43}$/;
 const OPERATOR_KEY = /^sk_[A-Za-z0-9_-]{43,200}$/;

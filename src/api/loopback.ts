@@ -34,7 +34,7 @@ export const assertReachable = (host: string, isOpen: boolean): void => {
 };
 
 /** Whether an address to listen on is reached from this machine alone. */
-export const isLoopbackAddress = (host: string): boolean => isLoopback(host.toLowerCase());
+const isLoopbackAddress = (host: string): boolean => isLoopback(host.toLowerCase());
 
 /**
  * Answers why a request is refused, or null; remembers accepted hosts, so that the usual one costs a lookup. What an
