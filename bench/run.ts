@@ -10,6 +10,7 @@ import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { asynchronous } from './async.ts';
 import { coldStart } from './cold-start.ts';
 import { containerDensity } from './container-density.ts';
 import { containerStart } from './container-start.ts';
@@ -41,6 +42,7 @@ const BENCHES: readonly Bench[] = [
   registry,
   overload,
   fairness,
+  asynchronous,
   replay,
 ];
 

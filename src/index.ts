@@ -39,6 +39,7 @@ import { type Machine, systemMachine } from './ports/machine.ts';
 import { makeNice } from './ports/niceness.ts';
 import { systemProcesses } from './ports/processes.ts';
 import { systemRandom } from './ports/random.ts';
+import { openAsyncQueue } from './queue-parts.ts';
 import type { Registry } from './registry/api.ts';
 import type { NetworkRules } from './registry/network.ts';
 import { MEMORY, openRegistry } from './registry/registry.ts';
@@ -87,8 +88,7 @@ export type ExecutorOptions = ConfigOverrides & { readonly logger?: Logger };
 export const createExecutor = async (options: ExecutorOptions = {}): Promise<Executor> => {
   const { logger = pino({ level: 'silent' }), ...overrides } = options;
   const config = loadConfig({ overrides });
-  const clock = systemClock;
-  const random = systemRandom;
+  const [clock, random] = [systemClock, systemRandom];
   const onFault: OnFault = (message, details) => logger.warn(details, message);
 
   // Before anything is opened: a budget that is refused leaves nothing behind.
@@ -100,11 +100,15 @@ export const createExecutor = async (options: ExecutorOptions = {}): Promise<Exe
   const egress = openEgress(config, onFault);
   const { registry, accounts, receipts, close } = await openStores(config, privateRanges, logger);
   const cpuShares = await openCpuShares(onFault);
-  const tiers = await openTiers(config, cpuShares, onFault).catch(async (thrown: unknown) => {
-    close();
-    await cpuShares.close();
-    throw thrown;
-  });
+  const admission = openAdmission(config, accounts);
+  const parties = { clock, random, registry, admission, egress, ledger: receipts.ledger, onFault };
+  const stores = [close, () => cpuShares.close()];
+  const queue = await openAsyncQueue(config, { ...parties, executor: () => executor }).catch(
+    releasing(stores),
+  );
+  const tiers = await openTiers(config, cpuShares, onFault).catch(
+    releasing([() => queue.close(), ...stores]),
+  );
   const metrics = new Metrics({
     census: () => executor.census(),
     queued: () => lanes.waiting + turnstile.waiting,
@@ -112,6 +116,7 @@ export const createExecutor = async (options: ExecutorOptions = {}): Promise<Exe
     unadmitted: () => executor.unadmitted,
     spent: () => budget.spent(),
     evictions: () => budget.evictions,
+    queue: () => queue.stats(),
     ...ledgerSources(receipts, () => operator),
   });
   const { initCpuMs, resultMaxBytes, logMaxBytes } = config.limits;
@@ -152,21 +157,33 @@ export const createExecutor = async (options: ExecutorOptions = {}): Promise<Exe
     turnstile,
     records: new Records(config.records),
     ...{ ledger: receipts.ledger, operator, usage: receipts.usage, tariff: config.ledger.tariff },
-    admission: new Admission({
-      clock,
-      settings: {
-        ...{ ...config.admission, timeoutMs: config.queue.timeoutMs },
-        inFlightOf: (tenant) => accounts.maxInFlightOf(tenant),
-      },
-    }),
+    ...{ admission, queue },
     provisions: new Provisions({
       ...{ budgetMb: budget.limitMb, percentPerTenant: config.admission.maxProvisionedPercent },
     }),
     openNetwork: (record) => (isAsking(record) ? egress.open(grantOf(record)) : null),
     drainTimeoutMs: config.server.drainTimeoutMs,
   });
+  queue.resume();
   return executor;
 };
+
+/** Gives back what was opened before something that could not be, then says why. */
+const releasing =
+  (parts: readonly (() => unknown)[]) =>
+  async (thrown: unknown): Promise<never> => {
+    for (const release of parts) await release();
+    throw thrown;
+  };
+
+const openAdmission = (config: Config, accounts: StoredAccounts): Admission =>
+  new Admission({
+    clock: systemClock,
+    settings: {
+      ...{ ...config.admission, timeoutMs: config.queue.timeoutMs },
+      inFlightOf: (tenant) => accounts.maxInFlightOf(tenant),
+    },
+  });
 
 /** Who found a version before it was replaced or deleted waits three times at most: inside, for its turn, for an instance. */
 const WAITS_MAX = 3;

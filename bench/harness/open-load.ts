@@ -21,11 +21,13 @@ export interface LoadPlan {
   readonly ratePerSecond: number | null;
   readonly seconds: number;
   readonly connections: number;
+  /** The status of a good answer; 200 unless told. */
+  readonly accepts?: number;
 }
 
 export interface LoadReport {
   readonly sent: number;
-  /** Answers with 200 a second. */
+  /** Good answers a second. */
   readonly goodput: number;
   /** From when it was due until the last byte of the answer, milliseconds. */
   readonly acceptedMs: Summary | null;
@@ -34,7 +36,7 @@ export interface LoadReport {
   readonly lateMs: Summary | null;
   readonly refused: number;
   readonly refusedWithoutRetryAfter: number;
-  /** What is neither 200 nor 429, by what it was: an answer's status and code, a connection that broke, no answer. */
+  /** What is neither good nor 429, by what it was: an answer's status and code, a connection that broke, no answer. */
   readonly failures: Readonly<Record<string, number>>;
   /** Due and never sent, because every connection waited for an answer until the end. */
   readonly unsent: number;
@@ -164,7 +166,7 @@ class Generator {
     connection.received = Buffer.alloc(0);
     this.#answered += 1;
     const now = performance.now();
-    if (answer.status === 200) this.#acceptedMs.push(now - connection.dueMs);
+    if (answer.status === (this.#plan.accepts ?? 200)) this.#acceptedMs.push(now - connection.dueMs);
     else if (answer.status === 429) {
       this.#refusedMs.push(now - connection.sentMs);
       if (!answer.retryAfter) this.#withoutRetryAfter += 1;

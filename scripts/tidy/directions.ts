@@ -31,6 +31,8 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     ...[CORE, CLOCK, 'ports/machine.ts'],
     ...['pool/budget.ts', 'pool/layered-pool.ts', 'pool/lease.ts', 'pool/slot.ts'],
   ],
+  // Its webhooks and its runs are handed in: it knows neither the broker nor the executor.
+  queue: [CORE, 'ports/', 'billing/receipts.ts'],
   billing: [CORE, CLOCK, 'ports/database.ts'],
   // It wires pools and schedulers of its own: the very code that serves, on another clock and another tier.
   simulator: [CORE, 'ports/', 'pool/', 'sandbox/api.ts', 'scheduler/scheduler.ts'],
@@ -52,6 +54,8 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
       'scheduler/admission.ts',
       'scheduler/scheduler.ts',
       'scheduler/turnstile.ts',
+      'scheduler/turns.ts',
+      'queue/api.ts',
     ],
     ...['pool/api.ts', 'pool/budget.ts', 'pool/layered-pool.ts', 'pool/lease.ts', 'pool/slot.ts'],
   ],
@@ -78,8 +82,13 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   ],
   'pool-shapes.ts': [CORE, 'config/config.ts', 'pool/options.ts'],
   'ledger-parts.ts': ['billing/', 'config/config.ts', CLOCK, 'ports/database.ts'],
+  'queue-parts.ts': [
+    ...[CORE, CLOCK, 'ports/random.ts', 'billing/ledger.ts', 'billing/receipts.ts', 'config/config.ts'],
+    ...['egress/exchange.ts', 'invocation/executor.ts', 'queue/api.ts', 'queue/queue.ts'],
+    ...['registry/api.ts', 'scheduler/admission.ts'],
+  ],
   'index.ts': [
-    'pool-shapes.ts',
+    ...['pool-shapes.ts', 'queue-parts.ts'],
     ...['ledger-parts.ts', 'billing/api.ts', 'billing/operator-memory.ts'],
     ...[CORE, 'ports/', 'config/config.ts', 'accounts/', 'registry/', 'sandbox/api.ts'],
     ...['sandbox/isolate/tier.ts', 'sandbox/container/tiers.ts', 'sandbox/cpu-shares.ts', 'egress/'],
@@ -116,7 +125,7 @@ const ALLOWED_IN_TESTS: Readonly<Record<string, readonly string[]>> = {
     ],
   ],
   invocation: [
-    ...['accounts/fixture.ts', 'pool/fixture.ts', 'pool/costs.ts'],
+    ...['accounts/fixture.ts', 'pool/fixture.ts', 'pool/costs.ts', 'queue/queue.ts', 'queue/testing.ts'],
     ...['billing/no-usage.ts', 'billing/ledger-store.ts', 'billing/usage.ts'],
     'registry/registry.ts',
     'sandbox/backend.ts',

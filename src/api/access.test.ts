@@ -179,6 +179,29 @@ describe('the auth of a function', () => {
     expect(await Promise.all(codes)).toEqual([200, 401, 401]);
   });
 
+  it('is asked for when an asynchronous one is accepted, because its attempts ask nobody', async () => {
+    const accepted: string[] = [];
+    const later: Partial<Executor> = {
+      ...functions,
+      queue: {
+        ...scriptedExecutor({}).queue,
+        accept: async ({ function: name, invocationId }) => {
+          accepted.push(name);
+          return { invocationId, created: true };
+        },
+      },
+    };
+    const { app, accounts } = serve(later);
+    const { secret } = keyOf(accounts, ['invoke']);
+    const statusOf = async (name: string, headers = {}): Promise<number> =>
+      (await app.inject({ ...post(name), url: `${post(name).url}?mode=async`, headers })).statusCode;
+    for (const name of ['key', 'signature', 'jwt', 'missing']) expect(await statusOf(name), name).toBe(401);
+    expect(await statusOf('none')).toBe(202);
+    expect(await statusOf('key', bearer(secret))).toBe(202);
+    expect(await statusOf('signature', bearer(secret))).toBe(403);
+    expect(accepted).toEqual(['none', 'key']);
+  });
+
   it('takes its own kind of credentials alone', async () => {
     const { app, accounts } = serve(functions);
     const { secret } = keyOf(accounts, ['invoke']);
@@ -272,6 +295,10 @@ describe('the audit log', () => {
       ...['PUT /v1/functions/:name', 'DELETE /v1/functions/:name'],
       ...['POST /v1/functions/:name/versions', 'DELETE /v1/functions/:name/versions/:version'],
       ...['PUT /v1/functions/:name/aliases/:alias', 'DELETE /v1/functions/:name/aliases/:alias'],
+      'DELETE /v1/invocations/:id',
+      ...['DELETE /v1/functions/:name/dead-letters', 'DELETE /v1/functions/:name/dead-letters/:id'],
+      'POST /v1/functions/:name/dead-letters/redrive',
+      'POST /v1/functions/:name/dead-letters/:id/redrive',
       'POST /v1/tenants',
       ...['PATCH /v1/tenants/:tenant', 'DELETE /v1/tenants/:tenant', 'POST /v1/tenants/:tenant/keys'],
       ...['DELETE /v1/tenants/:tenant/keys/:id', 'POST /v1/tenants/:tenant/keys/:id/rotate'],

@@ -7,10 +7,22 @@ import { openAccountsFixture } from '../accounts/fixture.ts';
 import { NO_USAGE } from '../billing/no-usage.ts';
 import { StrataError } from '../core/errors.ts';
 import type { FunctionRecord } from '../core/spec.ts';
-import type { Executor, FunctionVersions, InvokeJsonAnswer } from '../invocation/api.ts';
+import type { AsyncQueue, Executor, FunctionVersions, InvokeJsonAnswer } from '../invocation/api.ts';
 
 const unscripted = (name: string) => (): never => {
   throw new Error(`the test did not script executor.${name}`);
+};
+
+const UNSCRIPTED_QUEUE: AsyncQueue = {
+  accept: unscripted('queue.accept'),
+  get: async () => null,
+  list: unscripted('queue.list'),
+  cancel: unscripted('queue.cancel'),
+  deadLetters: unscripted('queue.deadLetters'),
+  redrive: unscripted('queue.redrive'),
+  discard: unscripted('queue.discard'),
+  webhookSecret: unscripted('queue.webhookSecret'),
+  stats: unscripted('queue.stats'),
 };
 
 const VERSIONS: FunctionVersions = {
@@ -32,6 +44,7 @@ export const scriptedExecutor = (calls: Partial<Executor>): Executor => ({
   deploy: unscripted('deploy'),
   invoke: unscripted('invoke'),
   invokeJson: unscripted('invokeJson'),
+  queue: UNSCRIPTED_QUEUE,
   newInvocationId: () => ANSWER.invocationId,
   get: unscripted('get'),
   list: unscripted('list'),
@@ -84,6 +97,10 @@ export const FUNCTION_RECORD: FunctionRecord = {
   annotations: {},
   description: '',
   network: { allow: [] },
+  async: {
+    ...{ maxRetries: 2, maxEventAgeMs: 21_600_000, delivery: 'at-least-once' },
+    ...{ onSuccess: null, onFailure: null },
+  },
   enabled: true,
   auth: 'key',
   codeDigest: 'ab'.repeat(32),

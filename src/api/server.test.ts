@@ -158,10 +158,15 @@ describe('invocations', () => {
 
   it('gives an id to an invocation only', async () => {
     const app = serve();
-    const response = await app.inject({ method: 'GET', url: '/v1/functions/hello/invocations' });
-    expect(response.statusCode).toBe(404);
-    expect(response.headers['strata-invocation-id']).toBeUndefined();
-    expect(response.json()).not.toHaveProperty('invocationId');
+    for (const [method, query, status] of [
+      ['PUT', '', 404],
+      ['GET', '?limit=0', 400],
+    ] as const) {
+      const response = await app.inject({ method, url: `/v1/functions/hello/invocations${query}` });
+      expect(response.statusCode).toBe(status);
+      expect(response.headers['strata-invocation-id']).toBeUndefined();
+      expect(response.json()).not.toHaveProperty('invocationId');
+    }
   });
 
   it('answers a failed invocation with a problem and the same headers as a success', async () => {
@@ -221,10 +226,16 @@ describe('invocations', () => {
 
   it.each([
     [
-      'a mode that is not offered yet',
+      'a bound for the wait of nobody',
       '/v1/functions/hello/invocations?mode=async',
-      {},
-      /async is not offered/,
+      { 'strata-max-wait-ms': '5' },
+      /who wait/,
+    ],
+    [
+      'a key without mode=async',
+      '/v1/functions/hello/invocations',
+      { 'strata-idempotency-key': 'k' },
+      /mode=async alone/,
     ],
     ['an unknown mode', '/v1/functions/hello/invocations?mode=later', {}, /"later"/],
     ['an unknown parameter', '/v1/functions/hello/invocations?qualifer=1', {}, /"qualifer"/],
@@ -536,6 +547,14 @@ describe('everything else', () => {
         'DELETE /v1/functions/{name}',
         'GET /v1/functions',
         'GET /v1/functions/{name}/logs',
+        'GET /v1/functions/{name}/invocations',
+        'GET /v1/functions/{name}/dead-letters',
+        'GET /v1/functions/{name}/webhook-secret',
+        'DELETE /v1/functions/{name}/dead-letters',
+        'DELETE /v1/functions/{name}/dead-letters/{id}',
+        'DELETE /v1/invocations/{id}',
+        'POST /v1/functions/{name}/dead-letters/redrive',
+        'POST /v1/functions/{name}/dead-letters/{id}/redrive',
         'POST /v1/functions/{name}/invocations',
         'GET /v1/invocations/{id}',
         'GET /v1/invocations/{id}/logs',

@@ -34,6 +34,7 @@ import {
   problemOf,
   sendProblem,
 } from './native/problem.ts';
+import { queueRoutes } from './native/queue.ts';
 import { PROBLEM_SCHEMA, queryValidator } from './native/schemas.ts';
 import { usageRoutes } from './native/usage.ts';
 import { versionRoutes } from './native/versions.ts';
@@ -67,7 +68,9 @@ const SLOW_CHECK_INTERVAL_MS = 500;
 /** A server that is not listening yet. */
 export const createServer = ({ executor, config, logger }: ServerOptions): FastifyInstance => {
   const idOf: InvocationIds = (request, route) =>
-    route === INVOCATIONS_ROUTE || isInvocation(request) ? executor.newInvocationId() : undefined;
+    (route === INVOCATIONS_ROUTE && request.method === 'POST') || isInvocation(request)
+      ? executor.newInvocationId()
+      : undefined;
   const refused = { logger, idOf };
   const app = Fastify({
     logger: false,
@@ -119,6 +122,7 @@ export const createServer = ({ executor, config, logger }: ServerOptions): Fasti
   void app.register(versionRoutes, { executor });
   void app.register(aliasRoutes, { executor });
   void app.register(invocationRoutes, { executor, eventMaxBytes: config.limits.eventMaxBytes });
+  void app.register(queueRoutes, { executor });
   void app.register(poolRoutes, { executor });
   void app.register(usageRoutes, { executor });
   void app.register(accountRoutes, { accounts: executor.accounts });

@@ -20,6 +20,10 @@ const FUNCTION: FunctionRecord = {
     network: { allow: [] },
     auth: 'key',
   },
+  async: {
+    ...{ maxRetries: 2, maxEventAgeMs: 21_600_000, delivery: 'at-least-once' },
+    ...{ onSuccess: null, onFailure: null },
+  },
   ...{
     codeDigest: '00',
     codeBytes: 10,

@@ -18,6 +18,10 @@ export const RECORD: FunctionRecord = {
     network: { allow: [] },
     enabled: true,
     auth: 'key',
+    async: {
+      ...{ maxRetries: 2, maxEventAgeMs: 21_600_000, delivery: 'at-least-once' },
+      ...{ onSuccess: null, onFailure: null },
+    },
   },
   ...{ codeDigest: '00', codeBytes: 10, createdAt: '', updatedAt: '' },
 };

@@ -10,6 +10,7 @@ import { STRATA_VERSION } from '../core/version.ts';
 import { ProblemError } from './client.ts';
 import { addAlias } from './commands/alias.ts';
 import { addAudit } from './commands/audit.ts';
+import { addDeadLetters, addRedrive } from './commands/dead-letters.ts';
 import { addDelete } from './commands/delete.ts';
 import { addDeploy } from './commands/deploy.ts';
 import { addDoctor } from './commands/doctor.ts';
@@ -59,6 +60,8 @@ const buildProgram = (context: CliContext): Command => {
     addInvoke,
     addList,
     addLogs,
+    addDeadLetters,
+    addRedrive,
     addDelete,
     addPools,
     addUsage,

@@ -6,6 +6,7 @@
  */
 import type { Static, TSchema } from 'typebox';
 import { AUDIT, AUTH, QUOTAS } from './schema/accounts.ts';
+import { ASYNC } from './schema/async.ts';
 import { CONTAINER } from './schema/container.ts';
 import { EGRESS } from './schema/egress.ts';
 import { ISOLATE } from './schema/isolate.ts';
@@ -28,6 +29,7 @@ export const CONFIG_SCHEMA = group('The configuration of Strata.', {
   limits: LIMITS,
   admission: ADMISSION,
   queue: QUEUE,
+  async: ASYNC,
   policy: POLICY,
   machine: MACHINE,
   isolate: ISOLATE,

@@ -135,6 +135,20 @@ export const ERROR_CATALOGUE = {
     'The caller went away while the invocation waited for an instance; it left the queue and nothing ran.',
     'Nothing: over HTTP nobody reads this. Invoke again if the result is wanted.',
   ),
+  interrupted: row(
+    'platform',
+    503,
+    false,
+    'The server ended while it ran this asynchronous invocation, which may not run again.',
+    'Find out what the attempt did, then redrive the dead letter if it should run once more.',
+  ),
+  event_expired: row(
+    'platform',
+    504,
+    false,
+    'The asynchronous event grew older than async.maxEventAgeMs before it had ended.',
+    'Look at what held it up, raise maxEventAgeMs, or redrive the dead letter.',
+  ),
   function_error: row(
     'function',
     502,
@@ -309,6 +323,7 @@ export type LimitKind =
   | 'maxWaitMs'
   | 'maxInstances'
   | 'maxInFlightPerTenant'
+  | AsyncLimitKind
   | 'maxVersions'
   | 'maxAliases'
   | 'requestsPerSecond'
@@ -317,6 +332,13 @@ export type LimitKind =
   | 'maxKeys'
   | 'maxNonces'
   | NetworkLimitKind;
+
+export type AsyncLimitKind =
+  | 'asyncQueued'
+  | 'asyncQueuedPerTenant'
+  | 'asyncQueuedBytes'
+  | 'asyncQueuedBytesPerTenant'
+  | 'asyncHops';
 
 export type NetworkLimitKind =
   | 'networkRequests'

@@ -23,6 +23,17 @@ export const SPEC_BOUNDS = {
   idleTimeoutMs: { min: 100, max: 3_600_000, default: 600_000 },
 } as const satisfies Record<string, Bound>;
 
+/** What a function may say of its asynchronous invocations; the names are those of the fields. */
+export const ASYNC_BOUNDS = {
+  maxRetries: { min: 0, max: 2, default: 2 },
+  maxEventAgeMs: { min: 60_000, max: 21_600_000, default: 21_600_000 },
+} as const satisfies Record<string, Bound>;
+export const WEBHOOK_MAX_LENGTH = 2_048;
+/** A function as a destination: `name` or `name:qualifier`. */
+export const DESTINATION_FUNCTION_PATTERN = '^[A-Za-z0-9][A-Za-z0-9_-]{0,63}(?::[A-Za-z0-9$_-]{1,64})?$';
+/** Printable characters without blanks. */
+export const IDEMPOTENCY_KEY_PATTERN = '^[\\x21-\\x7e]{1,128}$';
+
 /** What the memory of a function may be with each runtime: less does not carry its language, more an isolate cannot use. */
 export const MEMORY_BOUNDS: Readonly<Record<Runtime, Bound>> = {
   isolate: { min: 16, max: 1_024, default: 128 },

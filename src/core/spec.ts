@@ -21,6 +21,25 @@ export type CodeUpload =
   /** The code that the function has already, by its digest; another one is a conflict. */
   | { readonly digest: string };
 
+/** Where the record of an asynchronous invocation goes when it has ended. */
+export type Destination =
+  /** `name` or `name:qualifier`, of the same tenant. */
+  { readonly function: string } | { readonly webhook: string } | { readonly deadLetter: true };
+
+export const DELIVERIES = ['at-least-once', 'at-most-once'] as const;
+
+/** What becomes of a function's asynchronous invocations. */
+export interface AsyncPolicy {
+  /** Further attempts after one that the function failed. */
+  readonly maxRetries: number;
+  /** An event that has not ended by then is given up. */
+  readonly maxEventAgeMs: number;
+  readonly delivery: (typeof DELIVERIES)[number];
+  readonly onSuccess: Destination | null;
+  /** Null for the list of dead letters. */
+  readonly onFailure: Destination | null;
+}
+
 /** What `PUT /v1/functions/{name}` and `executor.deploy` take; everything but runtime and code has a default. */
 export interface FunctionSpecInput {
   readonly runtime: Runtime;
@@ -42,6 +61,7 @@ export interface FunctionSpecInput {
   readonly annotations?: Readonly<Record<string, string>>;
   readonly description?: string;
   readonly network?: { readonly allow: readonly string[] };
+  readonly async?: Partial<AsyncPolicy>;
   readonly enabled?: boolean;
   readonly auth?: FunctionAuth;
 }
@@ -67,6 +87,7 @@ export interface FunctionSpec {
   readonly annotations: Readonly<Record<string, string>>;
   readonly description: string;
   readonly network: { readonly allow: readonly string[] };
+  readonly async: AsyncPolicy;
   /** False refuses invocations, of the versions and aliases too; what is stored of a version says nothing. */
   readonly enabled: boolean;
   readonly auth: FunctionAuth;

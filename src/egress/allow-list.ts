@@ -50,6 +50,10 @@ export const parseAllowEntry = (text: string): AllowEntry | string => {
   return { text: `${hostText(host)}:${port ?? '*'}`, host, port };
 };
 
+/** The entry that lets one URL through: its host, and its port also where the URL leaves it out. */
+export const entryTextOf = ({ hostname, port, protocol }: URL): string =>
+  `${hostname}:${port === '' ? (protocol === 'https:' ? 443 : 80) : port}`;
+
 /** A name as it is compared: ASCII, lower case, no dot at the end; null when it is no name of a host. */
 export const canonicalName = (text: string): string | null => {
   const bare = text.endsWith('.') ? text.slice(0, -1) : text;

@@ -19,6 +19,7 @@ import type {
   Tier,
 } from '../core/spec.ts';
 import type { PoolsView, TenantPoolsView } from '../pool/api.ts';
+import type { AsyncQueue } from '../queue/api.ts';
 import type {
   AliasPage,
   Deployment,
@@ -116,6 +117,8 @@ export interface RuntimeView {
   readonly reason: string | null;
 }
 
+export type { AsyncPage, AsyncQueue, AsyncView } from '../queue/api.ts';
+
 export type ReadyState = 'ready' | 'starting' | 'draining';
 
 /** Whose it is, and what a list begins behind. */
@@ -174,6 +177,8 @@ export interface Executor {
   invoke(request: InvokeRequest): Promise<InvokeAnswer>;
   invokeJson(request: InvokeJsonRequest): Promise<InvokeJsonAnswer>;
   newInvocationId(): string;
+  /** Invocations that are accepted now and run later. */
+  readonly queue: AsyncQueue;
   /** A version; of an alias the one that it points to first. */
   get(name: string, options?: { tenant?: string; qualifier?: string }): FunctionRecord;
   list(query?: Partial<ListQuery>): FunctionPage;

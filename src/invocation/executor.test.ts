@@ -5,6 +5,7 @@ import { openAccountsFixture } from '../accounts/fixture.ts';
 import { Ledger } from '../billing/ledger.ts';
 import { LedgerStore } from '../billing/ledger-store.ts';
 import { NO_USAGE } from '../billing/no-usage.ts';
+import { toReceipt } from '../billing/receipts.ts';
 import { LedgerUsage } from '../billing/usage.ts';
 import { StrataError } from '../core/errors.ts';
 import type { FunctionSpecInput, Runtime } from '../core/spec.ts';
@@ -15,6 +16,8 @@ import { LayeredPool } from '../pool/layered-pool.ts';
 import { IN_MEMORY } from '../ports/database.ts';
 import { ManualClock } from '../ports/manual-clock.ts';
 import { seededRandom } from '../ports/random.ts';
+import { openQueue } from '../queue/queue.ts';
+import { SETTINGS } from '../queue/testing.ts';
 import { openRegistry } from '../registry/registry.ts';
 import type { Backend } from '../sandbox/backend.ts';
 import { fakeBackend } from '../sandbox/fake/backend.ts';
@@ -105,7 +108,17 @@ const open = async (
   });
   scheduler.attach(pool);
   await clock.advance(100);
+  const queue = await openQueue(':memory:', {
+    ...{ clock, random, settings: SETTINGS, ledger: { add: async () => {} }, isRoom: () => true },
+    onFault: () => {},
+    run: (attempt) => executor.attempt(attempt),
+    receiptOf: (finished) => toReceipt(finished, 'cpu'),
+    newId: () => random.uuid(),
+    send: async () => 200,
+    resolve: (...name) => registry.resolve(...name),
+  });
   const executor: LocalExecutor = new LocalExecutor({
+    queue,
     ...{ clock, random, logger: pino({ level: 'silent' }), registry },
     accounts: openAccountsFixture({ clock }),
     lanes: new Lanes({
@@ -121,6 +134,7 @@ const open = async (
       ...{ census: () => [], queued: () => 0, evictions: () => 0 },
       ...{ unadmitted: () => executor.unadmitted, inFlight: () => executor.inFlight },
       spent: () => budget.spent(),
+      queue: () => queue.stats(),
     }),
     admission: new Admission({
       clock,

@@ -16,9 +16,11 @@ import { type FunctionRecord, type FunctionSpecInput, RUNTIMES } from '../core/s
 import type { Census, LimitsView, PoolsView, TenantPoolsView } from '../pool/api.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Random } from '../ports/random.ts';
+import type { AsyncQueue, Attempt, Ran } from '../queue/api.ts';
 import type { Deployment, FunctionPage, ListQuery, Precondition, Registry } from '../registry/api.ts';
 import type { Confinement } from '../sandbox/api.ts';
 import type { Admission, Ticket } from '../scheduler/admission.ts';
+import type { Priority } from '../scheduler/turns.ts';
 import type { Pass, Turnstile } from '../scheduler/turnstile.ts';
 import { answerOf, jsonAnswerOf } from './answers.ts';
 import type {
@@ -73,12 +75,15 @@ export interface ExecutorParts {
     readonly logMaxBytes: number;
   };
   readonly openNetwork: WalkContext['openNetwork'];
+  /** It runs its attempts by `attempt`. */
+  readonly queue: AsyncQueue & { pause(): void; close(): Promise<void> };
   readonly drainTimeoutMs: number;
 }
 
 const LOGS_DEFAULT = 100;
 const LOGS_MAX = 1_000;
 const READY_CHECK_MS = 5;
+const ASYNC_PRIORITY: Priority = 0;
 
 export class LocalExecutor implements Executor {
   readonly versions: LocalVersions;
@@ -173,6 +178,18 @@ export class LocalExecutor implements Executor {
     return jsonAnswerOf(await this.#run(request), this.#parts.tariff);
   }
 
+  get queue(): AsyncQueue {
+    return this.#parts.queue;
+  }
+
+  /**
+   * One attempt of an asynchronous invocation, after all for which a caller waits. Who accepted it has asked for its
+   * credentials, and waits for its receipt: what has run is never refused here.
+   */
+  attempt({ qualifier, ...request }: Attempt): Promise<Ran> {
+    return this.#run({ ...request, ...(qualifier === undefined ? {} : { qualifier }) }, ASYNC_PRIORITY);
+  }
+
   newInvocationId(): string {
     return this.#ids.next();
   }
@@ -264,6 +281,7 @@ export class LocalExecutor implements Executor {
 
   async drain(timeoutMs = this.#parts.drainTimeoutMs): Promise<void> {
     this.#state = 'draining';
+    this.#parts.queue.pause();
     this.#parts.admission.refuseAll(draining());
     if (this.#open === 0) return;
     await new Promise<void>((resolve) => {
@@ -292,6 +310,7 @@ export class LocalExecutor implements Executor {
       await this.#parts.lanes.close();
     } finally {
       await Promise.allSettled(this.#changes);
+      await this.#parts.queue.close();
       this.#closed = true;
       this.#parts.ledger?.close();
       this.#parts.registry.close();
@@ -310,7 +329,7 @@ export class LocalExecutor implements Executor {
     }
   }
 
-  async #run(request: InvokeJsonRequest): Promise<Walked> {
+  async #run(request: InvokeJsonRequest, priority: Priority = 1): Promise<Walked> {
     const { registry, metrics, lanes, limits, admission, turnstile, clock, ledger } = this.#parts;
     try {
       this.#refuseWhenDraining();
@@ -331,7 +350,7 @@ export class LocalExecutor implements Executor {
       let pass: Pass | null = null;
       this.#open += 1;
       try {
-        const entered = admission.enter(seatOf(record), { maxWaitMs, onWait });
+        const entered = admission.enter(seatOf(record), { maxWaitMs, onWait, priority });
         let arrivedMs = entered instanceof Promise ? clock.nowMs() : undefined;
         ticket = entered instanceof Promise ? await entered : entered;
         waits?.refuseCancelled();
@@ -351,7 +370,8 @@ export class LocalExecutor implements Executor {
           ...{ maxWaitMs, onWait, arrivedMs },
         });
         this.#finish(walked.finished);
-        if (ledger !== null && (ledger.isBeforeAnswer || request.durable === true)) await ledger.flush();
+        const isAwaited = priority !== ASYNC_PRIORITY && (ledger?.isBeforeAnswer || request.durable === true);
+        if (isAwaited) await ledger?.flush();
         return walked;
       } finally {
         pass?.leave();

@@ -9,6 +9,7 @@ import { PHASES, type ReceiptNetwork, type Start } from '../core/receipt.ts';
 import type { Runtime } from '../core/spec.ts';
 import { tierOf } from '../core/spec.ts';
 import type { Census } from '../pool/api.ts';
+import type { QueueStats } from '../queue/api.ts';
 import { type LedgerSources, ledgerMetrics } from './ledger-metrics.ts';
 
 /** What is read when somebody scrapes. */
@@ -22,6 +23,7 @@ export interface MetricSources {
   /** Megabyte-seconds of sandboxes so far. */
   readonly spent: () => { readonly idleMbSeconds: number; readonly servingMbSeconds: number };
   readonly evictions: () => number;
+  readonly queue: () => QueueStats;
   /** Absent without a ledger. */
   readonly ledger?: LedgerSources;
 }
@@ -126,6 +128,7 @@ export class Metrics {
     });
     gauges(sources, registers);
     memoryCounters(sources, registers);
+    queueMetrics(sources, registers);
     if (sources.ledger !== undefined) ledgerMetrics(sources.ledger, registers);
   }
 
@@ -253,6 +256,45 @@ const memoryCounters = (sources: MetricSources, registers: Registry[]): void => 
     collect() {
       this.reset();
       this.inc(sources.evictions());
+    },
+  });
+};
+
+/** Asynchronous invocations: how many there are, and what became of them. */
+const queueMetrics = (sources: MetricSources, registers: Registry[]): void => {
+  new Gauge({
+    name: 'strata_async_queue_depth',
+    help: 'Asynchronous invocations that have not ended; state is queued, running, or delivering its record.',
+    labelNames: ['state'],
+    registers,
+    collect() {
+      const { queued, running, delivering } = sources.queue();
+      this.set({ state: 'queued' }, queued);
+      this.set({ state: 'running' }, running);
+      this.set({ state: 'delivering' }, delivering);
+    },
+  });
+  new Gauge({
+    name: 'strata_async_oldest_seconds',
+    help: 'The age of the asynchronous invocation that came first of those.',
+    registers,
+    collect() {
+      this.set(sources.queue().oldestMs / 1_000);
+    },
+  });
+  new Counter({
+    name: 'strata_async_events_total',
+    help:
+      'What happened to asynchronous invocations: accepted, attempt (one that began), retried, succeeded, failed, ' +
+      'cancelled, expired, delivered (its record), delivery_failed, dead.',
+    labelNames: ['event'],
+    registers,
+    collect() {
+      const { accepted, attempts, retried, ended, delivered, deliveriesFailed, dead } = sources.queue();
+      const counts = { accepted, attempt: attempts, retried, ...ended, delivered, dead };
+      this.reset();
+      for (const [event, count] of Object.entries(counts)) this.inc({ event }, count);
+      this.inc({ event: 'delivery_failed' }, deliveriesFailed);
     },
   });
 };

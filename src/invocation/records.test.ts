@@ -9,8 +9,20 @@ const functionOf = (tenant: string, name: string): FunctionRecord => ({
   ...{ handler: 'index.handler', memoryMb: 128, timeoutMs: 3_000, cpuMs: 1_000, processModel: 'resident' },
   ...{ concurrency: 1, initializer: null, initTimeoutMs: 10_000, minInstances: 0, maxInstances: 50 },
   reservedConcurrency: 0,
-  ...{ idleTimeoutMs: 600_000, env: {}, labels: {}, annotations: {}, description: '', enabled: true },
-  ...{ network: { allow: [] }, auth: 'key' },
+  async: {
+    ...{ maxRetries: 2, maxEventAgeMs: 21_600_000, delivery: 'at-least-once' },
+    ...{ onSuccess: null, onFailure: null },
+  },
+  ...{
+    idleTimeoutMs: 600_000,
+    env: {},
+    labels: {},
+    annotations: {},
+    description: '',
+    enabled: true,
+    network: { allow: [] },
+  },
+  auth: 'key',
   ...{ codeDigest: '00', codeBytes: 10, createdAt: '', updatedAt: '' },
 });
 

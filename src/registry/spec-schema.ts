@@ -5,10 +5,11 @@
  * `spec.ts` does. Lengths of free text are checked there too, because this schema language counts characters as
  * readers see them, and one such character can be arbitrarily many bytes.
  */
-import { Type } from 'typebox';
+import { type TSchema, Type } from 'typebox';
 import {
   ANNOTATIONS_MAX_BYTES,
   ANNOTATIONS_MAX_ENTRIES,
+  ASYNC_BOUNDS,
   type Bound,
   CODE_MAX_FILES,
   CONTAINER_CODE_MAX_FILES,
@@ -20,8 +21,9 @@ import {
   MEMORY_BOUNDS,
   NETWORK_ALLOW_MAX_ENTRIES,
   SPEC_BOUNDS,
+  WEBHOOK_MAX_LENGTH,
 } from '../core/limits.ts';
-import { FUNCTION_AUTHS, RUNTIMES } from '../core/spec.ts';
+import { DELIVERIES, FUNCTION_AUTHS, RUNTIMES } from '../core/spec.ts';
 
 const MEMORY_TEXT = RUNTIMES.map((runtime) => {
   const { min, max } = MEMORY_BOUNDS[runtime];
@@ -82,6 +84,47 @@ const CODE_SCHEMA = Type.Union(
     ),
   ],
   { description: 'Exactly one of `source`, `files`, `zip` and `digest`.' },
+);
+
+const destination = (description: string, forms: readonly TSchema[]) =>
+  Type.Optional(Type.Union([...forms, Type.Null()], { default: null, description }));
+
+const TO_FUNCTION = Type.Object(
+  { function: Type.String({ description: '`name` or `name:qualifier`, of the same tenant.' }) },
+  closed,
+);
+const TO_WEBHOOK = Type.Object(
+  {
+    webhook: Type.String({
+      description: `An http or https URL of at most ${WEBHOOK_MAX_LENGTH} characters.`,
+    }),
+  },
+  closed,
+);
+const TO_DEAD_LETTERS = Type.Object({ deadLetter: Type.Literal(true) }, closed);
+
+const ASYNC_POLICY_SCHEMA = Type.Object(
+  {
+    maxRetries: Type.Optional(
+      whole(ASYNC_BOUNDS.maxRetries, 'Further attempts after one that the function failed.'),
+    ),
+    maxEventAgeMs: Type.Optional(
+      whole(ASYNC_BOUNDS.maxEventAgeMs, 'An event that has not ended by then is given up.'),
+    ),
+    delivery: Type.Optional(
+      Type.Enum([...DELIVERIES], {
+        default: 'at-least-once',
+        description:
+          '`at-most-once` runs an event once and never again, whatever became of it; `at-least-once` may run it again ' +
+          'after the server was killed.',
+      }),
+    ),
+    onSuccess: destination('Where the record of one that succeeded goes.', [TO_FUNCTION, TO_WEBHOOK]),
+    onFailure: destination('Where the record of one that failed goes; null for the list of dead letters.', [
+      ...[TO_FUNCTION, TO_WEBHOOK, TO_DEAD_LETTERS],
+    ]),
+  },
+  { ...closed, description: 'What becomes of asynchronous invocations.' },
 );
 
 export const FUNCTION_SPEC_SCHEMA = Type.Object(
@@ -168,6 +211,7 @@ export const FUNCTION_SPEC_SCHEMA = Type.Object(
         closed,
       ),
     ),
+    async: Type.Optional(ASYNC_POLICY_SCHEMA),
     enabled: Type.Optional(
       Type.Boolean({
         default: true,

@@ -62,6 +62,10 @@ describe('completeSpec', () => {
       enabled: true,
       description: '',
       network: { allow: [] },
+      async: {
+        ...{ maxRetries: 2, maxEventAgeMs: 21_600_000, delivery: 'at-least-once' },
+        ...{ onSuccess: null, onFailure: null },
+      },
       auth: 'key',
     });
   });

@@ -20,6 +20,7 @@ import {
   TENANT_NAME_PATTERN,
 } from '../core/limits.ts';
 import { BOOTSTRAP, type FunctionSpec, type FunctionSpecInput } from '../core/spec.ts';
+import { completeAsync } from './async-policy.ts';
 import { completeAllow, type NetworkRules, PUBLIC_NETWORK } from './network.ts';
 import { explain, FORBIDDEN_KEYS, isObject, shown } from './spec-errors.ts';
 import { DEFAULT_HANDLER, FUNCTION_SPEC_SCHEMA } from './spec-schema.ts';
@@ -58,6 +59,7 @@ export const completeSpec = (
     annotations: copy(input.annotations),
     description: input.description ?? '',
     network: Object.freeze({ allow: completeAllow(input.network?.allow ?? [], network) }),
+    async: completeAsync(input.async ?? {}, network),
     enabled: input.enabled ?? true,
     auth: input.auth ?? 'key',
   };

@@ -8,6 +8,7 @@ import type { SQLOutputValue } from 'node:sqlite';
 import { SPEC_BOUNDS } from '../core/limits.ts';
 import type { AliasRecord, FunctionRecord, FunctionSpec } from '../core/spec.ts';
 import { attemptOn, type DatabaseOptions, openDatabase } from '../ports/database.ts';
+import { DEFAULT_ASYNC_POLICY } from './async-policy.ts';
 import { FORMER_NUMBERS_MAX, type FunctionStore, type LastVersion } from './store.ts';
 
 /**
@@ -175,12 +176,13 @@ const toAlias = (row: Record<string, SQLOutputValue>): AliasRecord => ({
   updatedAt: String(row.updated_at),
 });
 
-type AddedField = 'reservedConcurrency' | 'enabled' | 'auth' | 'annotations';
+type AddedField = 'reservedConcurrency' | 'enabled' | 'auth' | 'annotations' | 'async';
 type StoredSpec = Omit<FunctionSpec, AddedField> & Partial<FunctionSpec>;
 
 /** Fields that came after the first stored specs, with the value that keeps those as they were. */
 const ADDED_FIELDS: Pick<FunctionSpec, AddedField> = {
   reservedConcurrency: SPEC_BOUNDS.reservedConcurrency.default,
+  async: DEFAULT_ASYNC_POLICY,
   enabled: true,
   auth: 'key',
   annotations: {},

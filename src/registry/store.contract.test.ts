@@ -187,7 +187,8 @@ describe('the SQLite store', () => {
     await first.put(record({ reservedConcurrency: 7, auth: 'none' }));
     first.close();
     const database = new DatabaseSync(path);
-    const strip = "UPDATE functions SET spec = json_remove(spec, '$.reservedConcurrency', '$.auth')";
+    const strip =
+      "UPDATE functions SET spec = json_remove(spec, '$.reservedConcurrency', '$.auth', '$.async')";
     expect(database.prepare(strip).run().changes).toBe(1);
     database.close();
     const second = openSqliteStore(path);

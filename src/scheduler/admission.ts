@@ -135,6 +135,19 @@ export class Admission {
     return new Ticket(this.#inside, came, reservation);
   }
 
+  /** Whether one of this tenant could go in at once and leave a place for the next: for those who can wait. */
+  isRoomBeyondOne(tenant: string): boolean {
+    const { inFlight, heldBack, limits } = this.#places;
+    const own = this.#places.tenant(tenant);
+    const limit = this.#places.limitOf(tenant);
+    const spare = (most: number): number => (most > 1 ? 1 : 0);
+    return (
+      this.#line.size === 0 &&
+      inFlight + heldBack + spare(limits.maxInFlight) < limits.maxInFlight &&
+      (own === undefined || own.count + own.heldBack + spare(limit) < limit)
+    );
+  }
+
   /**
    * Reserves so many places for a function: 0 when it is deleted. What is not used of them is held back from all others.
    * @throws StrataError `conflict` when it would be more than before and more than may be reserved; nothing is changed.

@@ -4,8 +4,10 @@ import {
   type InvokeCommandInput,
   InvokeWithResponseStreamCommand,
   type LambdaClient,
+  PutFunctionEventInvokeConfigCommand,
 } from '@aws-sdk/client-lambda';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { AsyncView } from '../../src/invocation/api.ts';
 import { call } from './http-client.ts';
 import { arnOf, create, jsonOf, lambdaClient, refusalOf, textOf } from './lambda-client.ts';
 import { type ServerProcess, startServer } from './server-process.ts';
@@ -302,6 +304,27 @@ describe('InvokeWithResponseStream', () => {
 });
 
 describe('asynchronous invocations', () => {
+  const ended = async (id: string | undefined, status: string): Promise<AsyncView> => {
+    const view = async () => (await call(server, 'GET', `/v1/invocations/${id}`)).json as AsyncView;
+    await expect.poll(async () => (await view()).status, { timeout: 10_000 }).toBe(status);
+    return view();
+  };
+
+  it('are accepted before they run, under the id of the request', async () => {
+    const { StatusCode, Payload, $metadata } = await send({ a: 1 }, { InvocationType: 'Event' });
+    expect([StatusCode, Payload?.length]).toEqual([202, 0]);
+    expect(await ended($metadata.requestId, 'succeeded')).toMatchObject({ result: { echo: { a: 1 } } });
+    const old = await client.send(new InvokeAsyncCommand({ FunctionName: 'kinds', InvokeArgs: '{}' }));
+    expect(old.Status).toBe(202);
+  });
+
+  it('are retried as their configuration says', async () => {
+    const FunctionName = 'kinds';
+    await client.send(new PutFunctionEventInvokeConfigCommand({ FunctionName, MaximumRetryAttempts: 0 }));
+    const { $metadata } = await send({ do: 'throw' }, { InvocationType: 'Event' });
+    expect(await ended($metadata.requestId, 'failed')).toMatchObject({ attempts: 1, deadLetter: true });
+  });
+
   it('are refused in the words of the API where they are too large', async () => {
     const large = JSON.stringify('x'.repeat(1024 * 1024));
     const refusal = await refusalOf(send(large, { InvocationType: 'Event' }));

@@ -1,9 +1,10 @@
 /**
  * Hands an event to the queue of asynchronous invocations.
  */
+import { resolveFor } from '../../core/identity.ts';
 import type { FunctionRecord } from '../../core/spec.ts';
 import type { AsyncPolicy, LambdaCall, LambdaParts } from './call.ts';
-import { LambdaError, notOffered } from './errors.ts';
+import { LambdaError } from './errors.ts';
 import { type EventInvokeConfig, eventInvokeOf } from './event-invoke.ts';
 import { type FunctionReference, functionInArn } from './names.ts';
 
@@ -23,7 +24,8 @@ export const enqueue = async (
       Type: 'User',
       message: `${event.length} byte payload is too large for the Event invocation type (limit ${EVENT_MAX_BYTES} bytes)`,
     });
-  if (parts.enqueue === null) throw notOffered('The invocation type Event');
+  // Its attempts ask nobody any more.
+  resolveFor(call.caller.credential, () => record);
   await parts.enqueue({
     ...{ tenant, function: name, eventJson: event, invocationId: call.requestId },
     policy: policyOf(eventInvokeOf(parts, record.id, qualifier)),

@@ -95,8 +95,8 @@ export interface LambdaParts {
   readonly region: string;
   readonly clock: Clock;
   readonly random: Random;
-  /** Accepts an asynchronous invocation; null where there is no queue. */
-  readonly enqueue: ((request: EnqueueRequest) => Promise<unknown>) | null;
+  /** Accepts an asynchronous invocation: resolves when it is on the disk. */
+  readonly enqueue: (request: EnqueueRequest) => Promise<unknown>;
   /** What the code of one function may be, in bytes. */
   readonly codeMaxBytes: number;
   /** Runs the changes of one function one after the other. */

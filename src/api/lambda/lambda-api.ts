@@ -39,7 +39,7 @@ export const addLambdaApi = (app: FastifyInstance, options: LambdaApiOptions): v
     ...{ executor, settings, region, codeMaxBytes, clock: systemClock, random: systemRandom },
     versions: versionsOf(executor),
     provisioning: createProvisioning(executor),
-    enqueue: null,
+    enqueue: (request) => executor.queue.accept(request),
     deploy: (spec, { ifMatch }) => executor.deploy(spec, ifMatch === undefined ? {} : { ifMatch: [ifMatch] }),
     inTurn: createTurns(),
   };

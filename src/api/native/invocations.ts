@@ -25,6 +25,7 @@ import { type BodyLimit, INVOCATION_ID, problemHeaders, problemOf } from './prob
 import {
   described,
   ID_PARAMS,
+  IDEMPOTENCY_HEADER,
   INVOKE_CODES,
   INVOKE_HEADERS,
   INVOKE_QUERY,
@@ -62,7 +63,7 @@ export const invocationRoutes: FastifyPluginAsync<InvocationRoutesOptions> = asy
     '/v1/invocations/:id',
     {
       schema: {
-        summary: 'The receipt of an invocation',
+        summary: 'The receipt of an invocation, or where an asynchronous one stands',
         tags: ['invocations'],
         params: ID_PARAMS,
         headers: TENANT_HEADERS,
@@ -78,7 +79,9 @@ export const invocationRoutes: FastifyPluginAsync<InvocationRoutesOptions> = asy
     },
     async (request) => {
       const id = checkInvocationId(request.params.id);
-      return executor.invocation(id, { tenant: tenantOf(request) }).receipt;
+      const tenant = tenantOf(request);
+      // The attempts of an asynchronous one have the same id among the receipts.
+      return (await executor.queue.get(id, tenant)) ?? executor.invocation(id, { tenant }).receipt;
     },
   );
 
@@ -137,11 +140,15 @@ const invokeRoute: FastifyPluginAsync<InvocationRoutesOptions> = async (app, { e
         summary: 'Invoke a function; the body is the event',
         tags: ['invocations'],
         params: NAME_PARAMS,
-        headers: INVOKE_HEADERS,
+        headers: Type.Object({ ...INVOKE_HEADERS.properties, ...IDEMPOTENCY_HEADER.properties }),
         querystring: INVOKE_QUERY,
         body: Type.Unknown({ description: 'The event: any JSON; an empty body means `{}`.' }),
         response: responses(
           {
+            202: Type.Object(
+              { invocationId: Type.String() },
+              { description: 'With `mode=async`: the event is on the disk. `Location` says where to look.' },
+            ),
             200: Type.Unknown({
               description: 'The result of the handler; of a dry run, `{ status, phasesMs }`.',
             }),
@@ -153,15 +160,20 @@ const invokeRoute: FastifyPluginAsync<InvocationRoutesOptions> = async (app, { e
     async (request, reply) => {
       const invocation = requestOf(request);
       const invocationId = executor.newInvocationId();
-      invocation.invocationId = invocationId;
+      if (invocation.mode === 'async') {
+        await acceptAsync(executor, { ...invocation, invocationId }, request, reply);
+        return;
+      }
+      const invoked = invocation as Mutable<InvokeJsonRequest>;
+      invoked.invocationId = invocationId;
       let stopWatching = NOTHING;
       // Called only when it has to wait: for a warm invocation nothing is registered.
-      invocation.onWait = (cancel) => {
+      invoked.onWait = (cancel) => {
         stopWatching = whenClosed(request.raw.socket, cancel);
       };
       let answer: InvokeJsonAnswer;
       try {
-        answer = await executor.invokeJson(invocation);
+        answer = await executor.invokeJson(invoked);
       } catch (refusal) {
         if (!(refusal instanceof StrataError) || refusal.code === 'internal_error') {
           reply.header(INVOCATION_ID, invocationId);
@@ -193,10 +205,54 @@ export const isInvocation = ({ method, url }: RequestLine): boolean =>
 export const INVOCATIONS_ROUTE = '/v1/functions/:name/invocations';
 const INVOCATIONS_PATH = /^\/v1\/functions\/[^/?]*\/invocations(?:\?|$)/;
 
-const requestOf = (request: FastifyRequest<InvokeRoute>): Mutable<InvokeJsonRequest> => {
+/** With the one mode that the queue takes and the executor's `invokeJson` does not. */
+type Requested = Mutable<Omit<InvokeJsonRequest, 'mode'>> & {
+  mode?: NonNullable<InvokeJsonRequest['mode']> | 'async';
+};
+
+/** Answers when the event is on the disk. */
+const acceptAsync = async (
+  executor: Executor,
+  request: Requested & { invocationId: string },
+  { headers }: FastifyRequest<InvokeRoute>,
+  reply: FastifyReply,
+): Promise<void> => {
+  const { requireStart, maxWaitMs, sessionKey, credential, function: name, qualifier } = request;
+  if (requireStart !== undefined || maxWaitMs !== undefined || sessionKey !== undefined)
+    throw new StrataError(
+      'invalid_request',
+      'Strata-Require-Start, Strata-Max-Wait-Ms and Strata-Session-Key are for callers who wait; leave them out with mode=async.',
+    );
+  const { tenant = '' } = request;
+  const key = headers[IDEMPOTENCY_KEY];
+  try {
+    // Whoever may not invoke the function now may not do so later either; its attempts ask nobody.
+    resolveFor(credential, () => executor.get(name, { tenant, ...(qualifier && { qualifier }) }));
+    const { invocationId } = await executor.queue.accept({
+      ...{ tenant, function: name, qualifier },
+      ...{ eventJson: request.eventJson, invocationId: request.invocationId },
+      idempotencyKey: key === undefined ? undefined : String(key),
+    });
+    const body = `{"invocationId":"${invocationId}"}`;
+    reply.hijack();
+    reply.raw.writeHead(202, [
+      ...['Content-Type', 'application/json', 'Content-Length', String(body.length)],
+      ...[INVOCATION_ID, invocationId, 'Location', `/v1/invocations/${invocationId}`],
+    ]);
+    reply.raw.end(body);
+  } catch (refusal) {
+    if (!(refusal instanceof StrataError) || refusal.code === 'internal_error') throw refusal;
+    reply.hijack();
+    writeRefusal(reply, refusal, request.invocationId);
+  }
+};
+
+const IDEMPOTENCY_KEY = 'strata-idempotency-key';
+
+const requestOf = (request: FastifyRequest<InvokeRoute>): Requested => {
   const headers = request.headers;
   const { tenant, credential } = identityOf(request);
-  const invocation: Mutable<InvokeJsonRequest> = {
+  const invocation: Requested = {
     function: checkFunctionName(request.params.name),
     tenant,
     eventJson: request.body ?? EMPTY,
@@ -210,15 +266,16 @@ const requestOf = (request: FastifyRequest<InvokeRoute>): Mutable<InvokeJsonRequ
   if (sessionKey !== undefined) invocation.sessionKey = String(sessionKey);
   const query = request.query;
   for (const key in query) applyQuery(invocation, key, query[key]);
+  if (headers[IDEMPOTENCY_KEY] !== undefined && invocation.mode !== 'async')
+    throw new StrataError(
+      'invalid_request',
+      'Strata-Idempotency-Key is offered with mode=async alone; leave it out, or invoke so.',
+    );
   return invocation;
 };
 
 /** @throws StrataError `invalid_request`. */
-const applyQuery = (
-  invocation: Mutable<InvokeJsonRequest>,
-  key: string,
-  value: string | string[] | undefined,
-): void => {
+const applyQuery = (invocation: Requested, key: string, value: string | string[] | undefined): void => {
   if (typeof value !== 'string') {
     throw new StrataError(
       'invalid_request',
@@ -235,12 +292,14 @@ const applyQuery = (
       `The query parameter ${shown(key)} is unknown; this call takes qualifier and mode.`,
     );
   }
-  if (value === 'sync' || value === 'dry-run') {
+  if (value === 'sync' || value === 'dry-run' || value === 'async') {
     invocation.mode = value;
     return;
   }
-  const reason = value === 'async' ? 'async is not offered yet' : `${shown(value)} is unknown`;
-  throw new StrataError('invalid_request', `The mode ${reason}; use sync or dry-run.`);
+  throw new StrataError(
+    'invalid_request',
+    `The mode ${shown(value)} is unknown; use sync, async or dry-run.`,
+  );
 };
 
 const writeJson = (reply: FastifyReply, answer: InvokeJsonAnswer, body: Uint8Array): void => {

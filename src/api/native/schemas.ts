@@ -10,6 +10,7 @@ import { Compile } from 'typebox/compile';
 import { ERROR_CATALOGUE, type ErrorCode, StrataError } from '../../core/errors.ts';
 import {
   FUNCTION_NAME_PATTERN,
+  IDEMPOTENCY_KEY_PATTERN,
   LABEL_MAX_LENGTH,
   MAX_WAIT_MS,
   SESSION_KEY_MAX_LENGTH,
@@ -105,6 +106,17 @@ export const INVOKE_HEADERS = Type.Object({
   ),
 });
 
+export const IDEMPOTENCY_HEADER = Type.Object({
+  'Strata-Idempotency-Key': Type.Optional(
+    Type.String({
+      pattern: IDEMPOTENCY_KEY_PATTERN,
+      description:
+        'With `mode=async`: the same key and event bring the same invocation, and no second one; another event is ' +
+        'refused. Remembered as long as the invocation is.',
+    }),
+  ),
+});
+
 const QUALIFIER = Type.String({ default: '$LATEST', description: 'A version or an alias.' });
 
 export const QUALIFIER_QUERY = Type.Object(
@@ -118,7 +130,9 @@ export const INVOKE_QUERY = Type.Object(
     mode: Type.Optional(
       Type.Enum(['sync', 'async', 'dry-run'], {
         default: 'sync',
-        description: '`dry-run` loads and initialises the code and does not call the handler.',
+        description:
+          '`async` answers 202 when the event is on the disk, and runs it later; `dry-run` loads and initialises the ' +
+          'code and does not call the handler.',
       }),
     ),
   },
@@ -131,6 +145,18 @@ export const PAGE_QUERY = Type.Object(
   {
     limit: Type.Optional(LIMIT),
     cursor: Type.Optional(Type.String({ minLength: 1, maxLength: 512, description: 'From `nextCursor`.' })),
+  },
+  { additionalProperties: false },
+);
+
+export const QUEUE_LIST_QUERY = Type.Object(
+  {
+    ...PAGE_QUERY.properties,
+    status: Type.Optional(
+      Type.Enum(['queued', 'running', 'succeeded', 'failed', 'cancelled', 'expired'], {
+        description: 'Those in this state alone.',
+      }),
+    ),
   },
   { additionalProperties: false },
 );
@@ -198,7 +224,8 @@ export const responses = (
 
 /** Every code that an invocation can end with for somebody who reads the answer. */
 export const INVOKE_CODES: readonly ErrorCode[] = ERROR_CODES.filter(
-  (code) => !['conflict', 'revision_mismatch', 'cancelled', 'quota_exceeded'].includes(code),
+  (code) =>
+    !['revision_mismatch', 'cancelled', 'quota_exceeded', 'interrupted', 'event_expired'].includes(code),
 );
 
 /** Fastify's validator: queries are converted from text and checked; everything else passes (see the header). */

@@ -34,6 +34,16 @@ export const ROUTE_SCOPES: Readonly<Record<string, Demand>> = {
   'POST /v1/functions/:name/invocations': 'invoke',
   'GET /v1/invocations/:id': 'read',
   'GET /v1/invocations/:id/logs': 'read',
+  // Strangers may invoke what asks for no credentials: what they must not do asks for more than `invoke`.
+  'DELETE /v1/invocations/:id': 'deploy',
+  'GET /v1/functions/:name/invocations': 'read',
+  'GET /v1/functions/:name/dead-letters': 'read',
+  'DELETE /v1/functions/:name/dead-letters': 'deploy',
+  'DELETE /v1/functions/:name/dead-letters/:id': 'deploy',
+  'POST /v1/functions/:name/dead-letters/redrive': 'deploy',
+  'POST /v1/functions/:name/dead-letters/:id/redrive': 'deploy',
+  // Who has it can sign as the server does.
+  'GET /v1/functions/:name/webhook-secret': 'deploy',
 
   'GET /v1/usage': 'read',
   'GET /v1/usage/receipts': 'read',

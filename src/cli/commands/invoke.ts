@@ -15,6 +15,8 @@ interface InvokeOptions {
   readonly requireStart?: string;
   readonly maxWaitMs?: number;
   readonly dryRun?: true;
+  readonly async?: true;
+  readonly idempotencyKey?: string;
   readonly verbose?: true;
 }
 
@@ -30,23 +32,32 @@ export const addInvoke = (program: Command, context: CliContext): void => {
     .addOption(new Option('--require-start <layer>', 'start exactly from this layer').choices(STARTS))
     .option('--max-wait-ms <n>', 'wait no longer for an instance', wholeNumber)
     .option('--dry-run', 'load and initialise the code, and do not call the handler')
+    .option('--async', 'accept the event now and run it later; prints where it stands')
+    .option('--idempotency-key <key>', 'with --async: the same key and event are one invocation')
     .option('-v, --verbose', 'start, phases and cost on stderr')
     .action(async (name: string, input: string | undefined, options: InvokeOptions, command: Command) => {
-      const { requireStart, maxWaitMs, sessionKey } = options;
+      const { requireStart, maxWaitMs, idempotencyKey, sessionKey } = options;
       const answer = await clientOf(command, context).call('POST', functionPath(name, '/invocations'), {
         body: await eventOf(options.data ?? input, context.stdin),
-        query: { qualifier: options.qualifier, mode: options.dryRun && 'dry-run' },
+        query: { qualifier: options.qualifier, mode: modeOf(options) },
         headers: {
           'Content-Type': 'application/json',
           ...(requireStart === undefined ? {} : { 'Strata-Require-Start': requireStart }),
+          ...(idempotencyKey === undefined ? {} : { 'Strata-Idempotency-Key': idempotencyKey }),
           ...(sessionKey === undefined ? {} : { 'Strata-Session-Key': sessionKey }),
           ...(maxWaitMs === undefined ? {} : { 'Strata-Max-Wait-Ms': String(maxWaitMs) }),
         },
       });
       context.stdout.write(answer.body);
       context.stdout.write('\n');
-      if (options.verbose) printLine(context.stderr, summaryOf(answer.headers));
+      if (options.verbose && !options.async) printLine(context.stderr, summaryOf(answer.headers));
     });
+};
+
+const modeOf = ({ dryRun, async: later }: InvokeOptions): string | undefined => {
+  if (dryRun && later)
+    throw new StrataError('invalid_request', '--dry-run and --async contradict each other; take one.');
+  return later ? 'async' : dryRun && 'dry-run';
 };
 
 const eventOf = async (data: string | undefined, stdin: Readable): Promise<string | Uint8Array> => {
