@@ -122,7 +122,7 @@ export class StoredAccounts implements Accounts {
     this.#store = store;
     this.#master = master;
     this.#rates = new Rates(clock);
-    this.#audit = new AuditLog({ store, time, ...audit });
+    this.#audit = new AuditLog({ clock, store, time, ...audit });
     this.#tenants = new Tenants({
       ...{ store, time },
       quotas: { ...quotas, maxInFlight: admission.maxInFlightPerTenant },

@@ -13,7 +13,7 @@ export interface Quotas {
   /** Invocations of it that may run or wait. */
   readonly maxInFlight: number;
   readonly maxFunctions: number;
-  /** The code of all its functions together, unpacked. */
+  /** The code of all its functions and their versions together, unpacked. */
   readonly maxCodeBytes: number;
 }
 

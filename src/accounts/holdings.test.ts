@@ -45,6 +45,26 @@ describe('what a tenant holds', () => {
     expect(holdings.of('a').codeBytes).toBe(50);
   });
 
+  it('is bounded in code with all versions, of which those with the same code count once', () => {
+    const holdings = held(9, 100);
+    const code = (version: string, codeDigest: string): FunctionRecord =>
+      ({ ...record('f', 40), version, codeDigest }) as FunctionRecord;
+    holdings.accept(code('$LATEST', 'one'))(true);
+    holdings.accept(code('1', 'one'))(true);
+    expect(holdings.of('a')).toEqual({ functions: 1, codeBytes: 40 });
+    holdings.accept(code('$LATEST', 'two'))(true);
+    holdings.accept(code('2', 'two'))(true);
+    expect(holdings.of('a').codeBytes).toBe(80);
+    expect(() => holdings.accept(code('$LATEST', 'three'))).toThrow(
+      expect.objectContaining({ limit: { kind: 'maxCodeBytes', configured: 100, observed: 120 } }),
+    );
+    holdings.dropVersion(code('1', 'one'));
+    expect(holdings.of('a').codeBytes).toBe(40);
+    holdings.accept(code('$LATEST', 'three'))(true);
+    holdings.drop(record('f', 0));
+    expect(holdings.of('a')).toEqual({ functions: 0, codeBytes: 0 });
+  });
+
   it('is given back by deleting, and a function made anew is another', () => {
     const holdings = held(1);
     holdings.keep(record('f-1', 5));

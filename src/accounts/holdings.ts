@@ -1,8 +1,9 @@
 /**
  * How many functions and how much code each tenant has, held against its quotas before anything more is stored.
  *
- * Owns the counts. Invariants: what is being stored counts already, so that deployments at once cannot exceed together
- * what each would not alone; what was not stored is given back.
+ * Owns the counts. Published versions keep their code, so it counts as long as they do; what several versions of a
+ * function share counts once. Invariants: what is being stored counts already, so that deployments at once cannot exceed
+ * together what each would not alone; what was not stored is given back.
  */
 import { StrataError } from '../core/errors.ts';
 import type { FunctionRecord } from '../core/spec.ts';
@@ -14,9 +15,19 @@ export interface HoldingsOptions {
   readonly refuseTenant: (tenant: string) => void;
 }
 
+type Code = Pick<FunctionRecord, 'codeDigest' | 'codeBytes'>;
+
+interface HeldFunction {
+  /** By version, `$LATEST` among them. */
+  readonly codes: Map<string, Code>;
+  /** What they would come to with what is being stored; null while nothing is. */
+  storingBytes: number | null;
+  bytes: number;
+}
+
 interface Held {
-  /** The bytes of each function's code, by its id: one that is made anew is another. */
-  readonly functions: Map<string, number>;
+  /** By id: a function that is made anew is another. */
+  readonly functions: Map<string, HeldFunction>;
   codeBytes: number;
 }
 
@@ -30,16 +41,17 @@ export class Holdings {
     this.#options = options;
   }
 
-  /** What was deployed before, whatever the quotas are now. */
-  keep({ tenant, id, codeBytes }: FunctionRecord): void {
-    this.#set(tenant, id, codeBytes);
+  /** What was deployed or published before, whatever the quotas are now. */
+  keep(record: FunctionRecord): void {
+    this.#change(record, ({ codes }) => void codes.set(record.version, record));
   }
 
   /**
-   * Asked before a function is stored; what it returns is told whether it was.
+   * Asked before a function or a version of it is stored; what it returns is told whether it was.
    * @throws StrataError `quota_exceeded`.
    */
-  readonly accept = ({ tenant, id, codeBytes }: FunctionRecord): ((stored: boolean) => void) => {
+  readonly accept = (record: FunctionRecord): ((stored: boolean) => void) => {
+    const { tenant, id, version } = record;
     this.#options.refuseTenant(tenant);
     const held = this.#tenants.get(tenant);
     const former = held?.functions.get(id);
@@ -51,21 +63,35 @@ export class Holdings {
         `The tenant would have ${functions} functions with this one; ${maxFunctions} are allowed. Delete one first.`,
         { limit: { kind: 'maxFunctions', configured: maxFunctions, observed: functions } },
       );
-    const total = (held?.codeBytes ?? 0) - (former ?? 0) + codeBytes;
-    if (codeBytes > (former ?? 0) && total > maxCodeBytes)
+    const formerBytes = former?.bytes ?? 0;
+    const bytes = bytesOf(new Map([...(former?.codes ?? []), [version, record]]));
+    const total = (held?.codeBytes ?? 0) - formerBytes + bytes;
+    if (bytes > formerBytes && total > maxCodeBytes)
       throw new StrataError(
         'quota_exceeded',
-        `The code of the tenant's functions would have ${total} bytes with this; ${maxCodeBytes} are allowed. Delete ` +
-          'what is not needed first.',
+        `The code of the tenant's functions and their versions would have ${total} bytes with this; ${maxCodeBytes} are ` +
+          'allowed. Delete what is not needed first.',
         { limit: { kind: 'maxCodeBytes', configured: maxCodeBytes, observed: total } },
       );
     // While it is being stored the larger of both counts.
-    this.#set(tenant, id, Math.max(former ?? 0, codeBytes));
-    return (stored) => this.#set(tenant, id, stored ? codeBytes : former);
+    this.#change(record, (each) => {
+      each.storingBytes = bytes;
+    });
+    return (stored) =>
+      this.#change(record, (each) => {
+        each.storingBytes = null;
+        if (stored) each.codes.set(version, record);
+      });
   };
 
-  drop({ tenant, id }: Pick<FunctionRecord, 'tenant' | 'id'>): void {
-    this.#set(tenant, id, undefined);
+  /** For a function that was deleted, with its versions. */
+  drop(record: Pick<FunctionRecord, 'tenant' | 'id'>): void {
+    this.#change(record, ({ codes }) => codes.clear());
+  }
+
+  /** For one version that was deleted. */
+  dropVersion(record: Pick<FunctionRecord, 'tenant' | 'id' | 'version'>): void {
+    this.#change(record, ({ codes }) => void codes.delete(record.version));
   }
 
   of(tenant: string): { readonly functions: number; readonly codeBytes: number } {
@@ -73,12 +99,25 @@ export class Holdings {
     return held === undefined ? NOTHING : { functions: held.functions.size, codeBytes: held.codeBytes };
   }
 
-  #set(tenant: string, id: string, codeBytes: number | undefined): void {
-    const held = this.#tenants.get(tenant) ?? { functions: new Map<string, number>(), codeBytes: 0 };
-    held.codeBytes += (codeBytes ?? 0) - (held.functions.get(id) ?? 0);
-    if (codeBytes === undefined) held.functions.delete(id);
-    else held.functions.set(id, codeBytes);
+  #change({ tenant, id }: Pick<FunctionRecord, 'tenant' | 'id'>, change: (held: HeldFunction) => void): void {
+    const held = this.#tenants.get(tenant) ?? { functions: new Map<string, HeldFunction>(), codeBytes: 0 };
+    const each = held.functions.get(id) ?? { codes: new Map<string, Code>(), storingBytes: null, bytes: 0 };
+    held.codeBytes -= each.bytes;
+    change(each);
+    each.bytes = Math.max(bytesOf(each.codes), each.storingBytes ?? 0);
+    held.codeBytes += each.bytes;
+    if (each.codes.size === 0 && each.storingBytes === null) held.functions.delete(id);
+    else held.functions.set(id, each);
     if (held.functions.size === 0) this.#tenants.delete(tenant);
     else this.#tenants.set(tenant, held);
   }
 }
+
+/** Code that is stored once, because it is the same, counts once. */
+const bytesOf = (codes: ReadonlyMap<string, Code>): number => {
+  const distinct = new Map<string, number>();
+  for (const { codeDigest, codeBytes } of codes.values()) distinct.set(codeDigest, codeBytes);
+  let sum = 0;
+  for (const bytes of distinct.values()) sum += bytes;
+  return sum;
+};

@@ -15,11 +15,11 @@ describe('the window of nonces', () => {
     fc.assert(
       fc.property(fc.array(event, { maxLength: 120 }), (events) => {
         const nonces = new NonceWindow({ windowMs: WINDOW_MS, max: 10_000 });
-        const taken: { keyId: string; signature: string; dateMs: number }[] = [];
+        const taken: { tenant: string; signature: string; dateMs: number }[] = [];
         let nowMs = 1_000_000;
         for (const [at, { waitMs, offMs, key, replay }] of events.entries()) {
           nowMs += waitMs;
-          const request = { keyId: key, signature: `s${at}`, dateMs: nowMs + offMs };
+          const request = { tenant: key, signature: `s${at}`, dateMs: nowMs + offMs };
           expect(nonces.add(request, nowMs, nowMs)).toBe('new');
           taken.push(request);
           const again = taken[replay % taken.length];
@@ -34,13 +34,13 @@ describe('the window of nonces', () => {
   it('forgets what is out of the window, and so stays within its bound', () => {
     const nonces = new NonceWindow({ windowMs: WINDOW_MS, max: 1_000 });
     for (let at = 0; at < 100_000; at += 100)
-      expect(nonces.add({ keyId: `k${at % 700}`, signature: `s${at}`, dateMs: at }, at, at)).toBe('new');
+      expect(nonces.add({ tenant: `k${at % 700}`, signature: `s${at}`, dateMs: at }, at, at)).toBe('new');
     expect(nonces.size).toBeLessThanOrEqual((WINDOW_MS + 3_000) / 100);
   });
 
   it('refuses when it is full and forgets nothing for it; one key has a quarter', () => {
     const nonces = new NonceWindow({ windowMs: WINDOW_MS, max: 8 });
-    const add = (keyId: string, signature: string) => nonces.add({ keyId, signature, dateMs: 0 }, 0, 0);
+    const add = (tenant: string, signature: string) => nonces.add({ tenant, signature, dateMs: 0 }, 0, 0);
     expect(['1', '2', '3'].map((signature) => add('a', signature))).toEqual(['new', 'new', 'full']);
     for (const key of ['b', 'c', 'd'])
       expect([add(key, `${key}1`), add(key, `${key}2`)]).toEqual(['new', 'new']);

@@ -3,7 +3,7 @@
  *
  * Owns the memory of signatures. Requests of the same second are together, so that the whole second is forgotten at once.
  * Never forgets one that could still be taken: when it is full it says so. Invariants: no more than `max` in all and
- * `max / 4` of one key; an entry stays until its date is out of the window by the steady time, and by the monotonic
+ * `max / 4` of one tenant; an entry stays until its date is out of the window by the steady time, and by the monotonic
  * clock since it came.
  */
 export interface NonceWindowOptions {
@@ -12,7 +12,7 @@ export interface NonceWindowOptions {
 }
 
 export interface SignedRequest {
-  readonly keyId: string;
+  readonly tenant: string;
   readonly signature: string;
   readonly dateMs: number;
 }
@@ -27,7 +27,7 @@ export class NonceWindow {
   readonly #windowMs: number;
   readonly #max: number;
   readonly #seconds = new Map<number, Second>();
-  readonly #byKey = new Map<string, number>();
+  readonly #byTenant = new Map<string, number>();
   #size = 0;
   #sweepAtMs = 0;
 
@@ -46,20 +46,20 @@ export class NonceWindow {
    */
   add(request: SignedRequest, steadyMs: number, nowMs: number): 'new' | 'seen' | 'full' {
     this.#sweep(nowMs);
-    const { keyId, signature, dateMs } = request;
+    const { tenant, signature, dateMs } = request;
     const at = Math.floor(dateMs / SECOND_MS);
     let second = this.#seconds.get(at);
     if (second?.signatures.has(signature)) return 'seen';
-    const ofKey = this.#byKey.get(keyId) ?? 0;
-    if (this.#size >= this.#max || ofKey >= Math.ceil(this.#max / KEY_SHARE)) return 'full';
+    const ofTenant = this.#byTenant.get(tenant) ?? 0;
+    if (this.#size >= this.#max || ofTenant >= Math.ceil(this.#max / TENANT_SHARE)) return 'full';
     if (second === undefined) {
       second = { signatures: new Map(), untilMs: 0 };
       this.#seconds.set(at, second);
     }
-    second.signatures.set(signature, keyId);
+    second.signatures.set(signature, tenant);
     second.untilMs = Math.max(second.untilMs, nowMs + (dateMs + this.#windowMs - steadyMs) + SECOND_MS);
     this.#size += 1;
-    this.#byKey.set(keyId, ofKey + 1);
+    this.#byTenant.set(tenant, ofTenant + 1);
     return 'new';
   }
 
@@ -70,14 +70,14 @@ export class NonceWindow {
       if (untilMs > nowMs) continue;
       this.#seconds.delete(at);
       this.#size -= signatures.size;
-      for (const keyId of signatures.values()) {
-        const left = (this.#byKey.get(keyId) ?? 0) - 1;
-        if (left > 0) this.#byKey.set(keyId, left);
-        else this.#byKey.delete(keyId);
+      for (const tenant of signatures.values()) {
+        const left = (this.#byTenant.get(tenant) ?? 0) - 1;
+        if (left > 0) this.#byTenant.set(tenant, left);
+        else this.#byTenant.delete(tenant);
       }
     }
   }
 }
 
 const SECOND_MS = 1_000;
-const KEY_SHARE = 4;
+const TENANT_SHARE = 4;

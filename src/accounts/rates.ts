@@ -28,6 +28,17 @@ export class Rates {
    * @throws StrataError `rate_limit`.
    */
   take(who: string, perSecond: number): void {
+    const waitMs = this.waitMsOf(who, perSecond);
+    if (waitMs === 0) return;
+    throw new StrataError(
+      'rate_limit',
+      `The tenant has sent more than the ${perSecond} requests a second that it may. Retry later.`,
+      { limit: { kind: 'requestsPerSecond', configured: perSecond, observed: null }, retryAfterMs: waitMs },
+    );
+  }
+
+  /** Takes one more and answers 0, or how long until one more is taken. */
+  waitMsOf(who: string, perSecond: number): number {
     const nowMs = this.#clock.nowMs();
     let bucket = this.#buckets.get(who);
     if (bucket === undefined) {
@@ -35,13 +46,7 @@ export class Rates {
       bucket = new TokenBucket(perSecond, nowMs);
       this.#buckets.set(who, bucket);
     }
-    const waitMs = bucket.take(perSecond, nowMs);
-    if (waitMs === 0) return;
-    throw new StrataError(
-      'rate_limit',
-      `The tenant has sent more than the ${perSecond} requests a second that it may. Retry later.`,
-      { limit: { kind: 'requestsPerSecond', configured: perSecond, observed: null }, retryAfterMs: waitMs },
-    );
+    return bucket.take(perSecond, nowMs);
   }
 
   #forgetOne(): void {

@@ -79,7 +79,7 @@ export class Signatures {
         'The request was signed before the server started, so that it may have been taken already; sign again with the ' +
           'present time.',
       );
-    const taken = this.#nonces.add({ keyId: held.row.id, signature, dateMs }, steadyMs, clock.nowMs());
+    const taken = this.#nonces.add({ tenant: held.row.tenant, signature, dateMs }, steadyMs, clock.nowMs());
     if (taken === 'seen')
       throw refused('The request was taken already; sign each one with a nonce of its own.');
     if (taken === 'full')

@@ -287,6 +287,18 @@ describe('the audit log', () => {
       expect(text).not.toContain(secret);
   });
 
+  it('has no more than ten refusals a second of a tenant, and every call that succeeded', async () => {
+    const { app, accounts } = serve({ deploy: async () => ({ function: FUNCTION_RECORD, created: true }) });
+    const admin = bearer(keyOf(accounts, ['admin']).secret);
+    const reader = bearer(keyOf(accounts, ['read']).secret);
+    const put = { method: 'PUT' as const, url: '/v1/functions/f', payload: '{"runtime":"isolate"}' };
+    for (let at = 0; at < 30; at += 1) await app.inject({ ...put, headers: reader });
+    for (let at = 0; at < 30; at += 1) await app.inject({ ...put, headers: admin });
+    const outcomes = accounts.audit({ limit: 1_000 }).entries.map(({ outcome }) => outcome);
+    expect(outcomes.filter((outcome) => outcome === 'refused')).toHaveLength(10);
+    expect(outcomes.filter((outcome) => outcome === 'succeeded')).toHaveLength(30);
+  });
+
   it('knows control calls from others', () => {
     const control = Object.entries(ROUTE_SCOPES).filter(([route, demand]) =>
       isControl(route.split(' ')[0] ?? '', demand),

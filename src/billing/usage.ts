@@ -41,7 +41,8 @@ export interface UsageOptions {
 
 /** Ten years. */
 const DAYS_MAX = 3_660;
-/** Reports that may wait for their turn. */
+/** Reports that may be made or wait for their turn, of one tenant and in all. */
+const REPORTS_OF_TENANT_MAX = 8;
 const REPORTS_MAX = 64;
 const PAGE_ROWS = 500;
 /** Exports that may be read at once, by one tenant and in all. */
@@ -52,6 +53,7 @@ export class LedgerUsage implements Usage {
   readonly #options: UsageOptions;
   #reports: Promise<unknown> = Promise.resolve();
   #reporting = 0;
+  readonly #reportsOf = new Map<string | null, number>();
   readonly #exports = new Map<string | null, number>();
   #exporting = 0;
 
@@ -61,15 +63,24 @@ export class LedgerUsage implements Usage {
 
   async report(query: UsageQuery): Promise<UsageReport> {
     const asked = this.#checked(query);
-    if (this.#reporting >= REPORTS_MAX)
-      throw tooMany(`${REPORTS_MAX} reports of usage are being made or wait`);
+    const { tenant } = query;
+    const own = this.#reportsOf.get(tenant) ?? 0;
+    if (own >= REPORTS_OF_TENANT_MAX || this.#reporting >= REPORTS_MAX)
+      throw tooMany(
+        `${own} reports of usage are being made or wait for this tenant and ${this.#reporting} in all; ` +
+          `${REPORTS_OF_TENANT_MAX} and ${REPORTS_MAX} may`,
+      );
     this.#reporting += 1;
+    this.#reportsOf.set(tenant, own + 1);
     const turn = this.#reports.then(() => this.#report(asked));
     this.#reports = turn.catch(() => {});
     try {
       return await turn;
     } finally {
       this.#reporting -= 1;
+      const left = (this.#reportsOf.get(tenant) ?? 1) - 1;
+      if (left === 0) this.#reportsOf.delete(tenant);
+      else this.#reportsOf.set(tenant, left);
     }
   }
 

@@ -115,6 +115,7 @@ export class LocalExecutor implements Executor {
     };
     this.versions = new LocalVersions({
       ...parts,
+      holdings: parts.accounts.holdings,
       change: (work) => this.#change(work),
       read: () => this.#refuseWhenClosed(),
     });
@@ -123,7 +124,7 @@ export class LocalExecutor implements Executor {
       take: () => parts.lanes.snapshots(),
       shared: () => ({ queued: parts.lanes.waiting + parts.turnstile.waiting, limits: this.#limits() }),
     });
-    for (const record of parts.registry.all()) parts.accounts.holdings.keep(record);
+    for (const record of parts.registry.stored()) parts.accounts.holdings.keep(record);
     parts.provisions.keepStored(parts.registry, parts.logger);
     reserveStored(parts.admission, parts.registry, parts.logger);
   }

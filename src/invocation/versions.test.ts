@@ -1,5 +1,6 @@
 import { pino } from 'pino';
 import { expect, it } from 'vitest';
+import { Holdings } from '../accounts/holdings.ts';
 import type { Placement } from '../pool/slot.ts';
 import { ManualClock } from '../ports/manual-clock.ts';
 import { seededRandom } from '../ports/random.ts';
@@ -25,14 +26,18 @@ const open = async () => {
       void told.push(`${label} keeps ${minInstances}`),
     supersede: (group: string, key: string | null) => void told.push(`${group.split('/')[1]} is ${key}`),
   };
+  const quota = { maxFunctions: 1, maxCodeBytes: 2 };
+  const holdings = new Holdings({ quotasOf: () => quota, refuseTenant: () => {} });
+  for (const record of registry.stored()) holdings.keep(record);
   const versions = new LocalVersions({
+    holdings,
     ...{ registry, lanes, logger: pino({ level: 'silent' }) },
     provisions: new Provisions({ budgetMb: 10_000, percentPerTenant: 50 }),
     change: (work) => work(),
     read: () => {},
   });
   const take = (): string[] => told.splice(0);
-  return { registry, lanes, versions, take };
+  return { registry, lanes, versions, holdings, take };
 };
 
 it('an alias that moves has its new versions kept ready, and its former ones no more', async () => {
@@ -75,4 +80,20 @@ it('a server that starts keeps what is enabled: $LATEST, and the versions that a
   keepStored(registry, lanes);
   expect(take()).toEqual([]);
   expect(placementOf(registry.get('t', 'f')).minInstances).toBe(0);
+});
+
+it('the code of a version counts for its tenant until the version is deleted, whatever is deployed then', async () => {
+  const { registry, versions, holdings } = await open();
+  const deploy = (source: string) =>
+    registry.deploy('t', 'f', { ...SPEC, code: { source } }, holdings.accept);
+  expect(holdings.of('t')).toEqual({ functions: 1, codeBytes: 1 });
+  await deploy('2');
+  await versions.publish('f', { tenant: 't' });
+  await expect(deploy('3')).rejects.toMatchObject({ code: 'quota_exceeded' });
+  expect(holdings.of('t')).toEqual({ functions: 1, codeBytes: 2 });
+  await versions.delete('f', '1', { tenant: 't' });
+  await expect(deploy('3')).rejects.toMatchObject({ code: 'quota_exceeded' });
+  await versions.delete('f', '2', { tenant: 't' });
+  await deploy('3');
+  expect(holdings.of('t')).toEqual({ functions: 1, codeBytes: 2 });
 });

@@ -6,6 +6,7 @@
  * registry when they are told, so that changes that overtake each other end in what is stored.
  */
 import type { Logger } from 'pino';
+import type { StoredAccounts } from '../accounts/accounts.ts';
 import { StrataError } from '../core/errors.ts';
 import { type AliasInput, type AliasRecord, type FunctionRecord, LATEST } from '../core/spec.ts';
 import type {
@@ -27,6 +28,8 @@ export interface VersionsParts {
   readonly registry: Registry;
   readonly lanes: Pick<Lanes, 'deployed' | 'supersede'>;
   readonly provisions: Provisions;
+  /** Code that a version keeps counts for its tenant. */
+  readonly holdings: Pick<StoredAccounts['holdings'], 'accept' | 'dropVersion'>;
   readonly logger: Logger;
   /** Makes a change that closing waits for; refuses it while draining. */
   readonly change: <Result>(work: () => Promise<Result>) => Promise<Result>;
@@ -47,8 +50,10 @@ export class LocalVersions implements FunctionVersions {
 
   async publish(name: string, options: PublishOptions & Tenanted = {}): Promise<Publication> {
     const { tenant = DEFAULT_TENANT, ...rest } = options;
-    const { registry, logger } = this.#parts;
-    const published = await this.#parts.change(() => registry.versions.publish(tenant, name, rest));
+    const { registry, holdings, logger } = this.#parts;
+    const published = await this.#parts.change(() =>
+      registry.versions.publish(tenant, name, rest, holdings.accept),
+    );
     const { version, codeDigest } = published.function;
     logger.info({ tenant, function: name, version, codeDigest, created: published.created }, 'published');
     return published;
@@ -66,10 +71,11 @@ export class LocalVersions implements FunctionVersions {
     options: Precondition & Tenanted = {},
   ): Promise<FunctionRecord> {
     const { tenant = DEFAULT_TENANT, ...precondition } = options;
-    const { registry, lanes, logger } = this.#parts;
+    const { registry, holdings, lanes, logger } = this.#parts;
     const record = await this.#parts.change(() =>
       registry.versions.delete(tenant, name, version, precondition),
     );
+    holdings.dropVersion(record);
     lanes.supersede(placementOf(record).group, null);
     logger.info({ tenant, function: name, version }, 'version deleted');
     return record;

@@ -121,7 +121,9 @@ export interface Registry {
   list(query: ListQuery): FunctionPage;
   /** `$LATEST` of every function of every tenant: what a server looks through when it starts. */
   all(): Iterable<FunctionRecord>;
-  /** Whatever keeps its `minInstances`: the same, and each published version that an alias points to. */
+  /** The same with every published version. */
+  stored(): Iterable<FunctionRecord>;
+  /** Whatever keeps its `minInstances`: each `$LATEST`, and each published version that an alias points to. */
   kept(): Iterable<FunctionRecord>;
   /**
    * Deletes a function with its versions and aliases.
@@ -142,7 +144,7 @@ export interface VersionRegistry {
    * Freezes `$LATEST` under the next number, or finds the version that has the same content.
    * @throws StrataError `not_found`, `revision_mismatch`, `invalid_request`, `conflict` at the limit, `storage_full`.
    */
-  publish(tenant: string, name: string, options?: PublishOptions): Promise<Publication>;
+  publish(tenant: string, name: string, options?: PublishOptions, accept?: Accept): Promise<Publication>;
   /** @throws StrataError `not_found`, `invalid_request` for a bad cursor or limit. */
   list(tenant: string, name: string, query?: Omit<ListQuery, 'tenant' | 'labels'>): VersionPage;
   /** @throws StrataError `not_found`, `revision_mismatch`, `conflict` while an alias points to it, `storage_full`. */

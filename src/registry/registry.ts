@@ -195,6 +195,13 @@ class StoredRegistry implements Registry {
     for (const { latest } of this.#table.all()) yield latest;
   }
 
+  *stored(): Generator<FunctionRecord> {
+    for (const { latest, versions } of this.#table.all()) {
+      yield latest;
+      yield* versions.values();
+    }
+  }
+
   *kept(): Generator<FunctionRecord> {
     for (const entry of this.#table.all()) {
       yield entry.latest;

@@ -11,6 +11,7 @@ import type { Clock } from '../ports/clock.ts';
 import type { Random } from '../ports/random.ts';
 import { checkAliasName, completeAlias, isAliasName, isVersion } from './alias-input.ts';
 import type {
+  Accept,
   AcceptPointing,
   AliasChange,
   AliasPage,
@@ -76,7 +77,12 @@ export class StoredVersions implements VersionRegistry {
     }
   }
 
-  async publish(tenant: string, name: string, options: PublishOptions = {}): Promise<Publication> {
+  async publish(
+    tenant: string,
+    name: string,
+    options: PublishOptions = {},
+    accept: Accept = () => () => {},
+  ): Promise<Publication> {
     const { description, codeDigest } = options;
     checkPublished(options);
     return this.#options.inTurn(tenant, name, async () => {
@@ -96,14 +102,17 @@ export class StoredVersions implements VersionRegistry {
         ...{ version: String(entry.lastVersion + 1), revision: random.uuid(), at: this.#now() },
         ...(description === undefined ? {} : { description }),
       });
+      const settle = accept(record);
       references.retain(record.codeDigest);
       try {
         await store.publish(record);
       } catch (error) {
         references.release(record.codeDigest);
+        settle(false);
         throw error;
       }
       entry.addVersion(record);
+      settle(true);
       return { function: record, created: true };
     });
   }

@@ -1,8 +1,8 @@
 /**
  * The routes of usage: what was used and what it costs, and the receipts that this comes from.
  *
- * Maps queries to the ledger and its rows to JSON or CSV; never adds anything up. Invariant: receipts are sent as they are
- * read, a page at a time, and no faster than the client takes them.
+ * Maps queries to the ledger and its rows to JSON or CSV; never adds anything up. Invariants: receipts are sent as they are
+ * read, a page at a time, and no faster than the client takes them; an export ends with its answer, begun or not.
  */
 import { Readable } from 'node:stream';
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify';
@@ -131,7 +131,10 @@ export const usageRoutes: FastifyPluginAsync<UsageRoutesOptions> = async (app, {
       const first = await pages.next();
       const lines = format === 'csv' ? csvOf(first, pages) : jsonOf(first, pages);
       const type = format === 'csv' ? 'text/csv; charset=utf-8; header=present' : 'application/x-ndjson';
-      return reply.header('Content-Type', type).send(Readable.from(lines, { objectMode: false }));
+      const body = Readable.from(lines, { objectMode: false });
+      // A client that has gone already leaves lines that were never asked for: what never began ends nothing by itself.
+      body.once('close', () => void pages.return?.());
+      return reply.header('Content-Type', type).send(body);
     },
   );
 };

@@ -24,7 +24,7 @@ export const AUTH = group('Who may call. Keys themselves are made by `strata key
     500_000,
     [100, 5_000_000],
     'Signed requests that are remembered for that time, so that none is taken twice; beyond it more are refused with ' +
-      '`overloaded`. One key may have a quarter of them.',
+      '`overloaded`. One tenant may have a quarter of them.',
   ),
   jwtIssuer: optionalText('The `iss` of JSON Web Tokens that are taken; empty for none.'),
   jwtAudience: text('strata', 'The `aud` that they must have.'),
@@ -63,7 +63,7 @@ export const QUOTAS = group('What one tenant may have, unless its own quotas say
   maxCodeBytes: whole(
     10 * GIB,
     [0, 1024 * GIB],
-    'The code of its functions together, unpacked; more is refused with `quota_exceeded`.',
+    'The code of its functions and of their published versions together, unpacked; more is refused with `quota_exceeded`.',
   ),
 });
 
