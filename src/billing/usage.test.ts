@@ -166,10 +166,19 @@ describe('a report', () => {
       refusal('invalid_request', /more than 10000 rows/),
     );
     expect((await report()).total.invocations).toBe(10_001);
-    const many = Array.from({ length: 65 }, () => usage.report({ tenant: 'b' }));
-    await expect(many.at(-1)).rejects.toThrow(refusal('overloaded', /64 reports/));
+    const many = Array.from({ length: 65 }, (_, at) => usage.report({ tenant: `t${at}` }));
+    await expect(many.at(-1)).rejects.toThrow(refusal('overloaded', /64 in all/));
     await Promise.all(many.slice(0, -1));
   }, 30_000);
+
+  it('makes no more than eight at once for one tenant, so that others have theirs', async () => {
+    const { usage } = open();
+    const many = Array.from({ length: 9 }, () => usage.report({ tenant: 'a' }));
+    await expect(many.at(-1)).rejects.toThrow(refusal('overloaded', /8 reports .* for this tenant/));
+    await usage.report({ tenant: 'b' });
+    await Promise.all(many.slice(0, -1));
+    await usage.report({ tenant: 'a' });
+  });
 });
 
 describe('an export of receipts', () => {

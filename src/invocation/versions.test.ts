@@ -1,6 +1,6 @@
 import { pino } from 'pino';
 import { expect, it } from 'vitest';
-import { Holdings } from '../accounts/holdings.ts';
+import { openAccountsFixture } from '../accounts/fixture.ts';
 import type { Placement } from '../pool/slot.ts';
 import { ManualClock } from '../ports/manual-clock.ts';
 import { seededRandom } from '../ports/random.ts';
@@ -26,8 +26,7 @@ const open = async () => {
       void told.push(`${label} keeps ${minInstances}`),
     supersede: (group: string, key: string | null) => void told.push(`${group.split('/')[1]} is ${key}`),
   };
-  const quota = { maxFunctions: 1, maxCodeBytes: 2 };
-  const holdings = new Holdings({ quotasOf: () => quota, refuseTenant: () => {} });
+  const { holdings } = openAccountsFixture({ config: { quotas: { maxFunctions: 1, maxCodeBytes: 2 } } });
   for (const record of registry.stored()) holdings.keep(record);
   const versions = new LocalVersions({
     holdings,

@@ -26,21 +26,21 @@ it.each(['json', 'csv'])(
       }
     }
     const app = createServer({
-    executor: scriptedExecutor({ accounts, usage: { ...NO_USAGE, receipts } }),
-    config: {
-      server: {
-        ...{ requestTimeoutMs: 30_000, headersTimeoutMs: 10_000 },
-        ...{ maxConnections: 100, maxBodyBytesInFlight: 1_000_000 },
+      executor: scriptedExecutor({ accounts, usage: { ...NO_USAGE, receipts } }),
+      config: {
+        server: {
+          ...{ requestTimeoutMs: 30_000, headersTimeoutMs: 10_000 },
+          ...{ maxConnections: 100, maxBodyBytesInFlight: 1_000_000 },
+        },
+        limits: { eventMaxBytes: 1_000, codeMaxBytes: 1_000, containerCodeMaxBytes: 1_000 },
       },
-      limits: { eventMaxBytes: 1_000, codeMaxBytes: 1_000, containerCodeMaxBytes: 1_000 },
-    },
-    logger: pino({ level: 'silent' }),
-  });
-  app.addHook('onRequest', (request, _reply, done) => {
-    request.raw.socket.once('close', () => gone.resolve());
-    done();
-  });
-  await app.listen({ host: '127.0.0.1', port: 0 });
+      logger: pino({ level: 'silent' }),
+    });
+    app.addHook('onRequest', (request, _reply, done) => {
+      request.raw.socket.once('close', () => gone.resolve());
+      done();
+    });
+    await app.listen({ host: '127.0.0.1', port: 0 });
     const socket = connect((app.server.address() as AddressInfo).port, '127.0.0.1');
     await once(socket, 'connect');
     socket.write(`GET /v1/usage/receipts?format=${format} HTTP/1.1\r\nHost: localhost\r\n\r\n`);
