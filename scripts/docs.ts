@@ -1,14 +1,19 @@
 /**
- * Writes docs/config.md and docs/errors.md from the schema and the catalogue; with `--check` it only compares, and
+ * Writes docs/config.md, docs/errors.md and docs/lambda.md from the schema, the catalogue and the table of operations; with `--check` it only compares, and
  * fails when a file differs.
  */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { renderLambdaDocs } from '../src/api/lambda/docs.ts';
 import { renderConfigDocs, renderErrorDocs } from '../src/config/docs.ts';
 
 const docs = join(import.meta.dirname, '..', 'docs');
 const check = process.argv.includes('--check');
-const pages = { 'config.md': renderConfigDocs(), 'errors.md': renderErrorDocs() };
+const pages = {
+  'config.md': renderConfigDocs(),
+  'errors.md': renderErrorDocs(),
+  'lambda.md': renderLambdaDocs(),
+};
 
 const present = (path: string): string | null => {
   try {

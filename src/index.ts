@@ -88,8 +88,7 @@ export type ExecutorOptions = ConfigOverrides & { readonly logger?: Logger };
 export const createExecutor = async (options: ExecutorOptions = {}): Promise<Executor> => {
   const { logger = pino({ level: 'silent' }), ...overrides } = options;
   const config = loadConfig({ overrides });
-  const clock = systemClock;
-  const random = systemRandom;
+  const [clock, random] = [systemClock, systemRandom];
   const onFault: OnFault = (message, details) => logger.warn(details, message);
 
   // Before anything is opened: a budget that is refused leaves nothing behind.

@@ -16,7 +16,7 @@
 #include "limits.h"
 #include "loopback.h"
 
-enum { RESPONSE_HEAD_BYTES = 2048 };
+enum { RESPONSE_HEAD_BYTES = 2048 + CALLER_ARN_BYTES + CALLER_CONTEXT_BYTES };
 
 struct http_connection {
     int socket;

@@ -64,6 +64,9 @@ enum {
     ERROR_TEXT_BYTES = 8192,
     DETAIL_BYTES = 1000,
     INVOCATION_ID_BYTES = 128,
+    /** Of the ARN that a function was called by, and of what a client says of itself. */
+    CALLER_ARN_BYTES = 512,
+    CALLER_CONTEXT_BYTES = 16 * 1024,
     FUNCTION_NAME_BYTES = 256,
 
     /** While something of the function's lives that should be dead, it is killed again so often. */

@@ -18,8 +18,9 @@
 
 static const char PREFIX[] = "/2018-06-01/runtime/";
 static const char TOO_LARGE[] = "RequestEntityTooLarge";
+static const char OWN_ARN[] = "arn:aws:lambda:strata:000000000000:function:";
 static const char OK[] = "{\"status\":\"OK\"}";
-enum { HEADERS_BYTES = 1024, TRACE_BYTES = 12 };
+enum { HEADERS_BYTES = 1024 + CALLER_ARN_BYTES + CALLER_CONTEXT_BYTES, TRACE_BYTES = 12 };
 
 static struct {
     uint64_t load_nonce;
@@ -31,6 +32,9 @@ static struct {
     enum { WORK_NONE, WORK_WAITS, WORK_RUNS } work;
     uint64_t nonce;
     char id[INVOCATION_ID_BYTES + 1];
+    /** How the function was called; empty where that was not told. */
+    char arn[CALLER_ARN_BYTES + 1];
+    char client_context[CALLER_CONTEXT_BYTES + 1];
     /** The one that was answered last. */
     char answered_id[INVOCATION_ID_BYTES + 1];
     double deadline_ms;
@@ -62,15 +66,40 @@ static void fail_load(struct instance *instance, struct failure *failure) {
     failure_send(instance->id, FRAME_LOADED, api.load_nonce, failure);
 }
 
-/** Copies text that goes into a header; what could not is left out as a whole. */
-static void copy_token(char *to, size_t room, const char *text, size_t bytes) {
+/** Copies text of these characters and later ones of ASCII into a header; what has others is left out as a whole. */
+static void copy_text(char *to, size_t room, const char *text, size_t bytes, char first) {
     to[0] = '\0';
     if (bytes >= room) return;
     for (size_t i = 0; i < bytes; i++) {
-        if (text[i] <= ' ' || text[i] > '~') return;
+        if (text[i] < first || text[i] > '~') return;
     }
     memcpy(to, text, bytes);
     to[bytes] = '\0';
+}
+
+static void copy_token(char *to, size_t room, const char *text, size_t bytes) {
+    copy_text(to, room, text, bytes, '!');
+}
+
+/** Takes the part before the next newline off a text. */
+static size_t take_line(const char **text, size_t *bytes) {
+    const char *end = memchr(*text, '\n', *bytes);
+    size_t line = end == NULL ? *bytes : (size_t)(end - *text);
+    size_t taken = end == NULL ? line : line + 1;
+    *text += taken;
+    *bytes -= taken;
+    return line;
+}
+
+/** The id of an invocation, and behind it how the function was called. */
+static void read_call(const char *text, size_t bytes) {
+    const char *id = text;
+    size_t id_bytes = take_line(&text, &bytes);
+    const char *arn = text;
+    size_t arn_bytes = take_line(&text, &bytes);
+    copy_token(api.id, sizeof api.id, id, id_bytes);
+    copy_token(api.arn, sizeof api.arn, arn, arn_bytes);
+    copy_text(api.client_context, sizeof api.client_context, text, bytes, ' ');
 }
 
 void runtime_api_load(struct instance *instance, const struct frame *frame, const struct load *load) {
@@ -94,7 +123,7 @@ void runtime_api_load(struct instance *instance, const struct frame *frame, cons
 
 void runtime_api_invoke(const struct frame *frame) {
     if (api.work != WORK_NONE) die(EXIT_MALFORMED, "invoke: one is open already");
-    copy_token(api.id, sizeof api.id, frame->meta, frame->meta_bytes);
+    read_call(frame->meta, frame->meta_bytes);
     if (api.id[0] == '\0') die(EXIT_MALFORMED, "invoke: its id cannot stand in a header");
     buffer_clear(&api.event);
     (void)buffer_append(&api.event, frame->payload, frame->payload_bytes);
@@ -134,14 +163,19 @@ static void hand_out(struct http_connection *connection) {
     uint8_t trace[TRACE_BYTES] = {0};
     char trace_text[2 * TRACE_BYTES + 1];
     char headers[HEADERS_BYTES];
+    bool told = api.arn[0] != '\0';
+    bool context = api.client_context[0] != '\0';
     (void)!getrandom(trace, sizeof trace, GRND_NONBLOCK);
     for (size_t i = 0; i < sizeof trace; i++) (void)snprintf(trace_text + 2 * i, 3, "%02x", trace[i]);
     (void)snprintf(headers, sizeof headers,
                    "Lambda-Runtime-Aws-Request-Id: %s\r\n"
                    "Lambda-Runtime-Deadline-Ms: %.0f\r\n"
-                   "Lambda-Runtime-Invoked-Function-Arn: arn:aws:lambda:strata:000000000000:function:%s\r\n"
-                   "Lambda-Runtime-Trace-Id: Root=1-%08x-%s\r\n",
-                   api.id, api.deadline_ms, api.function_name, (unsigned)(wall_ms() / 1e3), trace_text);
+                   "Lambda-Runtime-Invoked-Function-Arn: %s%s\r\n"
+                   "Lambda-Runtime-Trace-Id: Root=1-%08x-%s\r\n"
+                   "%s%s%s",
+                   api.id, api.deadline_ms, told ? api.arn : OWN_ARN, told ? "" : api.function_name,
+                   (unsigned)(wall_ms() / 1e3), trace_text, context ? "Lambda-Runtime-Client-Context: " : "",
+                   api.client_context, context ? "\r\n" : "");
     http_respond(connection, "200 OK", headers, buffer_bytes(&api.event), buffer_held(&api.event));
     buffer_clear(&api.event);
     api.handed_out_ms = monotonic_ms();

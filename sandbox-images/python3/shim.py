@@ -38,19 +38,38 @@ def _no_constant(name):
 _decode = json.JSONDecoder(parse_constant=_no_constant).decode
 
 
+class ClientContext:
+    """What a client says of itself, as Lambda's Python runtime has it."""
+
+    def __init__(self, told):
+        client = told.get("client")
+        self.client = Client(client) if isinstance(client, dict) else None
+        self.custom = told.get("custom")
+        self.env = told.get("env")
+
+
+class Client:
+    """The application of a client."""
+
+    def __init__(self, told):
+        for name in ("installation_id", "app_title", "app_version_name", "app_version_code", "app_package_name"):
+            setattr(self, name, told.get(name))
+
+
 class Context:
     """The second argument of a handler, as Lambda's Python runtime has it."""
 
-    def __init__(self, meta, invocation_id, timeout_ms):
+    def __init__(self, meta, called, timeout_ms):
         name, version = meta["functionName"], meta["functionVersion"]
         self.function_name = name
         self.function_version = version
         self.memory_limit_in_mb = meta["memoryMb"]
-        self.invoked_function_arn = f"arn:aws:lambda:strata:000000000000:function:{name}"
+        invocation_id, arn, client = (None, "", "") if called is None else (called.split("\n", 2) + ["", ""])[:3]
+        self.invoked_function_arn = arn or f"arn:aws:lambda:strata:000000000000:function:{name}"
         self.log_group_name = f"/aws/lambda/{name}"
         self.log_stream_name = f"[{version}]"
         self.identity = None
-        self.client_context = None
+        self.client_context = ClientContext(_decode(client)) if client else None
         if invocation_id is not None:
             self.aws_request_id = invocation_id
             self.invocation_id = invocation_id

@@ -62,7 +62,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   // It reaches a server as its clients do, and knows nothing of its insides.
   attack: [CORE, CLOCK],
   api: [
-    ...[CORE, CLOCK, 'accounts/api.ts', 'invocation/api.ts'],
+    ...[CORE, CLOCK, 'ports/database.ts', 'ports/random.ts', 'accounts/api.ts', 'invocation/api.ts'],
     ...['registry/spec-schema.ts', 'registry/alias-schema.ts'],
     ...['billing/api.ts', 'billing/csv.ts', 'billing/days.ts'],
   ],

@@ -33,6 +33,7 @@ const VERSIONS: FunctionVersions = {
   alias: unscripted('versions.alias'),
   aliases: unscripted('versions.aliases'),
   deleteAlias: unscripted('versions.deleteAlias'),
+  provision: unscripted('versions.provision'),
 };
 
 /** An executor of which only the given calls work. */
@@ -93,6 +94,7 @@ export const FUNCTION_RECORD: FunctionRecord = {
   idleTimeoutMs: 600_000,
   env: { MODE: 'test' },
   labels: { team: 'a' },
+  annotations: {},
   description: '',
   network: { allow: [] },
   async: {

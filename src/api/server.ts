@@ -16,6 +16,7 @@ import { StrataError } from '../core/errors.ts';
 import type { Executor } from '../invocation/api.ts';
 import { BodyBudget, isLargeBody } from './body-budget.ts';
 import { answerAhead, isEnding } from './discard-body.ts';
+import { addLambdaApi } from './lambda/lambda-api.ts';
 import { createHostGate } from './loopback.ts';
 import { checkBody, digestOf, registerAccess } from './native/access.ts';
 import { accountRoutes } from './native/accounts.ts';
@@ -127,6 +128,18 @@ export const createServer = ({ executor, config, logger }: ServerOptions): Fasti
   void app.register(accountRoutes, { accounts: executor.accounts });
   void app.register(operationRoutes, { executor });
   void app.register(documentationRoutes);
+  const { lambda, dataDir, limits } = config;
+  if (lambda?.mode === 'on' && dataDir !== undefined)
+    addLambdaApi(app, {
+      ...{
+        executor,
+        logger,
+        dataDir,
+        region: lambda.region,
+        eventMaxBytes: limits.eventMaxBytes,
+        codeMaxBytes,
+      },
+    });
   return app;
 };
 

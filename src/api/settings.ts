@@ -13,6 +13,9 @@ export interface ServerSettings {
     /** What the bodies of unanswered requests may take together. */
     readonly maxBodyBytesInFlight: number;
   };
+  /** The Lambda API; none where these two are left out. */
+  readonly lambda?: { readonly mode: 'on' | 'off'; readonly region: string };
+  readonly dataDir?: string;
   readonly limits: {
     readonly eventMaxBytes: number;
     readonly codeMaxBytes: number;

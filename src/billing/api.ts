@@ -98,8 +98,7 @@ export interface Usage {
   /** @throws StrataError `invalid_request` for days, keys or a tariff that do not exist or are too many, `overloaded`. */
   report(query: UsageQuery): Promise<UsageReport>;
   /**
-   * Receipts in the order of their start, those of all tenants in the order of writing; a page at a time, for as long as
-   * they are read.
+   * Receipts in the order of writing; a page at a time, for as long as they are read.
    * @throws StrataError `invalid_request`, `overloaded` when too many are read at once.
    */
   receipts(query: ReceiptsQuery): AsyncIterableIterator<readonly ReceiptLine[]>;

@@ -1,13 +1,17 @@
 /**
- * The ledger's tables in SQLite: receipts one by one for a while, and the sums of each day for years.
+ * The ledger's tables in SQLite: receipts for a while, and the sums of each day for years.
  *
- * Owns the tables and what one transaction holds. Never waits and never caches. Invariants: a receipt and its part of its
- * day's sum are written in one transaction, so that a sum is exactly that of the receipts that were written; (invocation,
- * attempt) is there once; removing receipts leaves sums as they are; a day is that of the invocation's start, UTC.
+ * Owns the tables and what one transaction holds. Never waits and never caches. Receipts are numbered in the order of
+ * writing, and lie in segments: some receipts of one tenant in one row. Invariants: numbers have no gaps; a receipt and
+ * its part of its day's sum are written in one transaction, so that a sum is exactly that of the receipts that were
+ * written; (invocation, attempt) is there once; removing receipts leaves sums as they are; a day is that of the
+ * invocation's start, UTC.
  */
 import type { DatabaseSync, SQLOutputValue, StatementSync } from 'node:sqlite';
 import { attemptOn, type DatabaseOptions, openDatabase } from '../ports/database.ts';
-import { COLUMNS, type LedgerRecord, type LedgerRow } from './ledger-row.ts';
+import type { LedgerRecord, LedgerRow } from './ledger-row.ts';
+import { attemptKey, behindKeysOf, recordsOf, type Segment, segmentsOf, tailOf } from './ledger-segments.ts';
+import { sumsOf } from './ledger-sums.ts';
 import type { OperatorEntry } from './operator-memory.ts';
 import { SUM_MAX, type Totals } from './quantities.ts';
 
@@ -19,12 +23,7 @@ export interface DaySum extends Totals {
   readonly failed: bigint;
 }
 
-/** Where a page of receipts begins: behind this one. */
-export interface ReceiptPlace {
-  readonly startedMs: number;
-  readonly seq: number;
-}
-
+/** Which receipts are asked for. */
 export interface ReceiptRange {
   /** Null for those of all tenants. */
   readonly tenant: string | null;
@@ -32,29 +31,28 @@ export interface ReceiptRange {
   readonly toMs: number;
 }
 
-export interface StoredReceipt extends LedgerRecord {
-  readonly seq: number;
+export interface ReceiptPage {
+  readonly records: readonly LedgerRecord[];
+  /** The number from which the next page is read; null when there is none. */
+  readonly next: number | null;
 }
 
 /** The steps from each version to the next; step 0 makes version 1 of an empty database. */
 const MIGRATIONS: readonly string[] = [
-  `CREATE TABLE receipts (
-    seq INTEGER PRIMARY KEY,
-    invocation_id TEXT NOT NULL,
-    attempt INTEGER NOT NULL,
+  `CREATE TABLE segments (
+    first INTEGER PRIMARY KEY,
+    receipts INTEGER NOT NULL,
     tenant TEXT NOT NULL,
-    function TEXT NOT NULL,
-    version TEXT NOT NULL,
-    started_ms INTEGER NOT NULL,
-    failed INTEGER NOT NULL,
-    cpu_ns INTEGER NOT NULL,
-    wall_us INTEGER NOT NULL,
-    memory_mb_us INTEGER NOT NULL,
-    billed_mb_ms INTEGER NOT NULL,
-    detail TEXT NOT NULL
+    from_ms INTEGER NOT NULL,
+    to_ms INTEGER NOT NULL,
+    keys TEXT NOT NULL,
+    kept TEXT NOT NULL
   ) STRICT;
-  CREATE UNIQUE INDEX receipts_once ON receipts (invocation_id, attempt);
-  CREATE INDEX receipts_of_tenant ON receipts (tenant, started_ms);
+  CREATE INDEX segments_of_tenant ON segments (tenant, first);
+  CREATE TABLE attempts (
+    key TEXT PRIMARY KEY,
+    number INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
   CREATE TABLE sums (
     tenant TEXT NOT NULL,
     day INTEGER NOT NULL,
@@ -80,18 +78,16 @@ const MIGRATIONS: readonly string[] = [
   ) STRICT, WITHOUT ROWID`,
 ];
 
-const DAY_MS = 86_400_000;
 const ADDED = ['invocations', 'failed', 'cpu_ns', 'wall_us', 'memory_mb_us', 'billed_mb_ms'] as const;
 
-/** Passes over a second one of the same attempt, and over nothing else. */
-const INSERT = `INSERT INTO receipts (${COLUMNS.join(', ')}) VALUES (${COLUMNS.map(() => '?').join(', ')})
-  ON CONFLICT (invocation_id, attempt) DO NOTHING`;
-const LAST = 'SELECT coalesce(max(seq), 0) AS seq FROM receipts';
-/** Of the receipts that this transaction has written; what cannot be true any more stays at the bound. */
+/** All keys of a batch in one statement; passes over those that are there, and over nothing else. */
+const ADD_KEYS = `INSERT INTO attempts (key, number) SELECT value, ? + key FROM json_each(?) WHERE true
+  ON CONFLICT (key) DO NOTHING`;
+const ADD_SEGMENT = `INSERT INTO segments (first, receipts, tenant, from_ms, to_ms, keys, kept)
+  VALUES (?, ?, ?, ?, ?, ?, ?)`;
+/** What cannot be true any more stays at the bound. */
 const ADD_UP = `INSERT INTO sums (tenant, day, function, version, ${ADDED.join(', ')})
-  SELECT tenant, started_ms / ${DAY_MS} AS day, function, version, count(*), sum(failed),
-    sum(cpu_ns), sum(wall_us), sum(memory_mb_us), sum(billed_mb_ms)
-  FROM receipts WHERE seq > ? GROUP BY tenant, day, function, version
+  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
   ON CONFLICT (tenant, day, function, version) DO UPDATE SET
     ${ADDED.map((column) => `${column} = min(${column} + excluded.${column}, ${SUM_MAX})`).join(', ')}`;
 const ADD_OPERATOR = `INSERT INTO operator_sums (day, runtime, layer, use, memory_mb_ms, cpu_ns) VALUES (?, ?, ?, ?, ?, ?)
@@ -99,14 +95,26 @@ const ADD_OPERATOR = `INSERT INTO operator_sums (day, runtime, layer, use, memor
     memory_mb_ms = min(memory_mb_ms + excluded.memory_mb_ms, ${SUM_MAX}),
     cpu_ns = min(cpu_ns + excluded.cpu_ns, ${SUM_MAX})`;
 
-const RECEIPT = `SELECT * FROM receipts WHERE invocation_id = ? ORDER BY attempt DESC LIMIT 1`;
-const PAGE = `SELECT * FROM receipts WHERE tenant = ? AND started_ms >= ? AND started_ms < ?
-  AND (started_ms, seq) > (?, ?) ORDER BY started_ms, seq LIMIT ?`;
-/** Of all tenants in the order of writing, a part of the table at a time, so that none takes long. */
-const PAGE_OF_ALL = `SELECT * FROM receipts WHERE seq > ? AND seq <= ? AND started_ms >= ? AND started_ms < ? ORDER BY seq`;
-const ENDS = 'SELECT min(seq) AS first, max(seq) AS last FROM receipts';
-const FIRST_YOUNG = 'SELECT seq FROM receipts WHERE seq < ? AND started_ms >= ? ORDER BY seq LIMIT 1';
-const REMOVE = 'DELETE FROM receipts WHERE seq < ?';
+const NUMBER = 'SELECT number FROM attempts WHERE key >= ? AND key < ? ORDER BY key DESC LIMIT 1';
+const SEGMENT_OF = 'SELECT * FROM segments WHERE first <= ? ORDER BY first DESC LIMIT 1';
+const ENDS = `SELECT (SELECT min(first) FROM segments) AS first,
+  (SELECT first + receipts - 1 FROM segments ORDER BY first DESC LIMIT 1) AS last`;
+/** Of segments that lie outside the times nothing long is read. */
+const pageOf = (where: string): string => {
+  const isWithin = 'to_ms >= $fromMs AND from_ms < $toMs';
+  return `SELECT first, receipts, tenant, from_ms, to_ms, iif(${isWithin}, keys, '[]') AS keys,
+    iif(${isWithin}, kept, '[]') AS kept
+  FROM segments WHERE ${where} first >= $from AND first <= $last ORDER BY first LIMIT $limit`;
+};
+const PAGE = pageOf('tenant = $tenant AND');
+const PAGE_OF_ALL = pageOf('');
+const FIRST_YOUNG = 'SELECT * FROM segments WHERE first < ? AND to_ms >= ? ORDER BY first LIMIT 1';
+const WHOLE = 'first < $end AND first + receipts <= $end';
+const REMOVE_KEYS_OF = `DELETE FROM attempts WHERE key IN
+  (SELECT value FROM segments, json_each(segments.keys) WHERE ${WHOLE})`;
+const REMOVE_SEGMENTS = `DELETE FROM segments WHERE ${WHOLE}`;
+const REMOVE_KEYS = 'DELETE FROM attempts WHERE key IN (SELECT value FROM json_each(?))';
+const CUT = 'UPDATE segments SET first = ?, receipts = ?, keys = ?, kept = ? WHERE first = ?';
 const REMOVE_SUMS = `DELETE FROM sums WHERE (tenant, day, function, version) IN
   (SELECT tenant, day, function, version FROM sums WHERE day < ? LIMIT ?)`;
 const REMOVE_OPERATOR = 'DELETE FROM operator_sums WHERE day < ?';
@@ -134,16 +142,40 @@ export class LedgerStore {
   /** Writes all or nothing. @returns how many were not there before. */
   write(rows: readonly LedgerRow[], operator: readonly OperatorEntry[]): number {
     return this.#transaction(() => {
-      const before = this.#last();
-      const insert = this.#prepared(INSERT);
-      for (const row of rows) insert.run(...row);
-      const stored = this.#last() - before;
-      if (stored > 0) this.#prepared(ADD_UP).run(before);
+      const stored = rows.length === 0 ? 0 : this.#add(rows);
       const add = this.#prepared(ADD_OPERATOR);
       for (const { day, runtime, layer, use, memoryMbMs, cpuNs } of operator)
         add.run(day, runtime, layer, use, memoryMbMs, cpuNs);
       return stored;
     });
+  }
+
+  #add(rows: readonly LedgerRow[]): number {
+    const first = this.ends().last + 1;
+    const { segments, keys } = segmentsOf(rows, first);
+    this.#database.exec('SAVEPOINT keys');
+    if (Number(this.#prepared(ADD_KEYS).run(first, JSON.stringify(keys)).changes) < rows.length) {
+      this.#database.exec('ROLLBACK TO keys');
+      const fresh = this.#fresh(rows);
+      return fresh.length === 0 ? 0 : this.#add(fresh);
+    }
+    const insert = this.#prepared(ADD_SEGMENT);
+    for (const { first: number, receipts, tenant, from_ms: fromMs, to_ms: toMs, keys: ids, kept } of segments)
+      insert.run(number, receipts, tenant, fromMs, toMs, ids, kept);
+    const addUp = this.#prepared(ADD_UP);
+    for (const sum of sumsOf(rows)) addUp.run(...sum);
+    return rows.length;
+  }
+
+  /** The first of each attempt that has no receipt, as the table tells them apart. */
+  #fresh(rows: readonly LedgerRow[]): readonly LedgerRow[] {
+    const add = this.#prepared(ADD_KEYS);
+    const fresh = rows.filter(
+      ({ invocationId, attempt }) =>
+        Number(add.run(0, JSON.stringify([attemptKey(invocationId, attempt)])).changes) === 1,
+    );
+    this.#database.exec('ROLLBACK TO keys');
+    return fresh;
   }
 
   /**
@@ -152,13 +184,34 @@ export class LedgerStore {
    */
   removeReceipts(keep: number, beforeMs: number, most: number): number {
     return this.#transaction(() => {
-      const { first, last } = this.#prepared(ENDS).get() as { first: number | null; last: number | null };
-      if (first === null || last === null) return 0;
+      const { first, last } = this.ends();
       const end = Math.min(last, first + most);
-      const young = this.#prepared(FIRST_YOUNG).get(end, beforeMs)?.seq;
-      const fromSeq = Math.min(end, Math.max(young === undefined ? end : Number(young), last - keep + 1));
-      return fromSeq <= first ? 0 : Number(this.#prepared(REMOVE).run(fromSeq).changes);
+      let from = last - keep + 1;
+      if (from < end) from = Math.max(from, this.#firstYoung(beforeMs, end));
+      const cut = Math.min(from, end);
+      if (cut <= first) return 0;
+      this.#removeBefore(cut);
+      return cut - first;
     });
+  }
+
+  /** The number of the first receipt that is not too old; `end` when all before that are. */
+  #firstYoung(beforeMs: number, end: number): number {
+    const segment = this.#prepared(FIRST_YOUNG).get(end, beforeMs) as Segment | undefined;
+    if (segment === undefined) return end;
+    const at = recordsOf(segment).findIndex(({ kept: [startedMs] }) => startedMs >= beforeMs);
+    // Its time is a bound, which its youngest may have left already.
+    return at === -1 ? segment.first + segment.receipts : segment.first + at;
+  }
+
+  #removeBefore(end: number): void {
+    this.#prepared(REMOVE_KEYS_OF).run({ $end: end });
+    this.#prepared(REMOVE_SEGMENTS).run({ $end: end });
+    const segment = this.#prepared(SEGMENT_OF).get(end) as Segment | undefined;
+    if (segment === undefined || segment.first >= end) return;
+    const { removed, tail } = tailOf(segment, end - segment.first);
+    this.#prepared(REMOVE_KEYS).run(removed);
+    this.#prepared(CUT).run(end, tail.receipts, tail.keys, tail.kept, segment.first);
   }
 
   /** Removes sums of days before this one, `most` of them. @returns how many it removed. */
@@ -171,40 +224,37 @@ export class LedgerStore {
 
   /** The last attempt of an invocation. */
   receipt(invocationId: string): LedgerRecord | null {
-    return attemptOn(this.#path, () => (this.#prepared(RECEIPT).get(invocationId) as LedgerRecord) ?? null);
+    return attemptOn(this.#path, () => {
+      const number = this.#prepared(NUMBER).get(invocationId, behindKeysOf(invocationId))?.number;
+      if (typeof number !== 'number') return null;
+      const segment = this.#prepared(SEGMENT_OF).get(number) as Segment | undefined;
+      return segment === undefined ? null : (recordsOf(segment)[number - segment.first] ?? null);
+    });
   }
 
-  /** Receipts in the order of their start, for one tenant; at most `limit`. */
-  page({ tenant, fromMs, toMs }: ReceiptRange, after: ReceiptPlace, limit: number): readonly StoredReceipt[] {
-    return attemptOn(
-      this.#path,
-      () =>
-        this.#prepared(PAGE).all(
-          tenant,
-          fromMs,
-          toMs,
-          after.startedMs,
-          after.seq,
-          limit,
-        ) as unknown as StoredReceipt[],
-    );
+  /** Receipts with these numbers in the order of writing; `enough` of them or some more. */
+  page({ tenant, fromMs, toMs }: ReceiptRange, from: number, last: number, enough: number): ReceiptPage {
+    return attemptOn(this.#path, () => {
+      const records: LedgerRecord[] = [];
+      const range = { $fromMs: fromMs, $toMs: toMs, $from: from, $last: last, $limit: enough };
+      const segments =
+        tenant === null
+          ? this.#prepared(PAGE_OF_ALL).iterate(range)
+          : this.#prepared(PAGE).iterate({ ...range, $tenant: tenant });
+      let looked = 0;
+      for (const row of segments) {
+        const segment = row as unknown as Segment;
+        for (const record of recordsOf(segment))
+          if (record.kept[0] >= fromMs && record.kept[0] < toMs) records.push(record);
+        looked += 1;
+        if (looked === enough || records.length >= enough)
+          return { records, next: segment.first + segment.receipts };
+      }
+      return { records, next: null };
+    });
   }
 
-  /** Receipts of all tenants in the order of writing, from `window` places behind `afterSeq`. */
-  pageOfAll({ fromMs, toMs }: ReceiptRange, afterSeq: number, window: number): readonly StoredReceipt[] {
-    return attemptOn(
-      this.#path,
-      () =>
-        this.#prepared(PAGE_OF_ALL).all(
-          afterSeq,
-          afterSeq + window,
-          fromMs,
-          toMs,
-        ) as unknown as StoredReceipt[],
-    );
-  }
-
-  /** The places of the first and the last receipt; zeros when there is none. */
+  /** The numbers of the first and the last receipt; zeros when there is none. */
   ends(): { readonly first: number; readonly last: number } {
     const row = attemptOn(this.#path, () => this.#prepared(ENDS).get());
     return { first: Number(row?.first ?? 0), last: Number(row?.last ?? 0) };
@@ -241,10 +291,6 @@ export class LedgerStore {
   close(): void {
     if (!this.#closed) this.#database.close();
     this.#closed = true;
-  }
-
-  #last(): number {
-    return Number(this.#prepared(LAST).get()?.seq ?? 0);
   }
 
   #prepared(sql: string): StatementSync {

@@ -9,7 +9,7 @@ import { IN_MEMORY } from '../ports/database.ts';
 import { ManualClock } from '../ports/manual-clock.ts';
 import { dayText } from './days.ts';
 import { Ledger, type LedgerSettings } from './ledger.ts';
-import { measuredOf, recordOf, rowOf } from './ledger-row.ts';
+import { measuredOf, rowOf } from './ledger-row.ts';
 import { LedgerStore } from './ledger-store.ts';
 import { addTotals, NO_TOTALS, quantitiesOf, type Totals, totalsOf } from './quantities.ts';
 import { type Finished, toReceipt } from './receipts.ts';
@@ -83,7 +83,7 @@ describe('a row', () => {
         const record = store.receipt(id);
         if (record === null) throw new Error('it was not stored');
         expect(toReceipt(measuredOf(record), 'fc-2024')).toEqual(toReceipt(one, 'fc-2024'));
-        expect(toReceipt(measuredOf(recordOf(rowOf(one))), 'cpu')).toEqual(toReceipt(one, 'cpu'));
+        expect(toReceipt(measuredOf(rowOf(one)), 'cpu')).toEqual(toReceipt(one, 'cpu'));
       }),
       { numRuns: 50 },
     );
@@ -100,7 +100,7 @@ describe('a row', () => {
     );
     expect(JSON.stringify(row)).not.toMatch(/hidden|private/);
     expect(JSON.stringify(row).length).toBeLessThan(20_000);
-    expect(measuredOf(recordOf(row)).logTruncated).toBe(true);
+    expect(measuredOf(row).logTruncated).toBe(true);
   });
 });
 

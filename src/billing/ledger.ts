@@ -9,7 +9,7 @@
  */
 import { StrataError } from '../core/errors.ts';
 import type { Clock, Timer } from '../ports/clock.ts';
-import { type LedgerRecord, type LedgerRow, recordOf, rowOf, sizeOf } from './ledger-row.ts';
+import { type LedgerRecord, type LedgerRow, rowOf } from './ledger-row.ts';
 import type { LedgerStore } from './ledger-store.ts';
 import type { OperatorEntry } from './operator-memory.ts';
 import type { Finished } from './receipts.ts';
@@ -45,7 +45,7 @@ export interface LedgerCounts {
 
 /** What waits may take so many bytes for each receipt on average. */
 const PENDING_BYTES_EACH = 2_048;
-/** One transaction holds so many: it keeps the event loop for a few dozen milliseconds at most. */
+/** One transaction holds so many: it keeps the event loop for some milliseconds. */
 const TRANSACTION_ROWS = 2_000;
 /** Calls of `flush` that come within it share one write. */
 const GROUP_MS = 1;
@@ -120,7 +120,7 @@ export class Ledger {
   add(finished: Finished): void {
     const row = rowOf(finished);
     this.#pending.push(row);
-    this.#pendingBytes += sizeOf(row);
+    this.#pendingBytes += row.bytes;
     this.#added += 1;
     const { batchRows, flushIntervalMs } = this.#options.settings;
     if (this.#failing !== null) return;
@@ -158,8 +158,7 @@ export class Ledger {
 
   /** A receipt that still waits for the disk. */
   pending(invocationId: string): LedgerRecord | null {
-    const row = this.#pending.findLast(([id]) => id === invocationId);
-    return row === undefined ? null : recordOf(row);
+    return this.#pending.findLast((row) => row.invocationId === invocationId) ?? null;
   }
 
   /** Writes what waits, and lets go of the database. */
@@ -214,7 +213,7 @@ export class Ledger {
 
   #settle(rows: readonly LedgerRow[], stored: number): void {
     this.#pending = this.#pending.length === rows.length ? [] : this.#pending.slice(rows.length);
-    for (const row of rows) this.#pendingBytes -= sizeOf(row);
+    for (const row of rows) this.#pendingBytes -= row.bytes;
     this.#written += rows.length;
     this.#duplicates += rows.length - stored;
     while (this.#waiters[0] !== undefined && this.#waiters[0].until <= this.#written)

@@ -14,6 +14,7 @@ const FUNCTION: FunctionRecord = {
     idleTimeoutMs: 600_000,
     env: { SECRET: 'hidden' },
     labels: {},
+    annotations: {},
     description: '',
     enabled: true,
     network: { allow: [] },

@@ -13,6 +13,7 @@ export const RECORD: FunctionRecord = {
     idleTimeoutMs: 600_000,
     env: { SECRET: 'hidden' },
     labels: {},
+    annotations: {},
     description: '',
     network: { allow: [] },
     enabled: true,

@@ -179,7 +179,7 @@ describe('an export of receipts', () => {
     return ids;
   };
 
-  it('has each receipt of the tenant once, in the order of start, within its times', async () => {
+  it('has each receipt of the tenant once, in the order of writing, within its times', async () => {
     const { ledger, usage, clock } = open();
     for (let at = 0; at < 1_234; at += 1) {
       // Many start in the same millisecond, and some before those that came earlier.
@@ -193,9 +193,7 @@ describe('an export of receipts', () => {
       const ms = (at * 7) % 100;
       return at % 3 !== 0 && ms >= 10 && ms < 90;
     });
-    expect([...own].sort()).toEqual(expected.map((at) => `i${at}`).sort());
-    const starts = own.map((id) => (Number(id.slice(1)) * 7) % 100);
-    expect(starts).toEqual([...starts].sort((one, other) => one - other));
+    expect(own).toEqual(expected.map((at) => `i${at}`));
     expect(await idsOf(usage.receipts({ tenant: null, fromMs: 0, toMs: 1e15 }))).toHaveLength(1_234);
   });
 

@@ -21,8 +21,8 @@ import {
 import { dayOf, dayText, monthOf, parseDay } from './days.ts';
 import { decimalNumber } from './decimals.ts';
 import type { Ledger } from './ledger.ts';
-import { measuredOf } from './ledger-row.ts';
-import type { LedgerStore, StoredReceipt } from './ledger-store.ts';
+import { type LedgerRecord, measuredOf, quantitiesOfRecord } from './ledger-row.ts';
+import type { LedgerStore } from './ledger-store.ts';
 import type { PriceTable } from './prices.ts';
 import { toReceipt } from './receipts.ts';
 import { breath, Rows, readSums } from './summing.ts';
@@ -85,7 +85,7 @@ export class LedgerUsage implements Usage {
     this.#exporting += 1;
     try {
       await this.#flushed();
-      yield* tenant === null ? this.#pagesOfAll(query) : this.#pages(query);
+      yield* this.#pages(query);
     } finally {
       this.#exporting -= 1;
       const left = (this.#exports.get(tenant) ?? 1) - 1;
@@ -183,34 +183,22 @@ export class LedgerUsage implements Usage {
 
   async *#pages(query: ReceiptsQuery): AsyncGenerator<readonly ReceiptLine[]> {
     const { store } = this.#options;
-    let after = { startedMs: query.fromMs, seq: 0 };
-    for (;;) {
-      const page = store.page({ ...query, fromMs: after.startedMs }, after, PAGE_ROWS);
-      const last = page.at(-1);
-      if (last === undefined) return;
-      yield page.map((record) => this.#line(record));
-      if (page.length < PAGE_ROWS) return;
-      after = { startedMs: Number(last.started_ms), seq: last.seq };
+    // What is written while they are read is not among them, so that every export ends.
+    const { last } = store.ends();
+    let from: number | null = 0;
+    while (from !== null) {
+      const page = store.page(query, from, last, PAGE_ROWS);
+      if (page.records.length > 0) yield page.records.map((record) => this.#line(record));
+      from = page.next;
       await breath();
     }
   }
 
-  async *#pagesOfAll(query: ReceiptsQuery): AsyncGenerator<readonly ReceiptLine[]> {
-    const { store } = this.#options;
-    const ends = store.ends();
-    for (let after = ends.first - 1; after < ends.last; after += PAGE_ROWS) {
-      const window = Math.min(PAGE_ROWS, ends.last - after);
-      const page = store.pageOfAll(query, after, window);
-      if (page.length > 0) yield page.map((record) => this.#line(record));
-      await breath();
-    }
-  }
-
-  #line(record: StoredReceipt): ReceiptLine {
-    const { cpu_ns: cpuNs, wall_us: wallUs, memory_mb_us: memoryMbUs } = record;
+  #line(record: LedgerRecord): ReceiptLine {
+    const { cpuNs, wallUs, memoryMbUs } = quantitiesOfRecord(record);
     return {
       ...toReceipt(measuredOf(record), this.#options.tariff),
-      attempt: Number(record.attempt),
+      attempt: record.attempt,
       exact: { cpuNs: String(cpuNs), wallUs: String(wallUs), memoryMbUs: String(memoryMbUs) },
     };
   }

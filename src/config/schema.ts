@@ -10,6 +10,7 @@ import { ASYNC } from './schema/async.ts';
 import { CONTAINER } from './schema/container.ts';
 import { EGRESS } from './schema/egress.ts';
 import { ISOLATE } from './schema/isolate.ts';
+import { LAMBDA } from './schema/lambda.ts';
 import { LEDGER } from './schema/ledger.ts';
 import { group, type KeyOptions, text } from './schema/nodes.ts';
 import { ADMISSION, MACHINE, POLICY, QUEUE } from './schema/scheduling.ts';
@@ -36,6 +37,7 @@ export const CONFIG_SCHEMA = group('The configuration of Strata.', {
   egress: EGRESS,
   records: RECORDS,
   ledger: LEDGER,
+  lambda: LAMBDA,
 });
 
 type DeepReadonly<Value> = Value extends object

@@ -76,6 +76,11 @@ export const ENV_MAX_ENTRIES = 100;
 export const ENV_MAX_BYTES = 4_096;
 export const LABELS_MAX_ENTRIES = 50;
 export const LABEL_MAX_LENGTH = 128;
+export const ANNOTATIONS_MAX_ENTRIES = 10;
+export const ANNOTATIONS_MAX_BYTES = 16_384;
+/** Annotations of functions that came by the Lambda API, whose handlers look for that service's variables. */
+export const LAMBDA_ANNOTATION = 'aws-lambda';
+export const REGION_ANNOTATION = 'aws-region';
 export const DESCRIPTION_MAX_LENGTH = 1_024;
 export const NETWORK_ALLOW_MAX_ENTRIES = 50;
 

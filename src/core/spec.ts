@@ -17,7 +17,9 @@ export type FunctionAuth = (typeof FUNCTION_AUTHS)[number];
 export type CodeUpload =
   | { readonly source: string }
   | { readonly files: Readonly<Record<string, string>> }
-  | { readonly zip: string };
+  | { readonly zip: string }
+  /** The code that the function has already, by its digest; another one is a conflict. */
+  | { readonly digest: string };
 
 /** Where the record of an asynchronous invocation goes when it has ended. */
 export type Destination =
@@ -56,6 +58,7 @@ export interface FunctionSpecInput {
   readonly idleTimeoutMs?: number;
   readonly env?: Readonly<Record<string, string>>;
   readonly labels?: Readonly<Record<string, string>>;
+  readonly annotations?: Readonly<Record<string, string>>;
   readonly description?: string;
   readonly network?: { readonly allow: readonly string[] };
   readonly async?: Partial<AsyncPolicy>;
@@ -80,6 +83,8 @@ export interface FunctionSpec {
   readonly idleTimeoutMs: number;
   readonly env: Readonly<Record<string, string>>;
   readonly labels: Readonly<Record<string, string>>;
+  /** What others keep beside a function; nothing here goes by it. */
+  readonly annotations: Readonly<Record<string, string>>;
   readonly description: string;
   readonly network: { readonly allow: readonly string[] };
   readonly async: AsyncPolicy;

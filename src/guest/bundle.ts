@@ -21,6 +21,7 @@ const EAGER = [
     'settleResult',
     'resultText',
     'createContext',
+    'callFields',
     'parameterCount',
     'defineValue',
     'liveOwner',

@@ -3,28 +3,18 @@
  *
  * Owns its fields. Never carries anything of the host: plain values and one function over the guest's own clock.
  */
+import { callFields, type FunctionIdentity } from './called.ts';
 import { now } from './clock.ts';
 import { MathFloor } from './primordials.ts';
 
-interface FunctionIdentity {
-  readonly functionName: string;
-  readonly functionVersion: string;
-  readonly memoryMb: number;
-}
-
-/** @param timeoutMs wall time from now after which the invocation is stopped. */
-export const createContext = (
-  identity: FunctionIdentity,
-  invocationId: string,
-  timeoutMs: number,
-): object => {
+/**
+ * @param called the invocation's id, and behind it how the function was called; see `Caller`.
+ * @param timeoutMs wall time from now after which the invocation is stopped.
+ */
+export const createContext = (identity: FunctionIdentity, called: string, timeoutMs: number): object => {
   const deadlineMs = now() + timeoutMs;
   return {
-    invocationId,
-    awsRequestId: invocationId,
-    functionName: identity.functionName,
-    functionVersion: identity.functionVersion,
-    memoryLimitInMB: identity.memoryMb,
+    ...callFields(identity, called),
     callbackWaitsForEmptyEventLoop: true,
     getRemainingTimeInMillis: (): number => {
       const nowMs = now();

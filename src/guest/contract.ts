@@ -26,7 +26,7 @@ export const OP = {
   LOAD_MODULE: 5,
   /** (nowMs): runs the initializer, if there is one. Record: I or X. */
   INIT: 6,
-  /** (owner, invocationId, eventJson, timeoutMs, nowMs): calls the handler. Record: R or X, now or later. */
+  /** (owner, id and caller, eventJson, timeoutMs, nowMs): calls the handler. Record: R or X, now or later. */
   INVOKE: 7,
   /** (owner, nowMs): runs the timers of this owner that are due. */
   TICK: 8,

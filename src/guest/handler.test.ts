@@ -68,6 +68,11 @@ describe('dialects', () => {
       memoryLimitInMB: 128,
       callbackWaitsForEmptyEventLoop: true,
     });
+    expect(result).toMatchObject({
+      invokedFunctionArn: 'arn:aws:lambda:strata:000000000000:function:test',
+      logGroupName: '/aws/lambda/test',
+      logStreamName: '[3]',
+    });
     expect(result.left).toBeGreaterThan(1_000);
     expect(result.left).toBeLessThanOrEqual(3_000);
   });

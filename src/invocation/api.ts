@@ -6,6 +6,7 @@
  */
 import type { Accounts } from '../accounts/api.ts';
 import type { Usage } from '../billing/api.ts';
+import type { Caller } from '../core/caller.ts';
 import type { Failure } from '../core/errors.ts';
 import type { Credential } from '../core/identity.ts';
 import type { LogLine, Receipt, Start } from '../core/receipt.ts';
@@ -71,6 +72,8 @@ export interface InvokeJsonRequest extends Omit<InvokeRequest, 'event' | 'signal
   readonly eventJson: Uint8Array;
   /** By what the caller is known, to be held against the function's `auth`; left out, nothing is asked for. */
   readonly credential?: Credential;
+  /** What the function is told of how it was called. */
+  readonly caller?: Caller;
   /** From `newInvocationId`, for callers who want to know it also of what is refused; made up unless given. */
   readonly invocationId?: string;
   /** Which try of this id it is, from 1; 1 unless told. Each has a receipt of its own. */
@@ -148,6 +151,17 @@ export interface FunctionVersions {
   /** By name. */
   aliases(name: string, options?: Paging): AliasPage;
   deleteAlias(name: string, alias: string, options?: ChangeOptions): Promise<AliasRecord>;
+  /**
+   * Keeps so many instances of a published version ready until the server ends, or as many as its `minInstances` say
+   * where those are more; 0 for no others.
+   * @throws StrataError `not_found`, `conflict` where the tenant would keep more ready than it may.
+   */
+  provision(
+    name: string,
+    version: string,
+    instances: number,
+    options?: { readonly tenant?: string },
+  ): Promise<void>;
 }
 
 export interface Executor {

@@ -363,6 +363,7 @@ export class LocalExecutor implements Executor {
           record,
           scheduler,
           eventJson: request.eventJson.length === 0 ? EMPTY_EVENT : request.eventJson,
+          caller: request.caller ?? null,
           dryRun: request.mode === 'dry-run',
           attempt: request.attempt,
           requireStart: request.requireStart,

@@ -13,7 +13,15 @@ const functionOf = (tenant: string, name: string): FunctionRecord => ({
     ...{ maxRetries: 2, maxEventAgeMs: 21_600_000, delivery: 'at-least-once' },
     ...{ onSuccess: null, onFailure: null },
   },
-  ...{ idleTimeoutMs: 600_000, env: {}, labels: {}, description: '', enabled: true, network: { allow: [] } },
+  ...{
+    idleTimeoutMs: 600_000,
+    env: {},
+    labels: {},
+    annotations: {},
+    description: '',
+    enabled: true,
+    network: { allow: [] },
+  },
   auth: 'key',
   ...{ codeDigest: '00', codeBytes: 10, createdAt: '', updatedAt: '' },
 });

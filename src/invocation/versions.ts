@@ -6,7 +6,8 @@
  * registry when they are told, so that changes that overtake each other end in what is stored.
  */
 import type { Logger } from 'pino';
-import type { AliasInput, AliasRecord, FunctionRecord } from '../core/spec.ts';
+import { StrataError } from '../core/errors.ts';
+import { type AliasInput, type AliasRecord, type FunctionRecord, LATEST } from '../core/spec.ts';
 import type {
   AliasPage,
   Deletion,
@@ -115,6 +116,32 @@ export class LocalVersions implements FunctionVersions {
     this.#moved(changed);
     logger.info({ tenant, function: name, alias }, 'alias deleted');
     return changed.alias;
+  }
+
+  async provision(
+    name: string,
+    version: string,
+    instances: number,
+    { tenant = DEFAULT_TENANT }: Tenanted = {},
+  ): Promise<void> {
+    this.#parts.read();
+    const { registry, provisions, lanes, logger } = this.#parts;
+    const record = registry.get(tenant, name, version);
+    if (record.version === LATEST)
+      throw new StrataError(
+        'invalid_request',
+        `${LATEST} keeps what its minInstances say; publish a version, or deploy it with others.`,
+      );
+    const wanted = Object.freeze({ ...record, minInstances: Math.max(record.minInstances, instances) });
+    if (instances > 0) {
+      provisions.accept(wanted)(true);
+      lanes.deployed(record.runtime, keptPlacementOf(wanted));
+    } else {
+      if (!registry.versions.isPointed(record)) provisions.drop(record);
+      lanes.deployed(record.runtime, placementOf(record));
+      this.#review(record);
+    }
+    logger.info({ tenant, function: name, version: record.version, instances }, 'provisioned');
   }
 
   /** A deployment may have enabled the function or disabled it, which its versions go by. */

@@ -5,6 +5,7 @@
  * phases. Never parses an event or a result. Invariant: every lease that is taken here is released here.
  */
 import type { Finished } from '../billing/receipts.ts';
+import type { Caller } from '../core/caller.ts';
 import { type Failure, failure } from '../core/errors.ts';
 import { type LogLine, NO_NETWORK, type ReceiptNetwork } from '../core/receipt.ts';
 import { type FunctionRecord, tierOf } from '../core/spec.ts';
@@ -36,6 +37,7 @@ export interface Walk extends WaitTerms {
   /** That of the record's runtime. */
   readonly scheduler: Scheduler;
   readonly eventJson: Uint8Array;
+  readonly caller: Caller | null;
   readonly dryRun: boolean;
   /** 1 unless told. */
   readonly attempt?: number | undefined;
@@ -128,9 +130,9 @@ const run = async (
 
 const invoke = (request: Walk, lease: Lease, network: NetworkSession | null): Promise<InvokeOutcome> => {
   if (request.dryRun) return Promise.resolve(NOT_CALLED);
-  const { invocationId, eventJson, record } = request;
+  const { invocationId, eventJson, caller, record } = request;
   const { timeoutMs, cpuMs } = record;
-  const outcome = lease.instance.invoke({ invocationId, eventJson, timeoutMs, cpuMs, network });
+  const outcome = lease.instance.invoke({ invocationId, eventJson, caller, timeoutMs, cpuMs, network });
   return tierOf(record.runtime) === 'isolate' ? outcome : outcome.then(withCheckedResult);
 };
 

@@ -2,8 +2,8 @@
  * What a pool would give up first when memory is wanted elsewhere.
  *
  * Owns a list of what is idle, ordered by what the policy says it is worth. While memory is short the pool's sweep makes it
- * anew, and placements use it up in between, so that making room costs them next to nothing. Invariant: only what is idle
- * at that very moment is offered.
+ * anew, and placements use it up in between, so that making room costs them next to nothing. Invariants: only what is idle
+ * at that very moment is offered; what is listed stays so until it is used or gone.
  */
 import type { Clock } from '../ports/clock.ts';
 import { type Budget, type Evictable, goesBefore, type Held, type Victim } from './budget.ts';
@@ -17,7 +17,7 @@ import { isAtRest, isEmpty, type Sandbox, type Slot } from './slot.ts';
 export interface VictimsOptions {
   readonly clock: Clock;
   readonly policy: Policy;
-  readonly lifecycle: Lifecycle;
+  readonly lifecycle: Pick<Lifecycle, 'sandboxes' | 'end' | 'drain'>;
   readonly costs: RuntimeCosts;
   readonly budget: Budget;
 }
@@ -111,7 +111,7 @@ export class Victims implements Evictable {
       if (owner !== null) owners.add(owner);
       sandboxes.add(sandbox);
     }
-    const added = this.#added.filter(isThere);
+    const added = this.#added.filter((candidate) => !isOver(candidate));
     for (const owner of owners) this.#addIdle(added, owner, this.#fresh);
     for (const sandbox of sandboxes) this.#addEmpty(added, sandbox);
     this.#fresh.clear();
@@ -174,9 +174,9 @@ export class Victims implements Evictable {
   }
 }
 
-/** The last that may end; those at the end that are not there any longer leave the list. */
+/** The last that may end; those at the end that will not be there again leave the list. */
 const lastOf = (candidates: Candidate[], mayEnd: (one: Held) => boolean): Candidate | null => {
-  for (let last = candidates.at(-1); last !== undefined && !isThere(last); last = candidates.at(-1))
+  for (let last = candidates.at(-1); last !== undefined && isOver(last); last = candidates.at(-1))
     candidates.pop();
   for (let index = candidates.length - 1; index >= 0; index -= 1) {
     const candidate = candidates[index];
@@ -202,6 +202,15 @@ const isThere = ({ slot, sandbox, usedMs }: Candidate): boolean => {
   if (slot === null) return sandbox.usedMs === usedMs && isEmpty(sandbox) && areListed(sandbox);
   // A slot that is in no stack has just been taken out of it by whoever will lease it.
   return slot.state === 'free' && slot.usedMs === usedMs && slot.listed !== null;
+};
+
+/**
+ * It has gone or was used. What is only not there for the moment stays in its list: a placement that takes it, finds no
+ * room to load its code and gives it back tells nobody.
+ */
+const isOver = ({ slot, sandbox, usedMs }: Candidate): boolean => {
+  if (sandbox.state !== 'ready') return true;
+  return slot === null ? sandbox.usedMs !== usedMs : slot.state !== 'free' || slot.usedMs !== usedMs;
 };
 
 const areListed = (sandbox: Sandbox): boolean => {

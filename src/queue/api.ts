@@ -18,6 +18,8 @@ export interface AcceptRequest {
   /** The id that it gets, unless it is known by its idempotency key. */
   readonly invocationId: string;
   readonly idempotencyKey?: string | undefined;
+  /** What holds for this one instead of what the function says; within the bounds of a spec. */
+  readonly policy?: Partial<AsyncPolicy>;
 }
 
 export interface Accepted {

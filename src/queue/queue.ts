@@ -280,7 +280,7 @@ export class StoredQueue implements DurableQueue {
     }
     const digest = key === undefined ? null : digestOf(event, qualifier);
     const atMs = clock.wallMs();
-    const policy = JSON.stringify(record.async);
+    const policy = JSON.stringify({ ...record.async, ...request.policy });
     const hops = from === null ? 0 : from.hops + 1;
     this.#quotas.add(tenant, event.length);
     const accepting = this.#commits.do({

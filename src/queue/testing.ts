@@ -33,7 +33,7 @@ const FUNCTION: FunctionRecord = {
   ...{ id: 'f', tenant: 'acme', name: 'f', version: '$LATEST', revision: 'r', runtime: 'isolate' },
   ...{ handler: 'index.handler', memoryMb: 128, timeoutMs: 3_000, cpuMs: 1_000, processModel: 'resident' },
   ...{ concurrency: 1, initializer: null, initTimeoutMs: 1_000, minInstances: 0, maxInstances: 50 },
-  ...{ reservedConcurrency: 0, idleTimeoutMs: 1_000, env: {}, labels: {}, description: '' },
+  ...{ reservedConcurrency: 0, idleTimeoutMs: 1_000, env: {}, labels: {}, annotations: {}, description: '' },
   ...{ network: { allow: [] }, enabled: true, auth: 'key', async: POLICY, codeDigest: 'aa', codeBytes: 1 },
   ...{ createdAt: '2026-01-01T00:00:00.000Z', updatedAt: '2026-01-01T00:00:00.000Z' },
 };

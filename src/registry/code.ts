@@ -35,6 +35,9 @@ export interface CodeLimits {
   readonly containerCodeMaxBytes: number;
 }
 
+/** The files of code that is stored already. */
+export type StoredCode = (digest: string) => Promise<CodeFiles>;
+
 /**
  * The files of an upload.
  * @throws StrataError `code_invalid`, `payload_too_large`.
@@ -43,6 +46,7 @@ export const readCode = async (
   upload: CodeUpload,
   spec: Pick<FunctionSpec, 'runtime' | 'handler' | 'initializer'>,
   codeLimits: CodeLimits,
+  stored: StoredCode = refuseDigest,
 ): Promise<Code> => {
   const { runtime, handler, initializer } = spec;
   const limits = limitsOf(runtime, codeLimits);
@@ -50,7 +54,7 @@ export const readCode = async (
   const paths = new PathSet(limits.maxFiles);
   const breath = new Breath();
   let bytes = 0;
-  for (const [path, file] of await unpack(upload, runtime, limits)) {
+  for (const [path, file] of await unpack(upload, runtime, limits, stored)) {
     const normal = normalPath(path);
     paths.addFile(normal);
     if (tierOf(runtime) === 'isolate') refuseBinary(path, file);
@@ -80,7 +84,13 @@ const limitsOf = (runtime: Runtime, limits: CodeLimits): ArchiveLimits =>
 
 type Unpacked = readonly (readonly [path: string, file: CodeFile])[];
 
-const unpack = async (upload: CodeUpload, runtime: Runtime, limits: ArchiveLimits): Promise<Unpacked> => {
+const unpack = async (
+  upload: CodeUpload,
+  runtime: Runtime,
+  limits: ArchiveLimits,
+  stored: StoredCode,
+): Promise<Unpacked> => {
+  if ('digest' in upload) return [...(await stored(upload.digest))];
   if ('zip' in upload) return unzip(upload.zip, limits);
   const texts = 'source' in upload ? { [SOURCE_PATHS[runtime]]: upload.source } : upload.files;
   const entries = Object.entries(texts);
@@ -159,6 +169,8 @@ const refuseLarge = (field: string, bytes: number, { maxBytes, setting }: Archiv
     { limit: { kind: 'codeBytes', configured: maxBytes, observed: bytes } },
   );
 };
+
+const refuseDigest: StoredCode = async () => refuse('code.digest: there is no code yet; send it.');
 
 const refuse: (message: string) => never = (message) => {
   throw new StrataError('code_invalid', message);

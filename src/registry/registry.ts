@@ -131,7 +131,8 @@ class StoredRegistry implements Registry {
       const entry = this.#table.get(tenant, name);
       const previous = entry?.latest;
       refuseMismatch(`The function ${shown(name)}`, previous?.revision ?? null, precondition);
-      const code = await readCode(input.code, spec, this.#options.limits);
+      const stored = (digest: string): Promise<CodeFiles> => this.#storedFiles(name, previous, digest);
+      const code = await readCode(input.code, spec, this.#options.limits, stored);
       const artifact = await encodeArtifact(code.files);
       const now = new Date(this.#options.clock.wallMs()).toISOString();
       const record: FunctionRecord = Object.freeze({
@@ -235,6 +236,16 @@ class StoredRegistry implements Registry {
   close(): void {
     this.#references.flush();
     this.#store.close();
+  }
+
+  /** The code that a function has, for who knows which that is. */
+  #storedFiles(name: string, record: FunctionRecord | undefined, digest: string): Promise<CodeFiles> {
+    if (record?.codeDigest === digest) return this.#artifacts.load(digest);
+    const has = record === undefined ? 'has no code yet' : `has the code ${record.codeDigest}`;
+    throw new StrataError(
+      'conflict',
+      `code.digest: the function ${shown(name)} ${has}, not ${shown(digest)}; read it again, or send the code itself.`,
+    );
   }
 
   /** Runs a change of a function after all its earlier ones, whether they worked or not. */

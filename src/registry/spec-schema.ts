@@ -7,6 +7,8 @@
  */
 import { type TSchema, Type } from 'typebox';
 import {
+  ANNOTATIONS_MAX_BYTES,
+  ANNOTATIONS_MAX_ENTRIES,
   ASYNC_BOUNDS,
   type Bound,
   CODE_MAX_FILES,
@@ -71,8 +73,17 @@ const CODE_SCHEMA = Type.Union(
       },
       closed,
     ),
+    Type.Object(
+      {
+        digest: Type.String({
+          description:
+            'The code that the function has already, by its digest; `conflict` when it has another one.',
+        }),
+      },
+      closed,
+    ),
   ],
-  { description: 'Exactly one of `source`, `files` and `zip`.' },
+  { description: 'Exactly one of `source`, `files`, `zip` and `digest`.' },
 );
 
 const destination = (description: string, forms: readonly TSchema[]) =>
@@ -174,6 +185,12 @@ export const FUNCTION_SPEC_SCHEMA = Type.Object(
       textMap(
         LABELS_MAX_ENTRIES,
         `For listing; keys and values have ${LABEL_MAX_LENGTH} characters at most.`,
+      ),
+    ),
+    annotations: Type.Optional(
+      textMap(
+        ANNOTATIONS_MAX_ENTRIES,
+        `Texts that programs keep with a version of a function, ${ANNOTATIONS_MAX_BYTES} bytes together.`,
       ),
     ),
     description: Type.Optional(

@@ -58,6 +58,7 @@ describe('completeSpec', () => {
       idleTimeoutMs: 600_000,
       env: {},
       labels: {},
+      annotations: {},
       enabled: true,
       description: '',
       network: { allow: [] },

@@ -8,6 +8,7 @@
 import { Compile } from 'typebox/compile';
 import { StrataError } from '../core/errors.ts';
 import {
+  ANNOTATIONS_MAX_BYTES,
   DESCRIPTION_MAX_LENGTH,
   ENV_MAX_BYTES,
   FUNCTION_NAME_PATTERN,
@@ -55,6 +56,7 @@ export const completeSpec = (
     idleTimeoutMs: input.idleTimeoutMs ?? SPEC_BOUNDS.idleTimeoutMs.default,
     env,
     labels: copy(input.labels),
+    annotations: copy(input.annotations),
     description: input.description ?? '',
     network: Object.freeze({ allow: completeAllow(input.network?.allow ?? [], network) }),
     async: completeAsync(input.async ?? {}, network),
@@ -62,6 +64,7 @@ export const completeSpec = (
     auth: input.auth ?? 'key',
   };
   refuseBadEnv(env);
+  refuseLargeAnnotations(spec.annotations);
   refuseBadHandlers(spec);
   refuseWrongMemory(spec);
   refuseContradictions(spec);
@@ -98,6 +101,7 @@ const refuseForbiddenKeys = (input: unknown): void => {
   const maps = {
     env: input.env,
     labels: input.labels,
+    annotations: input.annotations,
     'code.files': isObject(code) ? code.files : undefined,
   };
   for (const [field, map] of Object.entries(maps)) {
@@ -129,8 +133,9 @@ const refuseLonger = (field: string, text: unknown, max: number): void => {
 /** Half a surrogate pair is stored as another character than it was sent. */
 const refuseBrokenText = (input: unknown): void => {
   if (!isObject(input)) return;
-  const { description, handler, initializer, env, labels } = input;
-  for (const [field, value] of Object.entries({ description, handler, initializer, env, labels })) {
+  const { description, handler, initializer, env, labels, annotations } = input;
+  const fields = { description, handler, initializer, env, labels, annotations };
+  for (const [field, value] of Object.entries(fields)) {
     const texts = isObject(value) ? Object.entries(value).flat() : [value];
     if (texts.some((text) => typeof text === 'string' && !text.isWellFormed()))
       refuse(`${field}: is not valid Unicode: it holds half a surrogate pair; remove it.`);
@@ -147,6 +152,13 @@ const refuseBadEnv = (env: Readonly<Record<string, string>>): void => {
   }
   if (bytes > ENV_MAX_BYTES)
     refuse(`env: names and values have ${bytes} bytes together; at most ${ENV_MAX_BYTES} are allowed.`);
+};
+
+const refuseLargeAnnotations = (annotations: Readonly<Record<string, string>>): void => {
+  let bytes = 0;
+  for (const text of Object.entries(annotations).flat()) bytes += Buffer.byteLength(text);
+  if (bytes > ANNOTATIONS_MAX_BYTES)
+    refuse(`annotations: have ${bytes} bytes together; at most ${ANNOTATIONS_MAX_BYTES} are allowed.`);
 };
 
 /** `provided` gives its handler to the bootstrap as text; every other runtime looks it up as a file and an export. */

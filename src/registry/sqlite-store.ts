@@ -176,7 +176,7 @@ const toAlias = (row: Record<string, SQLOutputValue>): AliasRecord => ({
   updatedAt: String(row.updated_at),
 });
 
-type AddedField = 'reservedConcurrency' | 'enabled' | 'auth' | 'async';
+type AddedField = 'reservedConcurrency' | 'enabled' | 'auth' | 'annotations' | 'async';
 type StoredSpec = Omit<FunctionSpec, AddedField> & Partial<FunctionSpec>;
 
 /** Fields that came after the first stored specs, with the value that keeps those as they were. */
@@ -185,6 +185,7 @@ const ADDED_FIELDS: Pick<FunctionSpec, AddedField> = {
   async: DEFAULT_ASYNC_POLICY,
   enabled: true,
   auth: 'key',
+  annotations: {},
 };
 
 /** Who stored it may have known fewer fields. */

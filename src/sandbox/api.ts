@@ -12,6 +12,7 @@
  * - After `dispose` or `kill` every call settles at once, and both may be called any number of times.
  * - `exited` resolves exactly once, when the process is gone.
  */
+import type { Caller } from '../core/caller.ts';
 import type { Failure } from '../core/errors.ts';
 import type { LogLine, Meter } from '../core/receipt.ts';
 import type { CodeEntry, CodeFiles, Runtime, Tier } from '../core/spec.ts';
@@ -128,6 +129,8 @@ export interface LoadRequest {
   readonly initCpuMs: number;
   readonly resultMaxBytes: number;
   readonly logMaxBytes: number;
+  /** What its environment says of where it runs. */
+  readonly region?: string;
   /** It lists hosts that it may reach. */
   readonly network?: boolean;
 }
@@ -150,6 +153,8 @@ export interface InvokeRequest {
   readonly invocationId: string;
   /** The event as JSON text, UTF-8; not parsed outside the sandbox. */
   readonly eventJson: Uint8Array;
+  /** What its handler is told of how it was called. */
+  readonly caller?: Caller | null;
   /** Wall time for the handler. */
   readonly timeoutMs: number;
   /** CPU time for the handler. */

@@ -68,7 +68,8 @@ export const openContainerBench = async (options: ExecutorOptions = {}): Promise
 };
 
 /** What an executor keeps in its data folder. */
-const DATA_FILES = /^(?:strata\.db(?:-wal|-shm)?|code|container-owner)$/;
+const DATA_FILES =
+  /^(?:(?:strata|accounts|ledger|queue|lambda)\.db(?:-wal|-shm)?|signing\.key|code|container-owner)$/;
 
 const isZip = (code: Exclude<Code, string>): code is { readonly zip: string } =>
   Object.keys(code).length === 1 && typeof code.zip === 'string';

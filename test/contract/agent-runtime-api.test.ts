@@ -175,6 +175,31 @@ describe.skipIf(leftOut(missing))('the Runtime API', { timeout: 60_000 }, () => 
     expect(descriptors).toEqual(['0', '1', '2', '3', '4']);
   });
 
+  it('tells by which ARN it was called and what the client says, and nothing that cannot stand in a header', async () => {
+    const container = await bootstrapped(PYTHON);
+    await container.next(FRAME.loaded);
+    const arn = 'arn:aws:lambda:us-east-1:123456789012:function:greeter:live';
+    const own = 'arn:aws:lambda:strata:000000000000:function:greeter';
+    const told = async (nonce: number, meta: string) => {
+      const payload = Buffer.from(
+        'answer([headers.get("Lambda-Runtime-Aws-Request-Id"), headers.get("Lambda-Runtime-Invoked-Function-Arn"), headers.get("Lambda-Runtime-Client-Context"), len(headers)])',
+      );
+      container.send(FRAME.invoke, { instance: 1, nonce, a: 60_000, b: 1_000, meta, payload });
+      return JSON.parse((await container.next(FRAME.outcome)).payload.toString());
+    };
+    const context = `{"custom":{"k":"${'x'.repeat(10_000)} y"}}`;
+    const [, , , plain] = await told(2, 'id-2');
+    expect(await told(3, `id-3\n${arn}\n${context}`)).toEqual(['id-3', arn, context, plain + 1]);
+    expect(await told(4, `id-4\n${arn}\n`)).toEqual(['id-4', arn, null, plain]);
+    expect(await told(5, 'id-5\n\n')).toEqual(['id-5', own, null, plain]);
+    for (const [at, odd] of [
+      `a\r\nX: 1\n{}`,
+      `${'a'.repeat(600)}\n{\u0007}`,
+      `ä\n${'x'.repeat(20_000)}`,
+    ].entries())
+      expect(await told(6 + at, `id-${6 + at}\n${odd}`)).toEqual([`id-${6 + at}`, own, null, plain]);
+  });
+
   it('takes one answer for the running invocation and no other', async () => {
     const container = await bootstrapped(PYTHON);
     await container.next(FRAME.loaded);

@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { Duplex, Readable } from 'node:stream';
 import { stripShim } from '../../sandbox-images/nodejs24/strip.ts';
+import { type Caller, withCaller } from '../../src/core/caller.ts';
 import {
   FRAME,
   type Frame,
@@ -149,12 +150,13 @@ export class ShimProcess {
     return this.#call(FRAME.load, { a: 1, b: 1, meta: JSON.stringify(meta) });
   }
 
-  invoke(event: unknown = {}, timeoutMs = 3_000): Promise<Answer> {
-    return this.invokeText(JSON.stringify(event), timeoutMs);
+  invoke(event: unknown = {}, timeoutMs = 3_000, caller: Caller | null = null): Promise<Answer> {
+    return this.invokeText(JSON.stringify(event), timeoutMs, caller);
   }
 
-  invokeText(eventJson: string, timeoutMs = 3_000): Promise<Answer> {
-    const fields = { a: timeoutMs, b: 1_000, meta: `id-${this.#nonce}`, payload: Buffer.from(eventJson) };
+  invokeText(eventJson: string, timeoutMs = 3_000, caller: Caller | null = null): Promise<Answer> {
+    const meta = withCaller(`id-${this.#nonce}`, caller);
+    const fields = { a: timeoutMs, b: 1_000, meta, payload: Buffer.from(eventJson) };
     return this.#call(FRAME.invoke, fields);
   }
 

@@ -403,6 +403,25 @@ describe.each(LANGUAGES)('the shim of %s', (language) => {
     expect(answered).toBe(false);
   });
 
+  const CALLED = {
+    node: 'exports.handler = (_, c) => [c.awsRequestId, c.invokedFunctionArn, c.clientContext ?? null, c.logGroupName, c.logStreamName];',
+    python:
+      'def handler(e, c):\n  told = c.client_context\n  return [c.aws_request_id, c.invoked_function_arn, told and {"custom": told.custom, "env": told.env}, c.log_group_name, c.log_stream_name]',
+  };
+  it('tells how it was called, each invocation anew', async () => {
+    await started(CALLED[language]);
+    const functionArn = 'arn:aws:lambda:us-east-1:123456789012:function:f:live';
+    const told = { custom: { k: 'a b' }, env: { l: 'de' } };
+    const caller = { functionArn, clientContext: JSON.stringify(told) };
+    const log = ['/aws/lambda/f', '[7]'];
+    const resultOf = async (by: typeof caller | { functionArn: string; clientContext: null } | null) =>
+      JSON.parse((await shim.invoke({}, 3_000, by)).resultJson ?? '');
+    expect(await resultOf(caller)).toEqual(['id-2', functionArn, told, ...log]);
+    expect(await resultOf({ functionArn, clientContext: null })).toEqual(['id-3', functionArn, null, ...log]);
+    const own = 'arn:aws:lambda:strata:000000000000:function:f';
+    expect(await resultOf(null)).toEqual(['id-4', own, null, ...log]);
+  });
+
   it('ends when the agent is gone', async () => {
     await started(SLEEPER[language]);
     shim.hangUp();

@@ -6,6 +6,7 @@
  * such as ending it, is left to happen.
  */
 import { AsyncResource } from 'node:async_hooks';
+import { callFields } from '../../../src/guest/called.ts';
 import { callGuest, type Outcome } from '../../../src/guest/dialects.ts';
 import type { GuestFunction } from '../../../src/guest/exported.ts';
 import { JSONParse, MathFloor, ReflectApply } from '../../../src/guest/primordials.ts';
@@ -231,14 +232,10 @@ const initContextOf = (meta: LoadMeta): object => ({
   memoryLimitInMB: meta.memoryMb,
 });
 
-const contextOf = (meta: LoadMeta, invocationId: string, timeoutMs: number): object => {
+const contextOf = (meta: LoadMeta, called: string, timeoutMs: number): object => {
   const deadlineMs = now() + timeoutMs;
   return {
-    invocationId,
-    awsRequestId: invocationId,
-    functionName: meta.functionName,
-    functionVersion: meta.functionVersion,
-    memoryLimitInMB: meta.memoryMb,
+    ...callFields(meta, called),
     callbackWaitsForEmptyEventLoop: true,
     getRemainingTimeInMillis: (): number => {
       const leftMs = deadlineMs - now();

@@ -113,7 +113,7 @@ export const usageRoutes: FastifyPluginAsync<UsageRoutesOptions> = async (app, {
       schema: {
         summary: 'Receipts, one a line',
         description:
-          'In the order of their start, as long as the ledger keeps them one by one. An answer that breaks off is not complete.',
+          'In the order in which they were written, as long as the ledger keeps them one by one. An answer that breaks off is not complete.',
         tags: ['usage'],
         headers: TENANT_HEADERS,
         querystring: RECEIPTS_QUERY,

@@ -5,6 +5,7 @@
  * Invariant: bytes that break the protocol end in `violated`, once, never in an exception.
  */
 import type { Socket } from 'node:net';
+import { withCaller } from '../../core/caller.ts';
 import type { CodeFiles } from '../../core/spec.ts';
 import type { InvokeRequest, LoadRequest } from '../api.ts';
 import { FILE, FRAME, type Frame, FrameError, FrameReader, FrameWriter, LOAD } from '../protocol/frames.ts';
@@ -101,8 +102,13 @@ export class AgentLink {
   }
 
   invoke(instance: number, nonce: number, request: InvokeRequest): void {
-    const { timeoutMs, cpuMs, invocationId, eventJson } = request;
-    const fields = { a: timeoutMs, b: cpuMs, meta: invocationId, payload: eventJson };
+    const { timeoutMs, cpuMs, eventJson } = request;
+    const fields = {
+      a: timeoutMs,
+      b: cpuMs,
+      meta: withCaller(request.invocationId, request.caller),
+      payload: eventJson,
+    };
     this.#send(() => this.#writer.send(FRAME.invoke, instance, nonce, fields));
   }
 

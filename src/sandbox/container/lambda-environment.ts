@@ -9,7 +9,7 @@ import type { LoadRequest } from '../api.ts';
 const FUNCTION_MAX_CHARS = 64;
 
 export const lambdaEnvironment = (request: LoadRequest): Readonly<Record<string, string>> => {
-  const { functionName, functionVersion, memoryMb, handler, env, codeDigest } = request;
+  const { functionName, functionVersion, memoryMb, handler, env, codeDigest, region = 'strata' } = request;
   return {
     ...env,
     _HANDLER: handler,
@@ -18,10 +18,10 @@ export const lambdaEnvironment = (request: LoadRequest): Readonly<Record<string,
     AWS_LAMBDA_FUNCTION_NAME: functionName.slice(0, FUNCTION_MAX_CHARS),
     AWS_LAMBDA_FUNCTION_VERSION: functionVersion,
     AWS_LAMBDA_FUNCTION_MEMORY_SIZE: String(memoryMb),
-    AWS_LAMBDA_LOG_GROUP_NAME: `/strata/${functionName}`,
-    AWS_LAMBDA_LOG_STREAM_NAME: functionVersion,
-    AWS_REGION: 'strata',
-    AWS_DEFAULT_REGION: 'strata',
+    AWS_LAMBDA_LOG_GROUP_NAME: `/aws/lambda/${functionName}`,
+    AWS_LAMBDA_LOG_STREAM_NAME: `[${functionVersion}]`,
+    AWS_REGION: region,
+    AWS_DEFAULT_REGION: region,
   };
 };
 

@@ -4,6 +4,7 @@
  * Owns the translation between the guard's calls and frames. Never keeps a deadline. Invariant: bytes that break
  * the protocol end in `violated`, never in an exception.
  */
+import { withCaller } from '../../core/caller.ts';
 import { StrataError } from '../../core/errors.ts';
 import type { CodeFiles } from '../../core/spec.ts';
 import type { ProcessExit, Processes, ProcessHandle, ProcessUsage } from '../../ports/processes.ts';
@@ -146,7 +147,7 @@ class HostProcess implements BackendCarrier {
     this.#writer.send(FRAME.invoke, instance, nonce, {
       a: request.timeoutMs,
       b: request.cpuMs,
-      meta: request.invocationId,
+      meta: withCaller(request.invocationId, request.caller),
       payload: request.eventJson,
     });
   }
