@@ -102,13 +102,9 @@ export const createExecutor = async (options: ExecutorOptions = {}): Promise<Exe
   const cpuShares = await openCpuShares(onFault);
   const admission = openAdmission(config, accounts);
   const parties = { clock, random, registry, admission, egress, ledger: receipts.ledger, onFault };
-  const stores = [close, () => cpuShares.close()];
-  const queue = await openAsyncQueue(config, { ...parties, executor: () => executor }).catch(
-    releasing(stores),
-  );
-  const tiers = await openTiers(config, cpuShares, onFault).catch(
-    releasing([() => queue.close(), ...stores]),
-  );
+  const rest = [close, () => cpuShares.close()];
+  const queue = await openAsyncQueue(config, { ...parties, executor: () => executor }).catch(releasing(rest));
+  const tiers = await openTiers(config, cpuShares, onFault).catch(releasing([() => queue.close(), ...rest]));
   const metrics = new Metrics({
     census: () => executor.census(),
     queued: () => lanes.waiting + turnstile.waiting,

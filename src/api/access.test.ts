@@ -202,6 +202,30 @@ describe('the auth of a function', () => {
     expect(accepted).toEqual(['none', 'key']);
   });
 
+  it('is asked for by each version of an alias, because it is not known which will run', async () => {
+    const { versions, queue } = scriptedExecutor({});
+    const weights: Record<string, number> = {};
+    const { app, accounts } = serve({
+      get: (name, { qualifier } = {}) => {
+        const auth = qualifier === '2' ? 'key' : 'none';
+        return { ...FUNCTION_RECORD, name, version: qualifier === '2' ? '2' : '1', auth };
+      },
+      versions: {
+        ...versions,
+        alias: (name, alias) => ({
+          ...{ tenant: 'default', function: name, alias, version: '1', weights, description: '' },
+          ...{ revision: 'r', createdAt: '', updatedAt: '' },
+        }),
+      },
+      queue: { ...queue, accept: async ({ invocationId }) => ({ invocationId, created: true }) },
+    });
+    keyOf(accounts, ['invoke']);
+    const url = `${post('f').url}?mode=async&qualifier=live`;
+    expect((await app.inject({ method: 'POST', url })).statusCode).toBe(202);
+    weights['2'] = 0.1;
+    expect((await app.inject({ method: 'POST', url })).statusCode).toBe(401);
+  });
+
   it('takes its own kind of credentials alone', async () => {
     const { app, accounts } = serve(functions);
     const { secret } = keyOf(accounts, ['invoke']);

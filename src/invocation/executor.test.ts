@@ -152,7 +152,7 @@ const open = async (
     openNetwork: () => null,
     drainTimeoutMs: 1_000,
   });
-  return { clock, executor, store };
+  return { clock, executor, ledger, store };
 };
 
 const ledgerOf = (clock: ManualClock, store: LedgerStore, durability: 'batched' | 'before-answer'): Ledger =>
@@ -218,6 +218,26 @@ describe('an executor with a ledger', () => {
     expect(await answered('batched')).toBe(false);
     expect(await answered('before-answer')).toBe(true);
     expect(await answered('batched', true)).toBe(true);
+  });
+
+  it('leaves what waits for the receipt of an asynchronous attempt to the queue, under the number of the attempt', async () => {
+    const { clock, executor, ledger, store } = await open(null, 10, 'isolate', {}, 'before-answer');
+    await executor.deploy(SPEC);
+    const { write } = store;
+    store.write = () => {
+      throw new StrataError('storage_full', 'The disk is full.');
+    };
+    const attempt = { invocationId: 'i', attempt: 3, tenant: 'default', function: 'f', qualifier: undefined };
+    const ran = executor.attempt({ ...attempt, eventJson: Buffer.from('{}'), onWait: () => {} });
+    // What has run is no refusal, or it would run again as if it had not.
+    expect((await settled(clock, ran)).finished.failure).toBeNull();
+    const flushed = ledger?.flush();
+    flushed?.catch(() => {});
+    await clock.advance(10);
+    await expect(flushed).rejects.toMatchObject({ code: 'storage_full' });
+    store.write = write;
+    await clock.advance(120_000);
+    expect(store.receipt('i')?.attempt).toBe(3);
   });
 
   it('runs nothing that it could not bill, and says so', async () => {
