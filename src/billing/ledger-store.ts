@@ -81,7 +81,10 @@ const MIGRATIONS: readonly string[] = [
 const ADDED = ['invocations', 'failed', 'cpu_ns', 'wall_us', 'memory_mb_us', 'billed_mb_ms'] as const;
 
 /** All keys of a batch in one statement; passes over those that are there, and over nothing else. */
-const ADD_KEYS = `INSERT INTO attempts (key, number) SELECT value, ? + key FROM json_each(?) WHERE true
+const ADD_KEYS = `INSERT INTO attempts (key, number)
+  SELECT item.value, segments.first + item.key FROM segments, json_each(segments.keys) AS item WHERE first >= ?
+  ON CONFLICT (key) DO NOTHING`;
+const ADD_KEY = `INSERT INTO attempts (key, number) SELECT value, 0 FROM json_each(?) WHERE true
   ON CONFLICT (key) DO NOTHING`;
 const ADD_SEGMENT = `INSERT INTO segments (first, receipts, tenant, from_ms, to_ms, keys, kept)
   VALUES (?, ?, ?, ?, ?, ?, ?)`;
@@ -103,7 +106,7 @@ const ENDS = `SELECT (SELECT min(first) FROM segments) AS first,
 const pageOf = (where: string): string => {
   const isWithin = 'to_ms >= $fromMs AND from_ms < $toMs';
   return `SELECT first, receipts, tenant, from_ms, to_ms, iif(${isWithin}, keys, '[]') AS keys,
-    iif(${isWithin}, kept, '[]') AS kept
+    iif(${isWithin}, kept, '[[],[],[]]') AS kept
   FROM segments WHERE ${where} first >= $from AND first <= $last ORDER BY first LIMIT $limit`;
 };
 const PAGE = pageOf('tenant = $tenant AND');
@@ -114,7 +117,8 @@ const REMOVE_KEYS_OF = `DELETE FROM attempts WHERE key IN
   (SELECT value FROM segments, json_each(segments.keys) WHERE ${WHOLE})`;
 const REMOVE_SEGMENTS = `DELETE FROM segments WHERE ${WHOLE}`;
 const REMOVE_KEYS = 'DELETE FROM attempts WHERE key IN (SELECT value FROM json_each(?))';
-const CUT = 'UPDATE segments SET first = ?, receipts = ?, keys = ?, kept = ? WHERE first = ?';
+const CUT =
+  'UPDATE segments SET first = ?, receipts = ?, from_ms = ?, to_ms = ?, keys = ?, kept = ? WHERE first = ?';
 const REMOVE_SUMS = `DELETE FROM sums WHERE (tenant, day, function, version) IN
   (SELECT tenant, day, function, version FROM sums WHERE day < ? LIMIT ?)`;
 const REMOVE_OPERATOR = 'DELETE FROM operator_sums WHERE day < ?';
@@ -151,17 +155,18 @@ export class LedgerStore {
   }
 
   #add(rows: readonly LedgerRow[]): number {
-    const first = this.ends().last + 1;
-    const { segments, keys } = segmentsOf(rows, first);
-    this.#database.exec('SAVEPOINT keys');
-    if (Number(this.#prepared(ADD_KEYS).run(first, JSON.stringify(keys)).changes) < rows.length) {
-      this.#database.exec('ROLLBACK TO keys');
+    const next = this.ends().last + 1;
+    this.#database.exec('SAVEPOINT added');
+    const insert = this.#prepared(ADD_SEGMENT);
+    for (const segment of segmentsOf(rows, next)) {
+      const { first, receipts, tenant, from_ms: fromMs, to_ms: toMs, keys, kept } = segment;
+      insert.run(first, receipts, tenant, fromMs, toMs, keys, kept);
+    }
+    if (Number(this.#prepared(ADD_KEYS).run(next).changes) < rows.length) {
+      this.#database.exec('ROLLBACK TO added');
       const fresh = this.#fresh(rows);
       return fresh.length === 0 ? 0 : this.#add(fresh);
     }
-    const insert = this.#prepared(ADD_SEGMENT);
-    for (const { first: number, receipts, tenant, from_ms: fromMs, to_ms: toMs, keys: ids, kept } of segments)
-      insert.run(number, receipts, tenant, fromMs, toMs, ids, kept);
     const addUp = this.#prepared(ADD_UP);
     for (const sum of sumsOf(rows)) addUp.run(...sum);
     return rows.length;
@@ -169,12 +174,12 @@ export class LedgerStore {
 
   /** The first of each attempt that has no receipt, as the table tells them apart. */
   #fresh(rows: readonly LedgerRow[]): readonly LedgerRow[] {
-    const add = this.#prepared(ADD_KEYS);
+    const add = this.#prepared(ADD_KEY);
     const fresh = rows.filter(
       ({ invocationId, attempt }) =>
-        Number(add.run(0, JSON.stringify([attemptKey(invocationId, attempt)])).changes) === 1,
+        Number(add.run(JSON.stringify([attemptKey(invocationId, attempt)])).changes) === 1,
     );
-    this.#database.exec('ROLLBACK TO keys');
+    this.#database.exec('ROLLBACK TO added');
     return fresh;
   }
 
@@ -199,9 +204,8 @@ export class LedgerStore {
   #firstYoung(beforeMs: number, end: number): number {
     const segment = this.#prepared(FIRST_YOUNG).get(end, beforeMs) as Segment | undefined;
     if (segment === undefined) return end;
-    const at = recordsOf(segment).findIndex(({ kept: [startedMs] }) => startedMs >= beforeMs);
-    // Its time is a bound, which its youngest may have left already.
-    return at === -1 ? segment.first + segment.receipts : segment.first + at;
+    const at = recordsOf(segment).findIndex(({ startedMs }) => startedMs >= beforeMs);
+    return segment.first + Math.max(at, 0);
   }
 
   #removeBefore(end: number): void {
@@ -211,7 +215,15 @@ export class LedgerStore {
     if (segment === undefined || segment.first >= end) return;
     const { removed, tail } = tailOf(segment, end - segment.first);
     this.#prepared(REMOVE_KEYS).run(removed);
-    this.#prepared(CUT).run(end, tail.receipts, tail.keys, tail.kept, segment.first);
+    this.#prepared(CUT).run(
+      end,
+      tail.receipts,
+      tail.from_ms,
+      tail.to_ms,
+      tail.keys,
+      tail.kept,
+      segment.first,
+    );
   }
 
   /** Removes sums of days before this one, `most` of them. @returns how many it removed. */
@@ -245,7 +257,7 @@ export class LedgerStore {
       for (const row of segments) {
         const segment = row as unknown as Segment;
         for (const record of recordsOf(segment))
-          if (record.kept[0] >= fromMs && record.kept[0] < toMs) records.push(record);
+          if (record.startedMs >= fromMs && record.startedMs < toMs) records.push(record);
         looked += 1;
         if (looked === enough || records.length >= enough)
           return { records, next: segment.first + segment.receipts };
