@@ -11,43 +11,41 @@ import type { ProcessModel, Runtime } from '../core/spec.ts';
 import { CPU_MAX_NS, microseconds, type Quantities, quantitiesOf, whole } from './quantities.ts';
 import type { Finished, Measured } from './receipts.ts';
 
+/** What many receipts that are written together have in common. */
+export interface Kind {
+  readonly name: string;
+  readonly version: string;
+  readonly runtime: Runtime;
+  readonly processModel: ProcessModel;
+  readonly memoryMb: number;
+  readonly start: Start;
+  readonly meter: Meter;
+}
+
 /** One receipt, as it is read. */
-export interface LedgerRecord {
+export interface LedgerRecord extends Kind {
   readonly invocationId: string;
   readonly attempt: number;
   readonly tenant: string;
-  readonly kept: Kept;
+  readonly startedMs: number;
+  /** The phases in microseconds, CPU time of load and initializer and of the handler in nanoseconds, bytes of memory or -1. */
+  readonly figures: readonly number[];
+  readonly isTruncated: boolean;
+  /** JSON. */
+  readonly network: string | null;
+  /** JSON. */
+  readonly failure: string | null;
 }
 
 /** One receipt, as it is written. */
 export interface LedgerRow extends LedgerRecord {
-  readonly name: string;
-  readonly version: string;
-  readonly startedMs: number;
-  readonly isFailed: boolean;
   readonly quantities: Quantities;
   /** What it takes in memory while it waits for the disk, about. */
   readonly bytes: number;
 }
 
-/** What is written of each, in this order; figures that follow from others are not. */
-export type Kept = readonly [
-  startedMs: number,
-  name: string,
-  version: string,
-  runtime: Runtime,
-  processModel: ProcessModel,
-  memoryMb: number,
-  start: Start,
-  meter: Meter,
-  phasesUs: readonly number[],
-  initCpuNs: number,
-  handlerCpuNs: number,
-  maxMemoryBytes: number | null,
-  logTruncated: 0 | 1,
-  network: string | 0,
-  failure: string | 0,
-];
+/** How many figures there are of each. */
+export const FIGURES = 9;
 
 export const ATTEMPT_MAX = 1_000_000;
 /** Years until 10000, which is as far as dates can be written. */
@@ -61,51 +59,70 @@ const ROW_BYTES = 600;
 
 /** @param finished its log is not kept, so that a receipt of an invocation that logged says it is truncated. */
 export const rowOf = (finished: Measured & Partial<Pick<Finished, 'logs'>>): LedgerRow => {
-  const { function: record, failure, logs, phases } = finished;
-  const { tenant, name, version, memoryMb } = record;
+  const { function: record, logs, phases, maxMemoryBytes: memory } = finished;
   const initCpuNs = whole(finished.initCpuNs, CPU_MAX_NS);
   const handlerCpuNs = whole(finished.handlerCpuNs, CPU_MAX_NS);
-  const startedMs = whole(finished.startedAtMs, STARTED_MAX_MS);
-  const isTruncated = finished.logTruncated || (logs !== undefined && logs.length > 0);
+  const [queue = 0, provision = 0, boot = 0, load = 0, init = 0, handler = 0] = phases;
   const network = networkText(finished.network);
-  const thrown = failure === null ? 0 : JSON.stringify(shortFailure(failure));
+  const failure = finished.failure === null ? null : JSON.stringify(shortFailure(finished.failure));
+  // Field by field: this is on the path of every invocation.
   return {
     invocationId: finished.invocationId,
     attempt: finished.attempt === undefined ? 1 : whole(finished.attempt, ATTEMPT_MAX),
-    ...{ tenant, name, version, startedMs, isFailed: failure !== null },
-    quantities: quantitiesOf({ initCpuNs, handlerCpuNs, phases, memoryMb }),
-    bytes: ROW_BYTES + (network === 0 ? 0 : network.length) + (thrown === 0 ? 0 : thrown.length),
-    kept: [
-      ...([startedMs, name, version, record.runtime, record.processModel, memoryMb] as const),
-      ...([finished.start, finished.meter, phases.map(microseconds), initCpuNs, handlerCpuNs] as const),
-      ...([finished.maxMemoryBytes, isTruncated ? 1 : 0, network, thrown] as const),
+    tenant: record.tenant,
+    name: record.name,
+    version: record.version,
+    runtime: record.runtime,
+    processModel: record.processModel,
+    memoryMb: record.memoryMb,
+    start: finished.start,
+    meter: finished.meter,
+    startedMs: whole(finished.startedAtMs, STARTED_MAX_MS),
+    figures: [
+      microseconds(queue),
+      microseconds(provision),
+      microseconds(boot),
+      microseconds(load),
+      microseconds(init),
+      microseconds(handler),
+      initCpuNs,
+      handlerCpuNs,
+      memory === null ? -1 : whole(memory, Number.MAX_SAFE_INTEGER),
     ],
+    isTruncated: finished.logTruncated || (logs !== undefined && logs.length > 0),
+    network,
+    failure,
+    quantities: quantitiesOf({ initCpuNs, handlerCpuNs, phases, memoryMb: record.memoryMb }),
+    bytes: ROW_BYTES + (network?.length ?? 0) + (failure?.length ?? 0),
   };
 };
 
-export const measuredOf = ({ invocationId, attempt, tenant, kept }: LedgerRecord): Measured => {
-  const [startedAtMs, name, version, runtime, processModel, memoryMb, start, meter, phasesUs, ...rest] = kept;
-  const [initCpuNs, handlerCpuNs, maxMemoryBytes, logTruncated, network, failure] = rest;
+export const measuredOf = (record: LedgerRecord): Measured => {
+  const { invocationId, attempt, tenant, name, version, runtime, processModel, memoryMb } = record;
+  const phasesUs = record.figures.slice(0, FIGURES - 3);
+  const [initCpuNs = 0, handlerCpuNs = 0, memory = -1] = record.figures.slice(FIGURES - 3);
   return {
-    ...{ invocationId, attempt, start, meter, initCpuNs, handlerCpuNs, maxMemoryBytes, startedAtMs },
+    ...{ invocationId, attempt, start: record.start, meter: record.meter, initCpuNs, handlerCpuNs },
     function: { tenant, name, version, runtime, processModel, memoryMb },
     phases: phasesUs.map((us) => us / 1000),
-    network: network === 0 ? NO_NETWORK : (JSON.parse(network) as ReceiptNetwork),
-    failure: failure === 0 ? null : (JSON.parse(failure) as Failure),
-    logTruncated: logTruncated === 1,
+    maxMemoryBytes: memory === -1 ? null : memory,
+    network: record.network === null ? NO_NETWORK : (JSON.parse(record.network) as ReceiptNetwork),
+    failure: record.failure === null ? null : (JSON.parse(record.failure) as Failure),
+    startedAtMs: record.startedMs,
+    logTruncated: record.isTruncated,
   };
 };
 
-/** What the figures of a receipt are summed from, the same as when it was written. */
+/** What the sums were made from when it was written. */
 export const quantitiesOfRecord = (record: LedgerRecord): Quantities => {
   const { initCpuNs, handlerCpuNs, phases, function: billed } = measuredOf(record);
   return quantitiesOf({ initCpuNs, handlerCpuNs, phases, memoryMb: billed.memoryMb });
 };
 
 /** As text: that is new, where a piece of a longer text would keep all of it in memory. */
-const networkText = (network: ReceiptNetwork): string | 0 =>
+const networkText = (network: ReceiptNetwork): string | null =>
   network.requests === 0
-    ? 0
+    ? null
     : JSON.stringify({ ...network, refusals: network.refusals.slice(0, REFUSALS_MAX).map(shortRefusal) });
 
 const short = (text: string, max = TEXT_MAX): string =>

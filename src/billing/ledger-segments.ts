@@ -5,7 +5,7 @@
  * a segment is of one tenant; it is small enough that one receipt of it is quickly read; receipts of one tenant stay in
  * the order in which they came.
  */
-import { ATTEMPT_MAX, type Kept, type LedgerRecord, type LedgerRow } from './ledger-row.ts';
+import { ATTEMPT_MAX, FIGURES, type Kind, type LedgerRecord, type LedgerRow } from './ledger-row.ts';
 
 /** As the table has it. */
 export interface Segment {
@@ -18,9 +18,34 @@ export interface Segment {
   readonly to_ms: number;
   /** The keys of its attempts, as a JSON list. */
   readonly keys: string;
-  /** What is kept of each, as a JSON list. */
+  /** The rest of each, as JSON. */
   readonly kept: string;
 }
+
+/** One flat list of numbers for all: a list for each receipt would take longer to write and to read. */
+type Kept = readonly [
+  kinds: readonly (readonly [
+    name: string,
+    version: string,
+    runtime: Kind['runtime'],
+    processModel: Kind['processModel'],
+    memoryMb: number,
+    start: Kind['start'],
+    meter: Kind['meter'],
+  ])[],
+  /** Of each receipt the place of its kind, milliseconds since `from_ms`, and its figures. */
+  numbers: readonly number[],
+  /** What few receipts have: the place, whether its log is truncated, and texts of its network and failure. */
+  extras: readonly (readonly [
+    at: number,
+    isTruncated: 0 | 1,
+    network: string | null,
+    failure: string | null,
+  ])[],
+];
+
+/** Numbers of each receipt. */
+const NUMBERS = FIGURES + 2;
 
 const RECEIPTS_MAX = 64;
 const BYTES_MAX = 65_536;
@@ -33,49 +58,68 @@ export const attemptKey = (invocationId: string, attempt: number): string =>
 /** The keys of an invocation are those from its id to before this; no id has a space in it. */
 export const behindKeysOf = (invocationId: string): string => `${invocationId}!`;
 
-export interface Batch {
-  readonly segments: readonly Segment[];
-  /** Of all of them, in the order of their numbers. */
-  readonly keys: readonly string[];
-}
-
-export const segmentsOf = (rows: readonly LedgerRow[], first: number): Batch => {
+export const segmentsOf = (rows: readonly LedgerRow[], first: number): readonly Segment[] => {
   const segments: Segment[] = [];
-  const keys: string[] = [];
+  let next = first;
   for (const [tenant, own] of byTenant(rows)) {
     let from = 0;
     let bytes = 0;
     for (let at = 0; at < own.length; at += 1) {
       bytes += own[at]?.bytes ?? 0;
       if (at + 1 < own.length && at + 1 - from < RECEIPTS_MAX && bytes < BYTES_MAX) continue;
-      const segment = segmentOf(own.slice(from, at + 1), tenant, first + keys.length, keys);
+      const segment = segmentOf(own.slice(from, at + 1), tenant, next);
       segments.push(segment);
+      next += segment.receipts;
       from = at + 1;
       bytes = 0;
     }
   }
-  return { segments, keys };
+  return segments;
 };
 
-/** Adds its keys to `all`. */
-const segmentOf = (rows: readonly LedgerRow[], tenant: string, first: number, all: string[]): Segment => {
-  const keys: string[] = [];
-  const kept: Kept[] = [];
+const segmentOf = (rows: readonly LedgerRecord[], tenant: string, first: number): Segment => {
   let fromMs = Number.POSITIVE_INFINITY;
   let toMs = 0;
-  for (const row of rows) {
-    const key = attemptKey(row.invocationId, row.attempt);
-    keys.push(key);
-    all.push(key);
-    kept.push(row.kept);
-    if (row.startedMs < fromMs) fromMs = row.startedMs;
-    if (row.startedMs > toMs) toMs = row.startedMs;
+  for (const { startedMs } of rows) {
+    if (startedMs < fromMs) fromMs = startedMs;
+    if (startedMs > toMs) toMs = startedMs;
   }
+  const keys = rows.map(({ invocationId, attempt }) => attemptKey(invocationId, attempt));
   return {
     ...{ first, receipts: rows.length, tenant, from_ms: fromMs, to_ms: toMs },
-    ...{ keys: JSON.stringify(keys), kept: JSON.stringify(kept) },
+    ...{ keys: JSON.stringify(keys), kept: JSON.stringify(keptOf(rows, fromMs)) },
   };
 };
+
+const keptOf = (rows: readonly LedgerRecord[], fromMs: number): Kept => {
+  const kinds: Kind[] = [];
+  const numbers: number[] = [];
+  const extras: Kept[2][number][] = [];
+  for (const [at, row] of rows.entries()) {
+    let kind = kinds.findIndex((other) => isSame(row, other));
+    if (kind === -1) kind = kinds.push(row) - 1;
+    numbers.push(kind, row.startedMs - fromMs);
+    for (const figure of row.figures) numbers.push(figure);
+    if (row.isTruncated || row.network !== null || row.failure !== null)
+      extras.push([at, row.isTruncated ? 1 : 0, row.network, row.failure]);
+  }
+  return [
+    kinds.map(({ name, version, runtime, processModel, memoryMb, start, meter }) => {
+      return [name, version, runtime, processModel, memoryMb, start, meter];
+    }),
+    numbers,
+    extras,
+  ];
+};
+
+const isSame = (one: Kind, other: Kind): boolean =>
+  one.name === other.name &&
+  one.version === other.version &&
+  one.start === other.start &&
+  one.memoryMb === other.memoryMb &&
+  one.runtime === other.runtime &&
+  one.processModel === other.processModel &&
+  one.meter === other.meter;
 
 const byTenant = (rows: readonly LedgerRow[]): ReadonlyMap<string, readonly LedgerRow[]> => {
   const tenants = new Map<string, LedgerRow[]>();
@@ -87,12 +131,21 @@ const byTenant = (rows: readonly LedgerRow[]): ReadonlyMap<string, readonly Ledg
   return tenants;
 };
 
-export const recordsOf = ({ tenant, keys, kept }: Segment): readonly LedgerRecord[] => {
-  const parts = JSON.parse(kept) as readonly Kept[];
-  return (JSON.parse(keys) as readonly string[]).flatMap((key, at) => {
+export const recordsOf = (segment: Segment): readonly LedgerRecord[] => {
+  const [kinds, numbers, extras] = JSON.parse(segment.kept) as Kept;
+  const extraOf = new Map(extras.map((extra) => [extra[0], extra]));
+  return (JSON.parse(segment.keys) as readonly string[]).map((key, at) => {
     const [invocationId = '', attempt = '1'] = key.split(' ');
-    const part = parts[at];
-    return part === undefined ? [] : [{ invocationId, attempt: Number(attempt), tenant, kept: part }];
+    const [kind = 0, afterMs = 0, ...figures] = numbers.slice(at * NUMBERS, (at + 1) * NUMBERS);
+    const of = kinds[kind];
+    if (of === undefined) throw new Error(`the segment of receipt ${segment.first} has no kind ${kind}`);
+    const [name, version, runtime, processModel, memoryMb, start, meter] = of;
+    const [, isTruncated, network = null, failure = null] = extraOf.get(at) ?? [];
+    return {
+      ...{ invocationId, attempt: Number(attempt), tenant: segment.tenant },
+      ...{ name, version, runtime, processModel, memoryMb, start, meter },
+      ...{ startedMs: segment.from_ms + afterMs, figures, isTruncated: isTruncated === 1, network, failure },
+    };
   });
 };
 
@@ -100,13 +153,7 @@ export const recordsOf = ({ tenant, keys, kept }: Segment): readonly LedgerRecor
 export const tailOf = (
   segment: Segment,
   count: number,
-): { readonly removed: string; readonly tail: Pick<Segment, 'receipts' | 'keys' | 'kept'> } => {
-  const keys = JSON.parse(segment.keys) as readonly string[];
-  const kept = (JSON.parse(segment.kept) as readonly Kept[]).slice(count);
-  return {
-    removed: JSON.stringify(keys.slice(0, count)),
-    tail: {
-      ...{ receipts: kept.length, keys: JSON.stringify(keys.slice(count)), kept: JSON.stringify(kept) },
-    },
-  };
-};
+): { readonly removed: string; readonly tail: Segment } => ({
+  removed: JSON.stringify((JSON.parse(segment.keys) as readonly string[]).slice(0, count)),
+  tail: segmentOf(recordsOf(segment).slice(count), segment.tenant, segment.first + count),
+});

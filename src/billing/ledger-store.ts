@@ -11,9 +11,32 @@ import type { DatabaseSync, SQLOutputValue, StatementSync } from 'node:sqlite';
 import { attemptOn, type DatabaseOptions, openDatabase } from '../ports/database.ts';
 import type { LedgerRecord, LedgerRow } from './ledger-row.ts';
 import { attemptKey, behindKeysOf, recordsOf, type Segment, segmentsOf, tailOf } from './ledger-segments.ts';
+import {
+  ADD_KEY,
+  ADD_KEYS,
+  ADD_OPERATOR,
+  ADD_SEGMENT,
+  ADD_UP,
+  CUT,
+  ENDS,
+  FIRST_YOUNG,
+  MIGRATIONS,
+  NEXT_TENANT,
+  NUMBER,
+  OPERATOR,
+  PAGE,
+  PAGE_OF_ALL,
+  REMOVE_KEYS,
+  REMOVE_KEYS_OF,
+  REMOVE_OPERATOR,
+  REMOVE_SEGMENTS,
+  REMOVE_SUMS,
+  SEGMENT_OF,
+  SUMS,
+} from './ledger-sql.ts';
 import { sumsOf } from './ledger-sums.ts';
 import type { OperatorEntry } from './operator-memory.ts';
-import { SUM_MAX, type Totals } from './quantities.ts';
+import type { Totals } from './quantities.ts';
 
 /** The sum of one tenant, day, function and version. */
 export interface DaySum extends Totals {
@@ -36,92 +59,6 @@ export interface ReceiptPage {
   /** The number from which the next page is read; null when there is none. */
   readonly next: number | null;
 }
-
-/** The steps from each version to the next; step 0 makes version 1 of an empty database. */
-const MIGRATIONS: readonly string[] = [
-  `CREATE TABLE segments (
-    first INTEGER PRIMARY KEY,
-    receipts INTEGER NOT NULL,
-    tenant TEXT NOT NULL,
-    from_ms INTEGER NOT NULL,
-    to_ms INTEGER NOT NULL,
-    keys TEXT NOT NULL,
-    kept TEXT NOT NULL
-  ) STRICT;
-  CREATE INDEX segments_of_tenant ON segments (tenant, first);
-  CREATE TABLE attempts (
-    key TEXT PRIMARY KEY,
-    number INTEGER NOT NULL
-  ) STRICT, WITHOUT ROWID;
-  CREATE TABLE sums (
-    tenant TEXT NOT NULL,
-    day INTEGER NOT NULL,
-    function TEXT NOT NULL,
-    version TEXT NOT NULL,
-    invocations INTEGER NOT NULL,
-    failed INTEGER NOT NULL,
-    cpu_ns INTEGER NOT NULL,
-    wall_us INTEGER NOT NULL,
-    memory_mb_us INTEGER NOT NULL,
-    billed_mb_ms INTEGER NOT NULL,
-    PRIMARY KEY (tenant, day, function, version)
-  ) STRICT, WITHOUT ROWID;
-  CREATE INDEX sums_by_day ON sums (day);
-  CREATE TABLE operator_sums (
-    day INTEGER NOT NULL,
-    runtime TEXT NOT NULL,
-    layer TEXT NOT NULL,
-    use TEXT NOT NULL,
-    memory_mb_ms INTEGER NOT NULL,
-    cpu_ns INTEGER NOT NULL,
-    PRIMARY KEY (day, runtime, layer, use)
-  ) STRICT, WITHOUT ROWID`,
-];
-
-const ADDED = ['invocations', 'failed', 'cpu_ns', 'wall_us', 'memory_mb_us', 'billed_mb_ms'] as const;
-
-/** All keys of a batch in one statement; passes over those that are there, and over nothing else. */
-const ADD_KEYS = `INSERT INTO attempts (key, number) SELECT value, ? + key FROM json_each(?) WHERE true
-  ON CONFLICT (key) DO NOTHING`;
-const ADD_SEGMENT = `INSERT INTO segments (first, receipts, tenant, from_ms, to_ms, keys, kept)
-  VALUES (?, ?, ?, ?, ?, ?, ?)`;
-/** What cannot be true any more stays at the bound. */
-const ADD_UP = `INSERT INTO sums (tenant, day, function, version, ${ADDED.join(', ')})
-  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-  ON CONFLICT (tenant, day, function, version) DO UPDATE SET
-    ${ADDED.map((column) => `${column} = min(${column} + excluded.${column}, ${SUM_MAX})`).join(', ')}`;
-const ADD_OPERATOR = `INSERT INTO operator_sums (day, runtime, layer, use, memory_mb_ms, cpu_ns) VALUES (?, ?, ?, ?, ?, ?)
-  ON CONFLICT (day, runtime, layer, use) DO UPDATE SET
-    memory_mb_ms = min(memory_mb_ms + excluded.memory_mb_ms, ${SUM_MAX}),
-    cpu_ns = min(cpu_ns + excluded.cpu_ns, ${SUM_MAX})`;
-
-const NUMBER = 'SELECT number FROM attempts WHERE key >= ? AND key < ? ORDER BY key DESC LIMIT 1';
-const SEGMENT_OF = 'SELECT * FROM segments WHERE first <= ? ORDER BY first DESC LIMIT 1';
-const ENDS = `SELECT (SELECT min(first) FROM segments) AS first,
-  (SELECT first + receipts - 1 FROM segments ORDER BY first DESC LIMIT 1) AS last`;
-/** Of segments that lie outside the times nothing long is read. */
-const pageOf = (where: string): string => {
-  const isWithin = 'to_ms >= $fromMs AND from_ms < $toMs';
-  return `SELECT first, receipts, tenant, from_ms, to_ms, iif(${isWithin}, keys, '[]') AS keys,
-    iif(${isWithin}, kept, '[]') AS kept
-  FROM segments WHERE ${where} first >= $from AND first <= $last ORDER BY first LIMIT $limit`;
-};
-const PAGE = pageOf('tenant = $tenant AND');
-const PAGE_OF_ALL = pageOf('');
-const FIRST_YOUNG = 'SELECT * FROM segments WHERE first < ? AND to_ms >= ? ORDER BY first LIMIT 1';
-const WHOLE = 'first < $end AND first + receipts <= $end';
-const REMOVE_KEYS_OF = `DELETE FROM attempts WHERE key IN
-  (SELECT value FROM segments, json_each(segments.keys) WHERE ${WHOLE})`;
-const REMOVE_SEGMENTS = `DELETE FROM segments WHERE ${WHOLE}`;
-const REMOVE_KEYS = 'DELETE FROM attempts WHERE key IN (SELECT value FROM json_each(?))';
-const CUT = 'UPDATE segments SET first = ?, receipts = ?, keys = ?, kept = ? WHERE first = ?';
-const REMOVE_SUMS = `DELETE FROM sums WHERE (tenant, day, function, version) IN
-  (SELECT tenant, day, function, version FROM sums WHERE day < ? LIMIT ?)`;
-const REMOVE_OPERATOR = 'DELETE FROM operator_sums WHERE day < ?';
-const NEXT_TENANT = 'SELECT min(tenant) AS tenant FROM sums WHERE tenant > ?';
-const SUMS = `SELECT * FROM sums WHERE tenant = ? AND day < ? AND (day, function, version) > (?, ?, ?)
-  ORDER BY day, function, version LIMIT ?`;
-const OPERATOR = `SELECT * FROM operator_sums WHERE day >= ? AND day < ? ORDER BY day, runtime, layer, use`;
 
 export class LedgerStore {
   readonly #path: string;
@@ -151,17 +88,18 @@ export class LedgerStore {
   }
 
   #add(rows: readonly LedgerRow[]): number {
-    const first = this.ends().last + 1;
-    const { segments, keys } = segmentsOf(rows, first);
-    this.#database.exec('SAVEPOINT keys');
-    if (Number(this.#prepared(ADD_KEYS).run(first, JSON.stringify(keys)).changes) < rows.length) {
-      this.#database.exec('ROLLBACK TO keys');
+    const next = this.ends().last + 1;
+    this.#database.exec('SAVEPOINT added');
+    const insert = this.#prepared(ADD_SEGMENT);
+    for (const segment of segmentsOf(rows, next)) {
+      const { first, receipts, tenant, from_ms: fromMs, to_ms: toMs, keys, kept } = segment;
+      insert.run(first, receipts, tenant, fromMs, toMs, keys, kept);
+    }
+    if (Number(this.#prepared(ADD_KEYS).run(next).changes) < rows.length) {
+      this.#database.exec('ROLLBACK TO added');
       const fresh = this.#fresh(rows);
       return fresh.length === 0 ? 0 : this.#add(fresh);
     }
-    const insert = this.#prepared(ADD_SEGMENT);
-    for (const { first: number, receipts, tenant, from_ms: fromMs, to_ms: toMs, keys: ids, kept } of segments)
-      insert.run(number, receipts, tenant, fromMs, toMs, ids, kept);
     const addUp = this.#prepared(ADD_UP);
     for (const sum of sumsOf(rows)) addUp.run(...sum);
     return rows.length;
@@ -169,12 +107,12 @@ export class LedgerStore {
 
   /** The first of each attempt that has no receipt, as the table tells them apart. */
   #fresh(rows: readonly LedgerRow[]): readonly LedgerRow[] {
-    const add = this.#prepared(ADD_KEYS);
+    const add = this.#prepared(ADD_KEY);
     const fresh = rows.filter(
       ({ invocationId, attempt }) =>
-        Number(add.run(0, JSON.stringify([attemptKey(invocationId, attempt)])).changes) === 1,
+        Number(add.run(JSON.stringify([attemptKey(invocationId, attempt)])).changes) === 1,
     );
-    this.#database.exec('ROLLBACK TO keys');
+    this.#database.exec('ROLLBACK TO added');
     return fresh;
   }
 
@@ -199,9 +137,8 @@ export class LedgerStore {
   #firstYoung(beforeMs: number, end: number): number {
     const segment = this.#prepared(FIRST_YOUNG).get(end, beforeMs) as Segment | undefined;
     if (segment === undefined) return end;
-    const at = recordsOf(segment).findIndex(({ kept: [startedMs] }) => startedMs >= beforeMs);
-    // Its time is a bound, which its youngest may have left already.
-    return at === -1 ? segment.first + segment.receipts : segment.first + at;
+    const at = recordsOf(segment).findIndex(({ startedMs }) => startedMs >= beforeMs);
+    return segment.first + Math.max(at, 0);
   }
 
   #removeBefore(end: number): void {
@@ -211,7 +148,15 @@ export class LedgerStore {
     if (segment === undefined || segment.first >= end) return;
     const { removed, tail } = tailOf(segment, end - segment.first);
     this.#prepared(REMOVE_KEYS).run(removed);
-    this.#prepared(CUT).run(end, tail.receipts, tail.keys, tail.kept, segment.first);
+    this.#prepared(CUT).run(
+      end,
+      tail.receipts,
+      tail.from_ms,
+      tail.to_ms,
+      tail.keys,
+      tail.kept,
+      segment.first,
+    );
   }
 
   /** Removes sums of days before this one, `most` of them. @returns how many it removed. */
@@ -245,7 +190,7 @@ export class LedgerStore {
       for (const row of segments) {
         const segment = row as unknown as Segment;
         for (const record of recordsOf(segment))
-          if (record.kept[0] >= fromMs && record.kept[0] < toMs) records.push(record);
+          if (record.startedMs >= fromMs && record.startedMs < toMs) records.push(record);
         looked += 1;
         if (looked === enough || records.length >= enough)
           return { records, next: segment.first + segment.receipts };

@@ -62,9 +62,9 @@ class Group {
     return name === this.#name && tenant === this.#tenant && version === this.#version && day === this.#day;
   }
 
-  add({ isFailed, quantities: { cpuNs, wallUs, memoryMbUs, billedMbMs } }: LedgerRow): void {
+  add({ failure, quantities: { cpuNs, wallUs, memoryMbUs, billedMbMs } }: LedgerRow): void {
     this.#invocations += 1;
-    if (isFailed) this.#failed += 1;
+    if (failure !== null) this.#failed += 1;
     this.#cpuNs.add(cpuNs);
     this.#wallUs.add(wallUs);
     this.#memoryMbUs.add(memoryMbUs);
