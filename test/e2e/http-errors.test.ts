@@ -77,7 +77,7 @@ describe('bad invocations', () => {
     expect((await invoke(server, 'echo', [1])).json).toEqual([1]);
   });
 
-  it.each(['mode=async', 'mode=sync&mode=sync', 'mode=x', 'qualifier=', 'what=1'])(
+  it.each(['mode=async&mode=async', 'mode=sync&mode=sync', 'mode=x', 'qualifier=', 'what=1'])(
     'refuses ?%s',
     async (query) => {
       expectProblem(await call(server, 'POST', `/v1/functions/echo/invocations?${query}`), 'invalid_request');
@@ -102,7 +102,7 @@ describe('bad HTTP', () => {
     ['GET', '/'],
     ['GET', '/v1/functions/../../etc/passwd'],
     ['PATCH', '/v1/functions/echo'],
-    ['GET', '/v1/functions/echo/invocations'],
+    ['PUT', '/v1/functions/echo/invocations'],
     ['GET', '/v1/invocations/00000000-0000-4000-8000-000000000000'],
   ])('answers %s %s with not_found', async (method, path) => {
     expectProblem(await call(server, method, path), 'not_found');

@@ -2,8 +2,8 @@
  * The hostile corpus against a real server: each attack on every runtime to which it applies, with a neighbour beside it;
  * afterwards the machine has what it had before.
  *
- * Known attacks are made on every runtime, our own on one of theirs; runtimes and process models take turns from case to
- * case. `STRATA_CORPUS=full` makes all of them on all, in both models.
+ * Known attacks are made on isolates and one kind of container, our own on one runtime of theirs; runtimes and process
+ * models take turns from case to case. `STRATA_CORPUS=full` makes all of them on all, in both models.
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -75,6 +75,9 @@ const isItsTurn = ({ attackCase: { id, ...attackCase }, runtime, model }: Varian
   if (IS_FULL || !('attacks' in attackCase) || runtime === 'api') return true;
   const all = RUNTIMES.filter((each) => attackCase.attacks[each] !== undefined);
   if (id > KNOWN_ATTACKS && all[id % all.length] !== runtime) return false;
+  const containers = all.filter((each) => each !== 'isolate');
+  if (runtime !== 'isolate' && id <= KNOWN_ATTACKS && containers[id % containers.length] !== runtime)
+    return false;
   const models = attackCase.attacks[runtime]?.models ?? MODELS;
   return model === null || models.indexOf(model) === (id + RUNTIMES.indexOf(runtime)) % models.length;
 };

@@ -1,8 +1,8 @@
 /**
  * Hands an event to the queue of asynchronous invocations.
  */
-import { resolveFor } from '../../core/identity.ts';
 import type { FunctionRecord } from '../../core/spec.ts';
+import { refuseStrangers } from '../strangers.ts';
 import type { AsyncPolicy, LambdaCall, LambdaParts } from './call.ts';
 import { LambdaError } from './errors.ts';
 import { type EventInvokeConfig, eventInvokeOf } from './event-invoke.ts';
@@ -24,8 +24,8 @@ export const enqueue = async (
       Type: 'User',
       message: `${event.length} byte payload is too large for the Event invocation type (limit ${EVENT_MAX_BYTES} bytes)`,
     });
-  // Its attempts ask nobody any more.
-  resolveFor(call.caller.credential, () => record);
+  const { credential } = call.caller;
+  refuseStrangers(parts.executor, { tenant, function: name, qualifier: qualifier ?? undefined, credential });
   await parts.enqueue({
     ...{ tenant, function: name, eventJson: event, invocationId: call.requestId },
     policy: policyOf(eventInvokeOf(parts, record.id, qualifier)),

@@ -7,10 +7,11 @@
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
 import { type Failure, StrataError } from '../../core/errors.ts';
-import { type Credential, resolveFor } from '../../core/identity.ts';
+import { resolveFor } from '../../core/identity.ts';
 import { PHASES } from '../../core/receipt.ts';
 import type { Executor, InvokeJsonAnswer, InvokeJsonRequest } from '../../invocation/api.ts';
 import { whenClosed } from '../disconnects.ts';
+import { refuseStrangers } from '../strangers.ts';
 import { checkBody, identityOf } from './access.ts';
 import { answerHeaders } from './headers.ts';
 import {
@@ -245,30 +246,6 @@ const acceptAsync = async (
     writeRefusal(reply, refusal, request.invocationId);
   }
 };
-
-/**
- * Whoever may not invoke the function now may not do so later either; its attempts ask nobody. Which version of an alias
- * runs is known then, so that each has to take the caller.
- * @throws StrataError as `resolveFor` does.
- */
-const refuseStrangers = (
-  executor: Executor,
-  { tenant, function: name, qualifier, credential }: Requester,
-): void => {
-  const { version } = resolveFor(credential, () =>
-    executor.get(name, { tenant, ...(qualifier && { qualifier }) }),
-  );
-  if (credential === undefined || qualifier === undefined || qualifier === version) return;
-  for (const other of Object.keys(executor.versions.alias(name, qualifier, { tenant }).weights))
-    resolveFor(credential, () => executor.get(name, { tenant, qualifier: other }));
-};
-
-interface Requester {
-  readonly tenant: string;
-  readonly function: string;
-  readonly qualifier: string | undefined;
-  readonly credential: Credential | undefined;
-}
 
 const IDEMPOTENCY_KEY = 'strata-idempotency-key';
 
