@@ -10,13 +10,7 @@ export default defineConfig({
     testTimeout: 60_000,
     hookTimeout: 60_000,
     projects: [
-      {
-        extends: true,
-        test: {
-          // One process for many files: to start one for each and to load the sources again takes half of the time.
-          ...{ name: 'unit', include: ['src/**/*.test.ts', 'bench/**/*.test.ts'], isolate: false },
-        },
-      },
+      { extends: true, test: { name: 'unit', include: ['src/**/*.test.ts', 'bench/**/*.test.ts'] } },
       {
         extends: true,
         test: {

@@ -7,7 +7,7 @@ import { isRefusal, refusesRaw, succeeds, withOwn, withPrivate } from '../wire.t
 
 const base64url = (text: string): string => Buffer.from(text).toString('base64url');
 const NOBODYS_ID = '00000000-0000-4000-8000-000000000000';
-const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 
 /** Credentials that say that the neighbour asks, as far as each kind can. */
 const token = (algorithm: string, signature: string): string =>

@@ -6,7 +6,6 @@
  * that an engine which is on its way out is asked for nothing new; removing is idempotent; errors of the engine come out as
  * `StrataError` with the engine's own words.
  */
-import { Agent } from 'node:http';
 import Docker from 'dockerode';
 import { StrataError } from '../../core/errors.ts';
 import { type Clock, systemClock } from '../../ports/clock.ts';
@@ -67,9 +66,9 @@ const GONE = new Set([304, 404]);
 
 /** @throws StrataError `invalid_request` for an address that cannot be one. */
 export const dockerEngine = (engineHost: string, clock: Clock = systemClock): ContainerEngine => {
-  const options = { ...dockerodeOptions(engineHost), agent: new Agent({ keepAlive: false }) };
-  // The types leave out that it takes an agent.
-  const docker = new Docker(options as Docker.DockerOptions);
+  // With an agent of its own each request took a tenth of a second longer: measured, not understood.
+  const options = { ...dockerodeOptions(engineHost), headers: { Connection: 'close' } };
+  const docker = new Docker(options);
   const asked = async <Result>(
     what: string,
     request: (abortSignal: AbortSignal) => Promise<Result>,
