@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { parseStrictJson } from '../../src/api/strict-json.ts';
 import { ERROR_CATALOGUE, StrataError } from '../../src/core/errors.ts';
 import { parseResult, refuseEvent } from '../../src/invocation/json.ts';
-import { isJson, JSON_MAX_DEPTH } from '../../src/invocation/json-check.ts';
+import { isJson, JSON_MAX_DEPTH } from '../../src/core/json-check.ts';
 import { parseRecords } from '../../src/sandbox/isolate/host/records.ts';
 import { FrameError } from '../../src/sandbox/protocol/frames.ts';
 import { parseTail, toFailure, toLogLines } from '../../src/sandbox/protocol/messages.ts';
