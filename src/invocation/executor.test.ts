@@ -661,7 +661,7 @@ describe('versions and aliases', () => {
     const { clock, executor } = await deployed(1, { auth: 'none' });
     await executor.versions.putAlias('f', 'live', { version: '1' });
     const asStranger = (qualifier: string) =>
-      executor.invoke({ function: 'f', qualifier, credential: 'none' });
+      executor.invokeJson({ function: 'f', qualifier, eventJson: Buffer.from('{}'), credential: 'none' });
     expect(await ran(clock, asStranger('1'))).toBe('1');
     await executor.deploy({ ...SPEC, auth: 'key' });
     for (const qualifier of ['$LATEST', '1', 'live'])

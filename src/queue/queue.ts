@@ -217,11 +217,7 @@ export class StoredQueue implements DurableQueue {
     return summaryOf(row, this.#isRunning(invocationId));
   }
 
-  redrive(
-    tenant: string,
-    name: string,
-    invocationId: string | null,
-  ): Promise<{ readonly redriven: number }> {
+  redrive(tenant: string, name: string, invocationId: string | null): Promise<{ readonly redriven: number }> {
     const redriving = this.#redriving.then(() => this.#redrive(tenant, name, invocationId));
     this.#redriving = redriving.catch(() => {});
     return redriving;

@@ -179,7 +179,9 @@ const headersOf = (headers: unknown, cookies: unknown, path: string): Header[] |
 
 /** All URLs are of one host: what one function sets would be sent to all others, of other tenants as well. */
 const ownCookie = (cookie: string, path: string): string => {
-  const kept = cookie.split(';').filter((part, at) => at === 0 || !/^\s*(?:path|domain)\s*(?:=|$)/i.test(part));
+  const kept = cookie
+    .split(';')
+    .filter((part, at) => at === 0 || !/^\s*(?:path|domain)\s*(?:=|$)/i.test(part));
   return [...kept, ` Path=${path}`].join(';');
 };
 
