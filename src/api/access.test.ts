@@ -49,6 +49,8 @@ const keyOf = (accounts: Accounts, scopes: readonly Scope[], input: Partial<KeyI
   accounts.createKey('default', { scopes, ...input });
 const bearer = (secret: string) => ({ authorization: `Bearer ${secret}` });
 
+const authOf = ({ auth }: { readonly auth: FunctionAuth }): FunctionAuth => auth;
+
 /** Functions by name, each with an auth of that name. */
 const functions: Partial<Executor> = {
   get: (name) => {
@@ -57,7 +59,7 @@ const functions: Partial<Executor> = {
     return { ...FUNCTION_RECORD, name, auth: name as FunctionAuth };
   },
   invokeJson: async ({ function: name, credential }) => {
-    resolveFor(credential, () => functions.get?.(name) ?? FUNCTION_RECORD);
+    resolveFor(credential, () => functions.get?.(name) ?? FUNCTION_RECORD, authOf);
     return ANSWER;
   },
 };
@@ -124,7 +126,7 @@ describe('every route', () => {
   it('refuses strangers and bad keys alike, and says how to come back', async () => {
     const { app, accounts, routes } = serve({
       invokeJson: async ({ credential }) => {
-        resolveFor(credential, () => FUNCTION_RECORD);
+        resolveFor(credential, () => FUNCTION_RECORD, authOf);
         return ANSWER;
       },
     });
@@ -202,27 +204,20 @@ describe('the auth of a function', () => {
     expect(accepted).toEqual(['none', 'key']);
   });
 
-  it('is asked for by each version of an alias, because it is not known which will run', async () => {
-    const { versions, queue } = scriptedExecutor({});
-    const weights: Record<string, number> = {};
+  it('is that of $LATEST, whichever version is asked for', async () => {
+    let auth: FunctionAuth = 'none';
+    const { queue } = scriptedExecutor({});
     const { app, accounts } = serve({
-      get: (name, { qualifier } = {}) => {
-        const auth = qualifier === '2' ? 'key' : 'none';
-        return { ...FUNCTION_RECORD, name, version: qualifier === '2' ? '2' : '1', auth };
-      },
-      versions: {
-        ...versions,
-        alias: (name, alias) => ({
-          ...{ tenant: 'default', function: name, alias, version: '1', weights, description: '' },
-          ...{ revision: 'r', createdAt: '', updatedAt: '' },
-        }),
-      },
+      get: (name, { qualifier } = {}) => ({
+        ...{ ...FUNCTION_RECORD, name, version: qualifier ?? '$LATEST' },
+        auth: qualifier === undefined ? auth : 'none',
+      }),
       queue: { ...queue, accept: async ({ invocationId }) => ({ invocationId, created: true }) },
     });
     keyOf(accounts, ['invoke']);
-    const url = `${post('f').url}?mode=async&qualifier=live`;
+    const url = `${post('f').url}?mode=async&qualifier=1`;
     expect((await app.inject({ method: 'POST', url })).statusCode).toBe(202);
-    weights['2'] = 0.1;
+    auth = 'key';
     expect((await app.inject({ method: 'POST', url })).statusCode).toBe(401);
   });
 

@@ -1,5 +1,5 @@
 /**
- * Whether a caller may have a function invoked later, when nobody is asked any more.
+ * Whether a caller may invoke a function, as far as it can be known before it runs.
  */
 import { type Credential, resolveFor } from '../core/identity.ts';
 import type { Executor } from '../invocation/api.ts';
@@ -12,18 +12,16 @@ export interface Requester {
 }
 
 /**
- * Whoever may not invoke the function now may not do so later either; its attempts ask nobody. Which version of an alias
- * runs is known then, so that each has to take the caller.
+ * Whoever may not invoke the function now may not do so later either; the attempts of an event ask nobody.
  * @throws StrataError as `resolveFor` does.
  */
 export const refuseStrangers = (
-  executor: Pick<Executor, 'get' | 'versions'>,
+  executor: Pick<Executor, 'get'>,
   { tenant, function: name, qualifier, credential }: Requester,
 ): void => {
-  const { version } = resolveFor(credential, () =>
-    executor.get(name, { tenant, ...(qualifier && { qualifier }) }),
+  resolveFor(
+    credential,
+    () => executor.get(name, { tenant, ...(qualifier && { qualifier }) }),
+    () => executor.get(name, { tenant }).auth,
   );
-  if (credential === undefined || qualifier === undefined || qualifier === version) return;
-  for (const other of Object.keys(executor.versions.alias(name, qualifier, { tenant }).weights))
-    resolveFor(credential, () => executor.get(name, { tenant, qualifier: other }));
 };

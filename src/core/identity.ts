@@ -4,7 +4,7 @@
  * Owns the shapes and the rule of a function's `auth`. Never looks at headers, keys or tokens; `src/accounts` does.
  */
 import { StrataError } from './errors.ts';
-import type { FunctionRecord } from './spec.ts';
+import type { FunctionAuth, FunctionRecord } from './spec.ts';
 
 /** `admin` includes the others and is the operator's: it holds for every tenant. */
 export const SCOPES = ['admin', 'deploy', 'invoke', 'read'] as const;
@@ -38,17 +38,19 @@ export const unauthorized = (): StrataError =>
 /**
  * The function that a caller may invoke.
  * @param credential undefined where nobody asks, as in the library.
+ * @param authOf what the function asks for now, whichever of its versions that is.
  * @throws StrataError what `resolve` throws; `unauthorized` for strangers, whether or not there is such a function;
  *   `forbidden` for a caller who is known by something else than the function asks for.
  */
 export const resolveFor = (
   credential: Credential | undefined,
   resolve: () => FunctionRecord,
+  authOf: (record: FunctionRecord) => FunctionAuth,
 ): FunctionRecord => {
   if (credential === undefined || credential === 'open') return resolve();
-  if (credential === 'none') return resolveForStranger(resolve);
+  if (credential === 'none') return resolveForStranger(resolve, authOf);
   const record = resolve();
-  const { auth } = record;
+  const auth = authOf(record);
   if (auth === 'none' || auth === 'key' || auth === credential) return record;
   throw new StrataError(
     'forbidden',
@@ -56,13 +58,16 @@ export const resolveFor = (
   );
 };
 
-const resolveForStranger = (resolve: () => FunctionRecord): FunctionRecord => {
+const resolveForStranger = (
+  resolve: () => FunctionRecord,
+  authOf: (record: FunctionRecord) => FunctionAuth,
+): FunctionRecord => {
   let record: FunctionRecord;
   try {
     record = resolve();
   } catch {
     throw unauthorized();
   }
-  if (record.auth !== 'none') throw unauthorized();
+  if (authOf(record) !== 'none') throw unauthorized();
   return record;
 };

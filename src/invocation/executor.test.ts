@@ -657,6 +657,19 @@ describe('versions and aliases', () => {
     for (const one of [...others, ...own]) await ran(clock, one);
   });
 
+  it('let in whom their function lets in now, and not whom it let in when they were published', async () => {
+    const { clock, executor } = await deployed(1, { auth: 'none' });
+    await executor.versions.putAlias('f', 'live', { version: '1' });
+    const asStranger = (qualifier: string) =>
+      executor.invokeJson({ function: 'f', qualifier, eventJson: Buffer.from('{}'), credential: 'none' });
+    expect((await settled(clock, asStranger('1'))).version).toBe('1');
+    await executor.deploy({ ...SPEC, auth: 'key' });
+    for (const qualifier of ['$LATEST', '1', 'live'])
+      await expect(asStranger(qualifier)).rejects.toMatchObject({ code: 'unauthorized' });
+    await executor.deploy({ ...SPEC, auth: 'none' });
+    expect((await settled(clock, asStranger('live'))).version).toBe('1');
+  });
+
   it('are refused while their function is disabled, and who waited when it was runs', async () => {
     const { clock, executor } = await deployed(1, { maxInstances: 1 });
     await executor.versions.putAlias('f', 'live', { version: '1' });

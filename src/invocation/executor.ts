@@ -336,8 +336,10 @@ export class LocalExecutor implements Executor {
       this.#refuseWhenDraining();
       ledger?.refuseWhenFull();
       const { tenant = DEFAULT_TENANT, function: name, qualifier, sessionKey } = request;
-      const record = resolveFor(request.credential, () =>
-        registry.resolve(tenant, name, qualifier, sessionKey),
+      const record = resolveFor(
+        request.credential,
+        () => registry.resolve(tenant, name, qualifier, sessionKey),
+        (found) => registry.authOf(found),
       );
       if (!registry.isEnabled(record)) throw disabled(name);
       const { scheduler } = lanes.of(record.runtime);

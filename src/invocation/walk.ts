@@ -7,6 +7,7 @@
 import type { Finished } from '../billing/receipts.ts';
 import type { Caller } from '../core/caller.ts';
 import { type Failure, failure } from '../core/errors.ts';
+import { isJson } from '../core/json-check.ts';
 import { type LogLine, NO_NETWORK, type ReceiptNetwork } from '../core/receipt.ts';
 import { type FunctionRecord, tierOf } from '../core/spec.ts';
 import type { Lease } from '../pool/lease.ts';
@@ -14,7 +15,6 @@ import type { Clock } from '../ports/clock.ts';
 import type { InvokeOutcome, LoadOutcome } from '../sandbox/api.ts';
 import type { NetworkSession } from '../sandbox/network.ts';
 import type { Scheduler } from '../scheduler/scheduler.ts';
-import { isJson } from './json-check.ts';
 import { type LoadContext, loadRequest } from './load-request.ts';
 import { placementOf } from './placement.ts';
 import type { WaitTerms } from './waiting.ts';

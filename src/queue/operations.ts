@@ -127,7 +127,7 @@ export interface Outcome {
   readonly existing?: { readonly id: string; readonly digest: Uint8Array };
   /** Of `redrive`. */
   readonly rows?: readonly LiveRow[];
-  /** Of `discard` and `sweep`. */
+  /** Of `discard` and `sweep`; of `redrive` how many there were to choose from. */
   readonly count?: number;
 }
 

@@ -333,6 +333,59 @@ describe('dead letters', () => {
     expect([...world.ledger.keys()]).toEqual([`${id}/1`, `${id}/2`]);
   });
 
+  it('that are redriven in the transaction in which they ended hold one place, and give it back', async () => {
+    const world = await new QueueWorld({ maxQueued: 3, maxQueuedPerTenant: 3 }, { maxRetries: 0 }).open();
+    world.script = (_attempt, runs) => ({ tookMs: 100, ...(runs === 0 ? { fails: broken() } : {}) });
+    const id = await accepted(world);
+    await world.run(50);
+    let goOn = (): void => {};
+    world.slowDisk = new Promise((resolve) => {
+      goOn = resolve;
+    });
+    // While its transaction is under way, what comes shares the next.
+    const other = world.accept();
+    await world.run(500);
+    const redriving = world.queue.redrive('acme', 'f', null);
+    await world.run(0);
+    world.slowDisk = null;
+    goOn();
+    await world.run(1_000);
+    expect(await redriving).toEqual({ redriven: 1 });
+    expect(await world.queue.get(id, 'acme')).toMatchObject({ status: 'succeeded', attempts: 2 });
+    expect(await world.queue.get(await other, 'acme')).toMatchObject({ status: 'failed' });
+    expect(world.queue.stats()).toMatchObject({ queued: 0, running: 0 });
+    world.isRoom = () => false;
+    for (let count = 0; count < 3; count += 1) await accepted(world);
+    expect((await refusedWith(accepted(world))).code).toBe('overloaded');
+  });
+
+  it('are redriven as far as there is room, also by two calls at once', async () => {
+    const world = await new QueueWorld({ maxQueuedPerTenant: 3 }, { maxRetries: 0 }).open();
+    world.script = () => ({ fails: broken() });
+    for (let count = 0; count < 6; count += 1) {
+      await accepted(world);
+      await world.run(100);
+    }
+    world.isRoom = () => false;
+    const both = [1, 2].map(() =>
+      world.queue.redrive('acme', 'f', null).then(
+        ({ redriven }) => redriven,
+        ({ code }: StrataError) => code,
+      ),
+    );
+    await world.run(100);
+    expect(await Promise.all(both)).toEqual([3, 'overloaded']);
+  });
+
+  it('that have no room for their bytes stay dead letters', async () => {
+    const { world, id } = await withDeadLetter();
+    const small = new QueueWorld({ maxQueuedMbPerTenant: 0.000_001 });
+    Object.defineProperty(small, 'database', { value: world.database });
+    await small.open();
+    expect((await refusedWith(small.queue.redrive('acme', 'f', id))).code).toBe('overloaded');
+    expect(await small.queue.get(id, 'acme')).toMatchObject({ deadLetter: true });
+  });
+
   it('are discarded, and are nobody else’s', async () => {
     const { world, id } = await withDeadLetter();
     for (const act of ['redrive', 'discard'] as const)
@@ -376,16 +429,31 @@ describe('destinations', () => {
     expect(world.queue.stats()).toMatchObject({ queued: 0, running: 0, delivering: 0 });
   });
 
-  it('get what is nested too deep to be written again as text', async () => {
+  it('get JSON to the letter, however deep, and what is none as text', async () => {
     const webhook = 'https://a.com/h';
     const world = await new QueueWorld({ eventMaxBytes: 5_000 }, { onSuccess: { webhook } }).open();
-    const deep = `${'['.repeat(400)}"]"${']'.repeat(400)}`;
+    const deep = `${'['.repeat(900)}"]"${']'.repeat(900)}`;
     const deeper = '['.repeat(999);
     for (const text of [deep, deeper]) await accepted(world, { eventJson: Buffer.from(text) });
     await world.run(1_000);
     const [first, second] = world.posted.map(({ body }) => JSON.parse(Buffer.from(body).toString()));
     expect(JSON.stringify(first.requestPayload)).toBe(deep);
+    expect(Buffer.from(world.posted[0]?.body ?? []).toString()).toContain(`"requestPayload":${deep},`);
     expect(second.requestPayload).toBe(deeper);
+  });
+
+  it('get no record that is larger than there is room for', async () => {
+    const world = await new QueueWorld(
+      { maxQueuedMbPerTenant: 0.000_2 },
+      { onSuccess: { function: 'g' } },
+    ).open();
+    world.policies.set('g', POLICY);
+    const id = await accepted(world);
+    await world.run(10 * MINUTE_MS);
+    expect(world.began.map(({ function: name }) => name)).toEqual(['f']);
+    expect((await world.queue.get(id, 'acme'))?.delivery).toMatchObject({
+      ...{ state: 'failed', tries: 3, error: expect.stringContaining('async.maxQueuedMbPerTenant') },
+    });
   });
 
   it('do not go round for ever', async () => {

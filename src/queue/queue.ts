@@ -106,7 +106,6 @@ const REDRIVE_MAX = 1_000;
 const EVENT_CACHE_BYTES = 32 * 1024 * 1024;
 const EMPTY_EVENT = new Uint8Array(Buffer.from('{}'));
 const RETRY_AFTER_MS = 1_000;
-const MIB = 1024 * 1024;
 
 export class StoredQueue implements DurableQueue {
   readonly #parts: QueueParts;
@@ -123,6 +122,8 @@ export class StoredQueue implements DurableQueue {
   #cachedBytes = 0;
   #closing: Promise<void> | null = null;
   #paused = false;
+  /** The last of the redrives, which take turns: each is held to the room that the one before has left. */
+  #redriving: Promise<unknown> = Promise.resolve();
 
   constructor(parts: QueueParts, store: QueueStore, master: Uint8Array) {
     this.#parts = parts;
@@ -216,22 +217,10 @@ export class StoredQueue implements DurableQueue {
     return summaryOf(row, this.#isRunning(invocationId));
   }
 
-  async redrive(
-    tenant: string,
-    name: string,
-    invocationId: string | null,
-  ): Promise<{ readonly redriven: number }> {
-    this.#refusePaused();
-    const room = this.#quotas.roomFor(tenant);
-    if (room === 0) throw this.#quotas.refusal(tenant, 0, RETRY_AFTER_MS) ?? unknown(invocationId ?? name);
-    const { rows = [] } = await this.#commits.do({
-      ...{ op: 'redrive', tenant, function: name, id: invocationId },
-      ...{ limit: Math.min(REDRIVE_MAX, room), atMs: this.#parts.clock.wallMs() },
-      maxBytes: this.#parts.settings.maxQueuedMbPerTenant * MIB,
-    });
-    if (rows.length === 0 && invocationId !== null) throw notDead(invocationId);
-    for (const row of rows) this.#runs.add(this.#take(row));
-    return { redriven: rows.length };
+  redrive(tenant: string, name: string, invocationId: string | null): Promise<{ readonly redriven: number }> {
+    const redriving = this.#redriving.then(() => this.#redrive(tenant, name, invocationId));
+    this.#redriving = redriving.catch(() => {});
+    return redriving;
   }
 
   async discard(
@@ -264,6 +253,27 @@ export class StoredQueue implements DurableQueue {
     };
   }
 
+  async #redrive(
+    tenant: string,
+    name: string,
+    invocationId: string | null,
+  ): Promise<{ readonly redriven: number }> {
+    this.#refusePaused();
+    const room = this.#quotas.roomFor(tenant);
+    const full = (bytes: number): StrataError =>
+      this.#quotas.refusal(tenant, bytes, RETRY_AFTER_MS) ?? unknown(invocationId ?? name);
+    if (room.count === 0) throw full(0);
+    const { rows = [], count = 0 } = await this.#commits.do({
+      ...{ op: 'redrive', tenant, function: name, id: invocationId },
+      ...{ limit: Math.min(REDRIVE_MAX, room.count), atMs: this.#parts.clock.wallMs() },
+      maxBytes: room.bytes,
+    });
+    if (rows.length === 0 && count > 0) throw full(room.bytes + 1);
+    if (rows.length === 0 && invocationId !== null) throw notDead(invocationId);
+    for (const row of rows) this.#runs.add(this.#take(row));
+    return { redriven: rows.length };
+  }
+
   /** @param from the invocation whose record is the event: its place in the queue is handed over. */
   async #accept(request: AcceptRequest, from: Entry | null): Promise<Accepted> {
     if (from === null) this.#refusePaused();
@@ -274,10 +284,11 @@ export class StoredQueue implements DurableQueue {
     const event = request.eventJson.length === 0 ? EMPTY_EVENT : new Uint8Array(request.eventJson);
     refuseEvent(event, settings.eventMaxBytes);
     if (key !== undefined) refuseKey(key);
-    if (from === null) {
-      const refusal = this.#quotas.refusal(tenant, event.length, RETRY_AFTER_MS);
-      if (refusal !== null) throw refusal;
-    }
+    const refusal =
+      from === null
+        ? this.#quotas.refusal(tenant, event.length, RETRY_AFTER_MS)
+        : this.#quotas.refusalOfGrowth(tenant, event.length - from.bytes, RETRY_AFTER_MS);
+    if (refusal !== null) throw refusal;
     const digest = key === undefined ? null : digestOf(event, qualifier);
     const atMs = clock.wallMs();
     const policy = JSON.stringify({ ...record.async, ...request.policy });
@@ -343,7 +354,9 @@ export class StoredQueue implements DurableQueue {
   }
 
   #forget(entry: Entry): void {
-    if (!this.#entries.delete(entry.id)) return;
+    // One that was redriven since is another one, and has a place of its own.
+    if (this.#entries.get(entry.id) !== entry) return;
+    this.#entries.delete(entry.id);
     this.#uncache(entry);
     this.#quotas.remove(entry.tenant, entry.bytes);
   }
@@ -355,6 +368,9 @@ export class StoredQueue implements DurableQueue {
 
   #take(row: LiveRow): Entry {
     const { clock, settings } = this.#parts;
+    // What ended and was redriven in one transaction comes here before its end does.
+    const former = this.#entries.get(row.id);
+    if (former !== undefined) this.#forget(former);
     const entry = entryOf(row, clock, settings.maxRetryDelayMs);
     this.#entries.set(entry.id, entry);
     this.#quotas.add(entry.tenant, entry.bytes);

@@ -35,29 +35,52 @@ export class Quotas {
 
   /** Why one more of this size may not come; null when it may. */
   refusal(tenant: string, bytes: number, retryAfterMs: number): StrataError | null {
-    const { maxQueued, maxQueuedPerTenant, maxQueuedMb, maxQueuedMbPerTenant } = this.#settings;
+    const { maxQueued, maxQueuedPerTenant } = this.#settings;
     const own = this.#tenants.get(tenant) ?? NOTHING;
     const most = maxQueued;
-    const mostBytes = maxQueuedMb * MIB;
-    const fairly = 1 / (this.#tenants.size + 1);
-    const beyond = (kind: AsyncLimitKind, configured: number, observed: number): StrataError =>
-      full(kind, configured, observed, retryAfterMs);
-    if (own.count >= maxQueuedPerTenant) return beyond('asyncQueuedPerTenant', maxQueuedPerTenant, own.count);
-    if (own.bytes + bytes > maxQueuedMbPerTenant * MIB)
-      return beyond('asyncQueuedBytesPerTenant', maxQueuedMbPerTenant * MIB, own.bytes);
-    if (this.#all.count >= most || (this.#all.count >= most * OPEN_PART && own.count >= most * fairly))
-      return beyond('asyncQueued', most, this.#all.count);
-    const all = this.#all.bytes + bytes;
-    if (all > mostBytes || (all > mostBytes * OPEN_PART && own.bytes + bytes > mostBytes * fairly))
-      return beyond('asyncQueuedBytes', mostBytes, this.#all.bytes);
-    return null;
+    if (own.count >= maxQueuedPerTenant)
+      return full('asyncQueuedPerTenant', maxQueuedPerTenant, own.count, retryAfterMs);
+    const share = most * this.#share;
+    if (this.#all.count >= most || (this.#all.count >= most * OPEN_PART && own.count >= share))
+      return full('asyncQueued', most, this.#all.count, retryAfterMs);
+    return this.#refusalOfBytes(own, bytes, retryAfterMs);
   }
 
-  /** How many more of a tenant there is room for. */
-  roomFor(tenant: string): number {
+  /** Why one that has its place may not become larger by so much; null when it may. */
+  refusalOfGrowth(tenant: string, bytes: number, retryAfterMs: number): StrataError | null {
+    return bytes <= 0
+      ? null
+      : this.#refusalOfBytes(this.#tenants.get(tenant) ?? NOTHING, bytes, retryAfterMs);
+  }
+
+  /** How much more of a tenant there is room for. */
+  roomFor(tenant: string): Readonly<Held> {
     const own = this.#tenants.get(tenant) ?? NOTHING;
-    const { maxQueued, maxQueuedPerTenant } = this.#settings;
-    return Math.max(0, Math.min(maxQueuedPerTenant - own.count, maxQueued - this.#all.count));
+    const { maxQueued, maxQueuedPerTenant, maxQueuedMb, maxQueuedMbPerTenant } = this.#settings;
+    return {
+      count: Math.max(0, Math.min(maxQueuedPerTenant - own.count, maxQueued - this.#all.count)),
+      bytes: Math.max(
+        0,
+        Math.min(maxQueuedMbPerTenant * MIB - own.bytes, maxQueuedMb * MIB - this.#all.bytes),
+      ),
+    };
+  }
+
+  /** The part of the whole that is each tenant's, with one more. */
+  get #share(): number {
+    return 1 / (this.#tenants.size + 1);
+  }
+
+  #refusalOfBytes(own: Readonly<Held>, bytes: number, retryAfterMs: number): StrataError | null {
+    const { maxQueuedMb, maxQueuedMbPerTenant } = this.#settings;
+    const mostBytes = maxQueuedMb * MIB;
+    if (own.bytes + bytes > maxQueuedMbPerTenant * MIB)
+      return full('asyncQueuedBytesPerTenant', maxQueuedMbPerTenant * MIB, own.bytes, retryAfterMs);
+    const all = this.#all.bytes + bytes;
+    const share = mostBytes * this.#share;
+    if (all > mostBytes || (all > mostBytes * OPEN_PART && own.bytes + bytes > share))
+      return full('asyncQueuedBytes', mostBytes, this.#all.bytes, retryAfterMs);
+    return null;
   }
 
   add(tenant: string, bytes: number): void {

@@ -4,35 +4,19 @@
  * Owns the shape and its bound. Invariant: a record has no more bytes than it may; what does not fit is left out, the
  * event first, and the record says so.
  */
+import { isJson } from '../core/json-check.ts';
 import type { Receipt } from '../core/receipt.ts';
 import type { FullRow } from './operations.ts';
 
-interface LambdaRecord {
-  readonly version: '1.0';
-  readonly timestamp: string;
-  readonly requestContext: {
-    readonly requestId: string;
-    readonly functionArn: string;
-    readonly condition: 'Success' | 'RetriesExhausted' | 'EventAgeExceeded';
-    readonly approximateInvokeCount: number;
-  };
-  requestPayload: unknown;
-  readonly responseContext: {
-    readonly statusCode: number;
-    readonly executedVersion: string;
-    readonly functionError?: 'Unhandled';
-  };
-  responsePayload: unknown;
-  /** Only here: the members that were too large to be sent. */
-  omitted?: readonly string[];
-}
+/** What does not fit is left out in this order. */
+const PAYLOADS = ['requestPayload', 'responsePayload'] as const;
 
+/** Payloads go in as they are: parsing them would keep the server from everybody else. */
 export const recordOf = (row: FullRow, maxBytes: number): Uint8Array => {
   const { failure, attemptRows } = row;
   const last = attemptRows.at(-1);
   const receipt = last === undefined ? null : (JSON.parse(last.receipt) as Receipt);
-  const omitted: string[] = row.resultDropped ? ['responsePayload'] : [];
-  const record: LambdaRecord = {
+  const head = JSON.stringify({
     version: '1.0',
     timestamp: new Date(row.finishedAtMs ?? row.acceptedAtMs).toISOString(),
     requestContext: {
@@ -41,45 +25,59 @@ export const recordOf = (row: FullRow, maxBytes: number): Uint8Array => {
       condition: conditionOf(row),
       approximateInvokeCount: row.attempts,
     },
-    requestPayload: payloadOf(row.event),
     responseContext: {
       statusCode: 200,
       executedVersion: receipt?.version ?? row.qualifier ?? '$LATEST',
-      ...(failure === null ? {} : ({ functionError: 'Unhandled' } as const)),
+      ...(failure === null ? {} : { functionError: 'Unhandled' }),
     },
+  }).slice(0, -1);
+  const payloads = {
+    requestPayload: jsonTextOf(row.event),
     responsePayload:
       failure === null
-        ? payloadOf(row.result)
-        : {
+        ? jsonTextOf(row.result)
+        : JSON.stringify({
             errorType: failure.error?.type ?? failure.code,
             errorMessage: failure.error?.message ?? failure.detail,
             trace: failure.error?.stack.split('\n') ?? [],
-          },
+          }),
   };
-  if (omitted.length > 0) record.omitted = [...omitted];
-  for (const member of ['requestPayload', 'responsePayload'] as const) {
-    const bytes = Buffer.from(JSON.stringify(record));
+  const omitted: string[] = row.resultDropped ? ['responsePayload'] : [];
+  const write = (): Buffer => {
+    const members = PAYLOADS.map((member) => `"${member}":${payloads[member]}`);
+    // Only here: the members that were too large to be sent.
+    if (omitted.length > 0) members.push(`"omitted":${JSON.stringify(omitted)}`);
+    return Buffer.from(`${[head, ...members].join(',')}}`);
+  };
+  for (const member of PAYLOADS) {
+    const bytes = write();
     if (bytes.length <= maxBytes) return bytes;
-    record[member] = null;
+    payloads[member] = 'null';
     omitted.push(member);
-    record.omitted = [...omitted];
   }
-  return Buffer.from(JSON.stringify(record));
+  return write();
+};
+
+/** What is no JSON, which an event may be, as a text. */
+const jsonTextOf = (json: Uint8Array | null): string => {
+  if (json === null) return 'null';
+  const text = textOf(json);
+  return isJson(json) ? text : JSON.stringify(text);
 };
 
 /** Region and account stand for nothing here; the shape is what clients parse. */
 const arnOf = (name: string, qualifier: string | null): string =>
   `arn:aws:lambda:us-east-1:000000000000:function:${name}:${qualifier ?? '$LATEST'}`;
 
-const conditionOf = ({ status }: FullRow): LambdaRecord['requestContext']['condition'] => {
+const conditionOf = ({ status }: FullRow): 'Success' | 'RetriesExhausted' | 'EventAgeExceeded' => {
   if (status === 'succeeded') return 'Success';
   return status === 'expired' ? 'EventAgeExceeded' : 'RetriesExhausted';
 };
 
-/** What is no JSON, which an event may be, goes as text; so does what is nested deeper than it could be written again. */
+/** What is no JSON is shown as text; so is what is nested deeper than it could be written again. */
 export const payloadOf = (json: Uint8Array | null): unknown => {
   if (json === null) return null;
-  const text = Buffer.from(json.buffer, json.byteOffset, json.byteLength).toString('utf8');
+  const text = textOf(json);
   if (isDeep(json)) return text;
   try {
     return JSON.parse(text) as unknown;
@@ -87,6 +85,9 @@ export const payloadOf = (json: Uint8Array | null): unknown => {
     return text;
   }
 };
+
+const textOf = ({ buffer, byteOffset, byteLength }: Uint8Array): string =>
+  Buffer.from(buffer, byteOffset, byteLength).toString('utf8');
 
 const DEPTH_MAX = 500;
 const QUOTE = 0x22;

@@ -1,4 +1,8 @@
-/** The tables of the queue: the steps from each version to the next; step 0 makes version 1 of an empty database. */
+/**
+ * The tables of the queue: the steps from each version to the next; step 0 makes version 1 of an empty database.
+ *
+ * What may be large comes last in a row, because whoever reads what stands behind it reads all of it.
+ */
 export const MIGRATIONS: readonly string[] = [
   `CREATE TABLE invocations (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -6,7 +10,6 @@ export const MIGRATIONS: readonly string[] = [
     tenant TEXT NOT NULL,
     function TEXT NOT NULL,
     qualifier TEXT,
-    event BLOB,
     event_bytes INTEGER NOT NULL,
     policy TEXT NOT NULL,
     hops INTEGER NOT NULL,
@@ -19,7 +22,6 @@ export const MIGRATIONS: readonly string[] = [
     interruptions INTEGER NOT NULL DEFAULT 0,
     cancel INTEGER NOT NULL DEFAULT 0,
     finished_ms INTEGER,
-    result BLOB,
     result_dropped INTEGER NOT NULL DEFAULT 0,
     failure TEXT,
     dead INTEGER NOT NULL DEFAULT 0,
@@ -29,7 +31,9 @@ export const MIGRATIONS: readonly string[] = [
     delivery_tries INTEGER NOT NULL DEFAULT 0,
     delivery_error TEXT,
     key TEXT,
-    digest BLOB
+    digest BLOB,
+    result BLOB,
+    event BLOB
   ) STRICT;
   CREATE UNIQUE INDEX by_key ON invocations (tenant, function, key) WHERE key IS NOT NULL;
   CREATE INDEX by_function ON invocations (tenant, function, seq);
@@ -46,4 +50,6 @@ export const MIGRATIONS: readonly string[] = [
     DELETE FROM attempts WHERE id = OLD.id;
   END;
   CREATE TABLE secrets (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID`,
+  // Whoever asks for dead letters does not look through all that has ended.
+  'CREATE INDEX dead_letters ON invocations (tenant, function, seq) WHERE dead = 1',
 ];

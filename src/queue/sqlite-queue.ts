@@ -93,7 +93,8 @@ export class SqliteQueue {
     const where = `tenant = ? AND function = ? AND seq < ?${status === null ? '' : ' AND status = ?'}${deadOnly ? ' AND dead = 1' : ''}`;
     const values: SQLInputValue[] = [tenant, name, before ?? Number.MAX_SAFE_INTEGER];
     if (status !== null) values.push(status);
-    const sql = `SELECT ${SHOWN} FROM invocations WHERE ${where} ORDER BY seq DESC LIMIT ?`;
+    const index = deadOnly ? 'dead_letters' : 'by_function';
+    const sql = `SELECT ${SHOWN} FROM invocations INDEXED BY ${index} WHERE ${where} ORDER BY seq DESC LIMIT ?`;
     return this.#all(sql, [...values, limit]).map(shownOf);
   }
 
@@ -211,7 +212,8 @@ export class SqliteQueue {
   #redrive(operation: DeadOperation & { readonly atMs: number; readonly maxBytes: number }): Outcome {
     const rows: LiveRow[] = [];
     let bytes = 0;
-    for (const seq of this.#dead(operation)) {
+    const dead = this.#dead(operation);
+    for (const seq of dead) {
       const row = this.#all(`SELECT ${LIVE} FROM invocations WHERE seq = ?`, [seq]).map(liveOf)[0];
       if (row === undefined) break;
       bytes += row.eventBytes;
@@ -219,7 +221,7 @@ export class SqliteQueue {
       this.#run(REDRIVE, [operation.atMs, operation.atMs, seq]);
       rows.push(...this.#all(`SELECT ${LIVE} FROM invocations WHERE seq = ?`, [seq]).map(liveOf));
     }
-    return { rows };
+    return { rows, count: dead.length };
   }
 
   #discard(operation: DeadOperation): Outcome {
@@ -231,7 +233,8 @@ export class SqliteQueue {
   /** The oldest dead letters of a function, or the one that is asked for if it is one. */
   #dead({ tenant, function: name, id, limit }: DeadOperation): number[] {
     const rows = this.#all(
-      `SELECT seq FROM invocations WHERE tenant = ? AND function = ? AND dead = 1 AND delivery IS NOT 'pending'
+      `SELECT seq FROM invocations INDEXED BY dead_letters
+       WHERE tenant = ? AND function = ? AND dead = 1 AND delivery IS NOT 'pending'
        AND (?3 IS NULL OR id = ?3) ORDER BY seq LIMIT ?4`,
       [tenant, name, id, limit],
     );

@@ -65,6 +65,8 @@ export class QueueWorld {
   isRoom: (tenant: string) => boolean = () => true;
   /** Whether the disk takes what it is given. */
   diskFull = false;
+  /** What a transaction waits for that begins now. */
+  slowDisk: Promise<void> | null = null;
   queue: StoredQueue;
   /** Told before and after each transaction and entry of the ledger. */
   step: (what: 'before' | 'after') => void = () => {};
@@ -158,11 +160,13 @@ export class QueueWorld {
     const { database } = this;
     const read = async <Value>(value: () => Value): Promise<Value> => (alive.value ? value() : NEVER);
     return {
-      apply: (operations) =>
-        this.#durably(alive, () => {
+      apply: async (operations) => {
+        if (this.slowDisk !== null) await this.slowDisk;
+        return this.#durably(alive, () => {
           if (this.diskFull) throw new StrataError('storage_full', 'The disk is full.');
           return database.apply(operations);
-        }),
+        });
+      },
       live: (after, limit) => read(() => database.live(after, limit)),
       event: (id) => read(() => database.event(id)),
       get: (id) => read(() => database.get(id)),

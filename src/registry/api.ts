@@ -3,7 +3,14 @@
  *
  * Owns the shapes and the promise that what `codeFiles` returns is byte for byte what was deployed.
  */
-import type { AliasInput, AliasRecord, CodeFiles, FunctionRecord, FunctionSpecInput } from '../core/spec.ts';
+import type {
+  AliasInput,
+  AliasRecord,
+  CodeFiles,
+  FunctionAuth,
+  FunctionRecord,
+  FunctionSpecInput,
+} from '../core/spec.ts';
 
 export interface Deployment {
   readonly function: FunctionRecord;
@@ -115,6 +122,8 @@ export interface Registry {
   get(tenant: string, name: string, qualifier?: string): FunctionRecord;
   /** Whether the function of this record takes invocations: what its `$LATEST` says holds for every version. */
   isEnabled(record: FunctionRecord): boolean;
+  /** What the function of this record asks of its callers: what its `$LATEST` says holds for every version. */
+  authOf(record: FunctionRecord): FunctionAuth;
   /** Whether the record is what is deployed or published now. */
   isCurrent(record: FunctionRecord): boolean;
   /** @throws StrataError `invalid_request` for a bad cursor or limit. */

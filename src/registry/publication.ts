@@ -30,8 +30,8 @@ export const frozen = (
     ...OF_THE_FUNCTION,
   });
 
-/** Both are asked of `$LATEST`, whichever version runs, so that they neither count twice nor freeze. */
-const OF_THE_FUNCTION = { reservedConcurrency: 0, enabled: true };
+/** All are asked of `$LATEST`, whichever version runs, so that they neither count twice nor freeze. */
+const OF_THE_FUNCTION = { reservedConcurrency: 0, enabled: true, auth: 'key' } as const;
 
 const DIGEST = /^[0-9a-f]{64}$/;
 

@@ -9,7 +9,13 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { StrataError } from '../core/errors.ts';
-import { type CodeFiles, type FunctionRecord, type FunctionSpecInput, LATEST } from '../core/spec.ts';
+import {
+  type CodeFiles,
+  type FunctionAuth,
+  type FunctionRecord,
+  type FunctionSpecInput,
+  LATEST,
+} from '../core/spec.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Random } from '../ports/random.ts';
 import { storageError } from '../ports/storage-errors.ts';
@@ -184,6 +190,11 @@ class StoredRegistry implements Registry {
   isEnabled(record: FunctionRecord): boolean {
     if (record.version === LATEST) return record.enabled;
     return this.#table.get(record.tenant, record.name)?.latest.enabled ?? true;
+  }
+
+  authOf(record: FunctionRecord): FunctionAuth {
+    if (record.version === LATEST) return record.auth;
+    return this.#table.get(record.tenant, record.name)?.latest.auth ?? 'key';
   }
 
   isCurrent(record: FunctionRecord): boolean {

@@ -81,10 +81,8 @@ describe.each([
       false,
     ]);
     expect(await publish(spec('one', { env: { A: '1' } }))).toEqual(['3', true]);
-    expect(await publish(spec('one', { env: { A: '1' }, enabled: false, reservedConcurrency: 1 }))).toEqual([
-      '3',
-      false,
-    ]);
+    const ofFunction = { enabled: false, reservedConcurrency: 1, auth: 'none' } as const;
+    expect(await publish(spec('one', { env: { A: '1' }, ...ofFunction }))).toEqual(['3', false]);
     expect(numbers(registry)).toEqual(['1', '2', '3']);
   });
 

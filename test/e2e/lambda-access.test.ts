@@ -130,6 +130,9 @@ describe('a function URL with AWS_IAM', () => {
     const headers = signed(path, 'hello', invoker);
     const reply = await call(server, 'POST', path, { body: 'hello', headers });
     expect(reply.json).toMatchObject({ got: { body: 'hello' } });
+    const byKey = await call(server, 'POST', path, { headers: { Authorization: `Bearer ${adminKey}` } });
+    expect(byKey.status).toBe(200);
+    for (const { text } of [reply, byKey]) expect(text).not.toMatch(/authorization/i);
     for (const [body, other] of [
       ['hello!', headers],
       ['hello', {}],
@@ -137,5 +140,47 @@ describe('a function URL with AWS_IAM', () => {
       ['hello', signed(path, 'hello', { ...invoker, secretAccessKey: 'other' })],
     ] as const)
       expect((await call(server, 'POST', path, { body, headers: other })).status).toBe(403);
+  });
+
+  it('asks for what its function asks for as well', async () => {
+    await create(clientOf(admin), 'tokens', 'exports.handler = async () => 1;');
+    const put = await call(server, 'PUT', '/v1/functions/tokens', {
+      body: { runtime: 'isolate', code: { source: 'exports.handler = async () => 1;' }, auth: 'jwt' },
+      headers: { Authorization: `Bearer ${adminKey}` },
+    });
+    expect(put.status).toBe(200);
+    const input = { FunctionName: 'tokens', AuthType: 'AWS_IAM' } as const;
+    const made = await clientOf(admin).send(new CreateFunctionUrlConfigCommand(input));
+    const path = new URL(String(made.FunctionUrl)).pathname;
+    const headers = signed(path, 'hello', invoker);
+    expect((await call(server, 'POST', path, { body: 'hello', headers })).status).toBe(403);
+  });
+});
+
+describe('a function URL with NONE', () => {
+  const asAdmin = (method: 'POST' | 'PATCH', path: string, body: object) =>
+    call(server, method, path, { body, headers: { Authorization: `Bearer ${adminKey}` } });
+
+  it('is held to the rate of its tenant, and closed while the tenant is disabled', async () => {
+    expect((await asAdmin('POST', '/v1/tenants', { name: 'shop' })).status).toBe(201);
+    const client = clientOf(admin);
+    client.middlewareStack.add(
+      (next) => (args) => {
+        (args.request as { headers: Record<string, string> }).headers['Strata-Tenant'] = 'shop';
+        return next(args);
+      },
+      { step: 'build' },
+    );
+    await create(client, 'open', 'exports.handler = async () => 1;');
+    const input = { FunctionName: 'open', AuthType: 'NONE' } as const;
+    const made = await client.send(new CreateFunctionUrlConfigCommand(input));
+    const path = new URL(String(made.FunctionUrl)).pathname;
+    const statusOf = async (): Promise<number> => (await call(server, 'GET', path)).status;
+    expect(await statusOf()).toBe(200);
+    await asAdmin('PATCH', '/v1/tenants/shop', { quotas: { requestsPerSecond: 1 } });
+    const statuses = await Promise.all(Array.from({ length: 10 }, statusOf));
+    expect(statuses).toContain(429);
+    expect((await asAdmin('PATCH', '/v1/tenants/shop', { state: 'disabled' })).status).toBe(200);
+    expect(await statusOf()).toBe(403);
   });
 });

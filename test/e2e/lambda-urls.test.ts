@@ -19,7 +19,7 @@ let url: string;
 const SITE = `
 exports.handler = async (event) => {
   const answers = {
-    '/html': { statusCode: 200, headers: { 'Content-Type': 'text/html', 'X-Own': 'a' }, cookies: ['a=1', 'b=2'], body: '<p>ä</p>' },
+    '/html': { statusCode: 200, headers: { 'Content-Type': 'text/html', 'X-Own': 'a' }, cookies: ['a=1; Path=/; Secure', 'b=2;domain=localhost'], body: '<p>ä</p>' },
     '/binary': { statusCode: 200, headers: { 'Content-Type': 'image/png' }, isBase64Encoded: true, body: '/wAB' },
     '/text': 'plain',
     '/moved': { statusCode: 302, headers: { Location: '/elsewhere', 'Content-Type': 'text/plain' } },
@@ -30,6 +30,8 @@ exports.handler = async (event) => {
     '/evil-length': { statusCode: 200, headers: { 'Content-Length': '1', 'Transfer-Encoding': 'chunked', Connection: 'upgrade', 'Content-Type': 'text/plain', 'Clear-Site-Data': '"*"' }, body: 'whole' },
     '/evil-many': { statusCode: 200, headers: Object.fromEntries(Array.from({ length: 200 }, (_, at) => ['x-' + at, '1'])) },
   };
+  if (event.rawPath === '/many') return Array(60000).fill('"');
+  if (event.rawPath === '/many-and-more') return { statusCode: 200, body: Array(60000).fill(0) };
   if (event.rawPath === '/throw') throw new Error('secret');
   return event.rawPath in answers ? answers[event.rawPath] : event;
 };`;
@@ -135,7 +137,8 @@ describe('a function URL', () => {
     expect(page.headers).toMatchObject({
       'content-type': 'text/html',
       'x-own': 'a',
-      'set-cookie': ['a=1', 'b=2'],
+      // They come back to this URL alone, whatever the function says.
+      'set-cookie': [`a=1; Secure; Path=${url}`, `b=2; Path=${url}`],
     });
     const answer = await fetch(`${server.url}${url}binary`);
     expect(new Uint8Array(await answer.arrayBuffer())).toEqual(new Uint8Array([255, 0, 1]));
@@ -184,6 +187,17 @@ describe('a function URL', () => {
     await client.send(new DeleteFunctionCommand({ FunctionName: 'closing' }));
     await create(client, 'closing', SITE);
     expect((await call(server, 'GET', `${closed}text`)).status).toBe(403);
+  });
+
+  it('is forbidden under another spelling of its id', async () => {
+    const spelt = url.replace(/[a-z2-7]{32}/, (id) => `%${id.charCodeAt(0).toString(16)}${id.slice(1)}`);
+    expect((await call(server, 'GET', `${spelt}text`)).status).toBe(403);
+  });
+
+  it('gives out much data as it is, and reads no answer out of it', async () => {
+    const many = await fetch(`${server.url}${url}many`);
+    expect(await many.json()).toHaveLength(60_000);
+    expect((await call(server, 'GET', `${url}many-and-more`)).status).toBe(502);
   });
 
   it('takes no body that is too large', async () => {

@@ -57,7 +57,7 @@ describe('publishing', () => {
       ...{ name: 'pub', version: '1', description: 'first', env: { A: '1' } },
       code: { digest: expect.stringMatching(/^[0-9a-f]{64}$/) },
     });
-    for (const field of ['id', 'tenant', 'enabled', 'reservedConcurrency'])
+    for (const field of ['id', 'tenant', 'enabled', 'reservedConcurrency', 'auth'])
       expect(first.json).not.toHaveProperty(field);
     expect(first.headers.etag).toBe(`"${(first.json as { revision: string }).revision}"`);
     const again = await publish('pub', '');

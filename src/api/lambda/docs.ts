@@ -88,7 +88,8 @@ const DIFFERENCES = [
   'The log of an invocation has lines as Node writes them for `nodejs…`, and as the function writes them for the others. ' +
     '`Max Memory Used` is left out where it was not measured.',
   'Function URLs are `/lambda-url/{id}/` on this server. Their answers have an origin of their own in a browser, and ' +
-    'headers that concern the connection or the whole address are left out. `Cors` is kept and not answered by the server.',
+    'headers that concern the connection or the whole address are left out. Their cookies get the path of the URL. With ' +
+    '`AWS_IAM` the function does not see `Authorization`. `Cors` is kept and not answered by the server.',
   'Tags belong to the function; `RevisionId` does not change with them.',
 ];
 

@@ -123,6 +123,10 @@ export const asLambdaError = (thrown: unknown, what: string | null): LambdaError
         thrown.limit?.kind === 'maxInstances' ? RESERVED_REACHED : ACCOUNT_REACHED,
         retryAfterMs,
       );
+    case 'rate_limit':
+      return throttled('CallerRateLimitExceeded', retryAfterMs);
+    case 'quota_exceeded':
+      return new LambdaError('CodeStorageExceededException', 400, { ...USER, message });
     case 'overloaded':
     case 'queue_timeout':
       return throttled(ACCOUNT_REACHED, retryAfterMs);

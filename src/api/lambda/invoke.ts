@@ -5,6 +5,7 @@
  * an error of the API. Invariant: nothing that a function chose stands in a header, but for its log in base64.
  */
 import { StrataError } from '../../core/errors.ts';
+import { isJson } from '../../core/json-check.ts';
 import type { FunctionRecord } from '../../core/spec.ts';
 import type { InvokeJsonAnswer } from '../../invocation/api.ts';
 import { enqueue } from './async-invocations.ts';
@@ -162,13 +163,8 @@ const eventOf = ({ body }: LambdaCall): Uint8Array => (Buffer.isBuffer(body) ? b
 
 /** The other runtimes read the event themselves, and say so when it is none. */
 const refuseNoJson = (event: Uint8Array): void => {
-  if (event.length === 0) return;
-  try {
-    JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(event));
-  } catch (cause) {
-    const reason = cause instanceof Error ? cause.message.slice(0, 200) : 'unreadable';
-    throw invalidContent(`Could not parse request body into json: ${reason}`);
-  }
+  if (event.length === 0 || isJson(event)) return;
+  throw invalidContent('Could not parse request body into json: it is no JSON text in UTF-8');
 };
 
 /** The client's context as JSON text, null without one. @throws LambdaError for what is none. */

@@ -13,7 +13,7 @@ import type { LambdaParts } from './call.ts';
 import { restoreProvisioned } from './provisioned.ts';
 import { createProvisioning } from './provisioning.ts';
 import { lambdaRoutes } from './routes.ts';
-import { openSettings } from './settings.ts';
+import { openSettings, type SettingOwner, type Settings } from './settings.ts';
 import { createTurns } from './turns.ts';
 import { versionsOf } from './version-parts.ts';
 
@@ -32,9 +32,8 @@ export interface LambdaApiOptions {
  */
 export const addLambdaApi = (app: FastifyInstance, options: LambdaApiOptions): void => {
   const { executor, logger, dataDir, region, eventMaxBytes, codeMaxBytes } = options;
-  const settings = openSettings(dataDir);
+  const settings = sweptAgain(openSettings(dataDir), (owner) => isThere(executor, owner));
   app.addHook('onClose', async () => settings.close());
-  settings.sweep((owner) => isThere(executor, owner));
   const parts: LambdaParts = {
     ...{ executor, settings, region, codeMaxBytes, clock: systemClock, random: systemRandom },
     versions: versionsOf(executor),
@@ -45,6 +44,23 @@ export const addLambdaApi = (app: FastifyInstance, options: LambdaApiOptions): v
   };
   app.addHook('onReady', () => restoreProvisioned(parts));
   void app.register(lambdaRoutes, { parts, logger, eventMaxBytes });
+};
+
+/** So many changes may leave something behind of functions that were deleted past this API. */
+const SWEEP_AFTER = 100;
+
+/** Forgets what belongs to functions that are no more, now and after each so many changes. */
+const sweptAgain = (settings: Settings, exists: (owner: SettingOwner) => boolean): Settings => {
+  let changes = 0;
+  settings.sweep(exists);
+  return {
+    ...settings,
+    put(...setting) {
+      settings.put(...setting);
+      changes += 1;
+      if (changes % SWEEP_AFTER === 0) settings.sweep(exists);
+    },
+  };
 };
 
 const isThere = (

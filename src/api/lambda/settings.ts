@@ -27,6 +27,8 @@ export interface Setting {
 export interface Settings {
   get(functionId: string, kind: SettingKind, qualifier?: string): unknown;
   list(functionId: string, kind: SettingKind): readonly Setting[];
+  /** The function URL of that id: whoever reaches the port may ask for any. */
+  url(id: string): Setting | null;
   /** Every setting of one kind, of all functions. */
   all(kind: SettingKind): Iterable<Setting>;
   put(owner: SettingOwner, kind: SettingKind, qualifier: string, value: unknown): void;
@@ -48,10 +50,17 @@ export const openSettings = (dataDir: string): Settings => {
   const database = openDatabase(path, MIGRATIONS);
   const attempt = <Result>(run: () => Result): Result => attemptOn(path, run);
   const functions = new Map<string, Map<string, Setting>>();
+  const urls = new Map<string, Setting>();
   const keep = (setting: Setting): void => {
     const own = functions.get(setting.owner.id) ?? new Map<string, Setting>();
-    own.set(keyOf(setting.kind, setting.qualifier), setting);
+    const key = keyOf(setting.kind, setting.qualifier);
+    unlist(own.get(key));
+    own.set(key, setting);
     functions.set(setting.owner.id, own);
+    if (setting.kind === 'url') urls.set(urlIdOf(setting), setting);
+  };
+  const unlist = (setting: Setting | undefined): void => {
+    if (setting?.kind === 'url') urls.delete(urlIdOf(setting));
   };
   for (const row of attempt(() => database.prepare(SELECT).all())) {
     const owner = { id: String(row.function_id), tenant: String(row.tenant), name: String(row.name) };
@@ -61,11 +70,13 @@ export const openSettings = (dataDir: string): Settings => {
   const forget = (id: string): void => {
     if (!functions.has(id)) return;
     attempt(() => database.prepare(FORGET).run(id));
+    for (const setting of functions.get(id)?.values() ?? []) unlist(setting);
     functions.delete(id);
   };
   return {
     get: (id, kind, qualifier = '') => functions.get(id)?.get(keyOf(kind, qualifier))?.value,
     list: (id, kind) => [...(functions.get(id)?.values() ?? [])].filter((setting) => setting.kind === kind),
+    url: (id) => urls.get(id) ?? null,
     *all(kind) {
       for (const own of functions.values())
         for (const setting of own.values()) if (setting.kind === kind) yield setting;
@@ -79,6 +90,7 @@ export const openSettings = (dataDir: string): Settings => {
       const key = keyOf(kind, qualifier);
       if (functions.get(id)?.has(key) !== true) return false;
       attempt(() => database.prepare(DELETE).run(id, kind, qualifier));
+      unlist(functions.get(id)?.get(key));
       return functions.get(id)?.delete(key) === true;
     },
     forget,
@@ -120,5 +132,7 @@ const UPSERT =
   'INSERT OR REPLACE INTO settings (function_id, kind, qualifier, tenant, name, value) VALUES (?, ?, ?, ?, ?, ?)';
 const DELETE = 'DELETE FROM settings WHERE function_id = ? AND kind = ? AND qualifier = ?';
 const FORGET = 'DELETE FROM settings WHERE function_id = ?';
+
+const urlIdOf = ({ value }: Setting): string => (value as { readonly id: string }).id;
 
 const keyOf = (kind: SettingKind, qualifier: string): string => `${kind} ${qualifier}`;

@@ -76,6 +76,8 @@ describe('a signature', () => {
     ['a date that is none', { 'x-amz-date': '20261399T996199Z' }],
     ['the host unsigned', { authorization: HEAD.headers.authorization?.replace('=host;', '=') }],
     ['a body that is not signed', { 'x-amz-content-sha256': 'UNSIGNED-PAYLOAD' }],
+    ['another tenant named behind it', { 'strata-tenant': 'acme' }],
+    ['what is asked for unsigned', { 'x-amz-invocation-type': 'Event' }],
     [
       'the body hash unsigned',
       { authorization: HEAD.headers.authorization?.replace('x-amz-content-sha256;', '') },

@@ -2,7 +2,7 @@
  * Signature Version 4, as the SDKs of this API sign their requests.
  *
  * Owns the form and the arithmetic. Never knows keys, and never reads a body: it is given the hash of it. Invariants:
- * host, date and body are signed; a signature holds five minutes around its date, and is compared in constant time.
+ * host, date, body and whatever headers change what is asked for are signed; a signature holds five minutes around its date, and is compared in constant time.
  */
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
@@ -34,6 +34,8 @@ const AUTHORIZATION =
   /^AWS4-HMAC-SHA256 Credential=([A-Za-z0-9_-]{1,128})\/((\d{8})\/[a-z0-9-]{1,32}\/lambda\/aws4_request), ?SignedHeaders=([a-z0-9;-]{1,2048}), ?Signature=([0-9a-f]{64})$/;
 const DATE = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/;
 const SHA256 = /^[0-9a-f]{64}$/;
+/** Headers that say what a request asks for. */
+const MEANT = /^(?:x-amz|strata)-/;
 
 /**
  * What a request says of its signature; nothing of it is believed yet.
@@ -53,7 +55,8 @@ export const readSignature = ({ headers }: SignedHead, nowMs: number): Signature
     throw wrongSignature(`Signature expired: ${date} is more than 5 minutes from the time of the server`);
   const told = headers['x-amz-content-sha256'];
   if (told !== undefined && (typeof told !== 'string' || !SHA256.test(told))) throw incomplete();
-  const needed = ['host', 'x-amz-date', ...(told === undefined ? [] : ['x-amz-content-sha256'])];
+  // Whoever hears a request could send it again with others of what it is understood by.
+  const needed = ['host', ...Object.keys(headers).filter((name) => MEANT.test(name))];
   if (!needed.every((name) => signedHeaders.includes(name))) throw incomplete();
   return {
     ...{ accessKeyId, scope, date, signedHeaders, bodySha256: told ?? null },
@@ -105,7 +108,7 @@ export const wrongSignature = (message: string): LambdaError =>
 
 const incomplete = (): LambdaError =>
   new LambdaError('IncompleteSignatureException', 403, {
-    message: `Authorization is ${SCHEME} with Credential, SignedHeaders (host, x-amz-date and x-amz-content-sha256 where it is sent) and Signature, for the service lambda.`,
+    message: `Authorization is ${SCHEME} with Credential, SignedHeaders (host, and all that begin with x-amz- or strata-) and Signature, for the service lambda.`,
   });
 
 const hmac = (key: Uint8Array, text: string): Buffer => createHmac('sha256', key).update(text).digest();

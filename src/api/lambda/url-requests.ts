@@ -2,8 +2,9 @@
  * Requests to function URLs: an HTTP request becomes an event of format 2.0, and the result an HTTP answer.
  *
  * Owns both mappings. What a function answers is a stranger's page on the address of this server, so every answer is
- * confined: it has an origin of its own in a browser, and headers that would change anything but the answer itself are
- * left out. Invariant: nothing that a function chose can begin another header or another answer.
+ * confined: it has an origin of its own in a browser, its cookies come back to its own path alone, and headers that would
+ * change anything but the answer itself are left out. Invariants: nothing that a function chose can begin another header or
+ * another answer; what it takes to read a result is bounded by more than its bytes.
  */
 import { validateHeaderName, validateHeaderValue } from 'node:http';
 import type { LambdaParts } from './call.ts';
@@ -85,12 +86,17 @@ export const eventOf = (
   return Buffer.from(JSON.stringify(event));
 };
 
-/** The answer that a result means; null for a result that means none. */
-export const answerOf = (resultJson: Uint8Array): UrlAnswer | null => {
-  const result: unknown = JSON.parse(Buffer.from(resultJson).toString());
+/**
+ * The answer that a result means; null for a result that means none.
+ * @param path of the URL, which all its cookies get.
+ */
+export const answerOf = (resultJson: Uint8Array, path: string): UrlAnswer | null => {
+  const json = Buffer.from(resultJson.buffer, resultJson.byteOffset, resultJson.byteLength);
+  // Of what is too much to be parsed here only data can be told, which goes out as it is.
+  if (hasManyValues(json)) return json.includes('"statusCode"') ? null : dataAnswer(json);
+  const result: unknown = JSON.parse(json.toString());
   if (typeof result !== 'object' || result === null || !Object.hasOwn(result, 'statusCode')) {
-    const text = typeof result === 'string' ? result : Buffer.from(resultJson).toString();
-    return confined(200, [['content-type', JSON_TYPE]], Buffer.from(text));
+    return dataAnswer(typeof result === 'string' ? Buffer.from(result) : json);
   }
   const {
     statusCode,
@@ -102,7 +108,7 @@ export const answerOf = (resultJson: Uint8Array): UrlAnswer | null => {
   const status =
     typeof statusCode === 'string' && /^\d{3}$/.test(statusCode) ? Number(statusCode) : statusCode;
   if (typeof status !== 'number' || !Number.isInteger(status) || status < 200 || status > 599) return null;
-  const given = headersOf(headers, cookies);
+  const given = headersOf(headers, cookies, path);
   if (given === null) return null;
   const text = typeof body === 'string' ? body : JSON.stringify(body);
   const bytes = Buffer.from(text, isBase64Encoded === true ? 'base64' : 'utf8');
@@ -116,6 +122,32 @@ export const failureAnswer = (status: number, body: string, type = 'text/plain')
 
 type Header = readonly [name: string, value: string];
 
+const dataAnswer = (body: Uint8Array): UrlAnswer => confined(200, [['content-type', JSON_TYPE]], body);
+
+const VALUES_MAX = 50_000;
+const [QUOTE, BACKSLASH, COMMA, BRACKET, BRACE] = [0x22, 0x5c, 0x2c, 0x5b, 0x7b];
+
+/** What parsing costs grows with the values: every one but the first is behind a sign that is counted here. */
+const hasManyValues = (json: Buffer): boolean => {
+  if (json.length <= VALUES_MAX) return false;
+  let values = 1;
+  for (let at = 0; at < json.length && values <= VALUES_MAX; at += 1) {
+    const byte = json[at];
+    if (byte === QUOTE) at = endOfString(json, at);
+    else if (byte === COMMA || byte === BRACKET || byte === BRACE) values += 1;
+  }
+  return values > VALUES_MAX;
+};
+
+const endOfString = (json: Buffer, start: number): number => {
+  for (let end = json.indexOf(QUOTE, start + 1); end >= 0; end = json.indexOf(QUOTE, end + 1)) {
+    let first = end;
+    while (json[first - 1] === BACKSLASH) first -= 1;
+    if ((end - first) % 2 === 0) return end;
+  }
+  return json.length;
+};
+
 const confined = (status: number, headers: readonly Header[], body: Uint8Array): UrlAnswer => {
   const flat = headers.flat();
   flat.push('content-security-policy', CONFINED, 'x-content-type-options', 'nosniff');
@@ -125,7 +157,7 @@ const confined = (status: number, headers: readonly Header[], body: Uint8Array):
   return { status, headers: flat, body };
 };
 
-const headersOf = (headers: unknown, cookies: unknown): Header[] | null => {
+const headersOf = (headers: unknown, cookies: unknown, path: string): Header[] | null => {
   if (typeof headers !== 'object' || headers === null || !Array.isArray(cookies)) return null;
   const given: Header[] = [];
   let bytes = 0;
@@ -133,7 +165,7 @@ const headersOf = (headers: unknown, cookies: unknown): Header[] | null => {
     const text = typeof value === 'string' ? value : JSON.stringify(value);
     bytes += name.length + text.length;
     if (!isHeader(name, text) || given.length >= HEADERS_MAX || bytes > HEADERS_MAX_BYTES) return false;
-    given.push([name, text]);
+    given.push([name, name === 'set-cookie' ? ownCookie(text, path) : text]);
     return true;
   };
   for (const [key, value] of Object.entries(headers)) {
@@ -143,6 +175,14 @@ const headersOf = (headers: unknown, cookies: unknown): Header[] | null => {
   }
   for (const cookie of cookies) if (!add('set-cookie', cookie)) return null;
   return given;
+};
+
+/** All URLs are of one host: what one function sets would be sent to all others, of other tenants as well. */
+const ownCookie = (cookie: string, path: string): string => {
+  const kept = cookie
+    .split(';')
+    .filter((part, at) => at === 0 || !/^\s*(?:path|domain)\s*(?:=|$)/i.test(part));
+  return [...kept, ` Path=${path}`].join(';');
 };
 
 const isHeader = (name: string, value: string): boolean => {

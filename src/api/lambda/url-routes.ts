@@ -7,13 +7,14 @@
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
 import { StrataError } from '../../core/errors.ts';
+import type { Credential } from '../../core/identity.ts';
 import { whenClosed } from '../disconnects.ts';
 import type { LambdaParts } from './call.ts';
 import { arrive, refuseUnlessAllowed } from './callers.ts';
 import { accessDenied, LambdaError } from './errors.ts';
 import type { Setting } from './settings.ts';
 import { answerOf, eventOf, failureAnswer, type UrlAnswer, type UrlRequest } from './url-requests.ts';
-import { findUrl, URL_PREFIX, type UrlConfig } from './urls.ts';
+import { URL_PREFIX, type UrlConfig } from './urls.ts';
 
 export interface UrlRoutesOptions {
   readonly parts: LambdaParts;
@@ -30,7 +31,10 @@ const THROTTLED = failureAnswer(
   '{"Reason":"ConcurrentInvocationLimitExceeded","Type":"User","message":"Rate Exceeded."}',
   'application/json',
 );
-const THROTTLES: ReadonlySet<string> = new Set(['concurrency_limit', 'overloaded', 'queue_timeout']);
+const THROTTLES: ReadonlySet<string> = new Set([
+  ...['concurrency_limit', 'overloaded', 'queue_timeout', 'rate_limit'],
+]);
+const FORBIDS: ReadonlySet<string> = new Set(['not_found', 'unauthorized', 'forbidden']);
 
 export const urlRoutes: FastifyPluginAsync<UrlRoutesOptions> = async (
   app,
@@ -67,30 +71,33 @@ export const urlRoutes: FastifyPluginAsync<UrlRoutesOptions> = async (
 
 /** Null for one that is unknown, and for one that asks who calls where nobody could say so. */
 const openUrl = (parts: LambdaParts, id: string) => {
-  const setting = findUrl(parts, id);
+  const setting = parts.settings.url(id);
   if (setting === null) return null;
   return (setting.value as UrlConfig).authType === 'NONE' || !parts.executor.accounts.isOpen ? setting : null;
 };
 
-/** Whether the caller of a URL that asks for it has signed, and may. */
-const mayCall = async (
-  parts: LambdaParts,
+/**
+ * By what the caller is known, where the URL asks for it; null where it asks nobody. Either counts as a request of the
+ * tenant, which has to be an active one.
+ * @throws LambdaError, StrataError for a caller who may not.
+ */
+const credentialOf = async (
+  { executor, clock }: LambdaParts,
   request: FastifyRequest,
   { owner, value }: Setting,
-): Promise<boolean> => {
-  if ((value as UrlConfig).authType === 'NONE') return true;
+): Promise<Credential | null> => {
   const { method = 'GET', url = '/', headers } = request.raw;
-  const body = Buffer.isBuffer(request.body) ? request.body : NOTHING;
-  try {
-    const identity = (
-      await arrive(parts.executor.accounts, { method, url, headers }, parts.clock.wallMs())
-    ).confirm(body);
-    refuseUnlessAllowed(identity, 'invoke', 'InvokeFunctionUrl');
-    return identity.tenant === owner.tenant;
-  } catch (thrown) {
-    if (thrown instanceof LambdaError || thrown instanceof StrataError) return false;
-    throw thrown;
+  if ((value as UrlConfig).authType === 'NONE') {
+    // Whatever credentials the request has are for the function: here it comes from a stranger.
+    await executor.accounts.identify({ method, url, headers: { 'strata-tenant': owner.tenant } });
+    return null;
   }
+  const body = Buffer.isBuffer(request.body) ? request.body : NOTHING;
+  const arrival = await arrive(executor.accounts, { method, url, headers }, clock.wallMs());
+  const identity = arrival.confirm(body);
+  refuseUnlessAllowed(identity, 'invoke', 'InvokeFunctionUrl');
+  if (identity.tenant !== owner.tenant) throw accessDenied(null);
+  return identity.credential;
 };
 
 const serve = async (
@@ -100,24 +107,31 @@ const serve = async (
   requestId: string,
 ): Promise<UrlAnswer> => {
   const setting = openUrl(parts, id);
-  if (setting === null || !(await mayCall(parts, request, setting))) return FORBIDDEN;
+  // An id in another spelling would leave a part of itself in the path that the function sees.
+  if (setting === null || request.raw.url?.startsWith(URL_PREFIX + id) !== true) return FORBIDDEN;
+  const credential = await credentialOf(parts, request, setting);
   const { owner, qualifier } = setting;
   const { tenant, name } = owner;
   // A later function of the same name is another one.
   if (parts.executor.get(name, { tenant }).id !== owner.id) return FORBIDDEN;
-  const event = eventOf(urlRequestOf(request, id, requestId), setting.value as UrlConfig, tenant, parts);
+  const { headers } = request;
+  // What this server was shown is none of the function's business: it could call by it.
+  const shown = credential === null ? headers : { ...headers, authorization: undefined };
+  const asked = { ...urlRequestOf(request, id, requestId), headers: shown };
+  const event = eventOf(asked, setting.value as UrlConfig, tenant, parts);
   let stopWatching = (): void => {};
   try {
     const answer = await parts.executor.invokeJson({
       ...{ function: name, tenant, eventJson: event, invocationId: requestId },
       ...(qualifier === '' ? {} : { qualifier }),
+      ...(credential === null ? {} : { credential }),
       onWait: (cancel) => {
         stopWatching = whenClosed(request.raw.socket, cancel);
       },
     });
     return answer.resultJson === null
       ? FAILED_BY_FUNCTION
-      : (answerOf(answer.resultJson) ?? FAILED_BY_FUNCTION);
+      : (answerOf(answer.resultJson, `${URL_PREFIX}${id}/`) ?? FAILED_BY_FUNCTION);
   } finally {
     stopWatching();
   }
@@ -127,9 +141,10 @@ const serve = async (
 const FAILED_BY_FUNCTION: UrlAnswer = { ...FAILED };
 
 const refusalOf = (thrown: unknown): UrlAnswer => {
+  if (thrown instanceof LambdaError) return FORBIDDEN;
   if (!(thrown instanceof StrataError)) return FAILED;
   if (THROTTLES.has(thrown.code)) return THROTTLED;
-  if (thrown.code === 'not_found') return FORBIDDEN;
+  if (FORBIDS.has(thrown.code)) return FORBIDDEN;
   if (thrown.code === 'payload_too_large') return failureAnswer(413, 'Request Too Long');
   return thrown.code === 'internal_error' ? FAILED : FAILED_BY_FUNCTION;
 };

@@ -14,7 +14,6 @@ import { notFound, resourceConflict, violated } from './errors.ts';
 import { Fields, required } from './fields.ts';
 import { arnOf, type FunctionReference } from './names.ts';
 import { slice } from './pages.ts';
-import type { Setting } from './settings.ts';
 
 export interface UrlConfig {
   readonly id: string;
@@ -86,12 +85,6 @@ export const listUrls: Operation = (call, parts) => {
   const { items, next } = slice(call, 50, parts.settings.list(owner.id, 'url'), ({ qualifier }) => qualifier);
   const views = items.map(({ qualifier, value }) => viewOf(call, parts, name, qualifier, value as UrlConfig));
   return ok({ FunctionUrlConfigs: views, ...next });
-};
-
-/** The function behind a URL's id; null for an unknown one. */
-export const findUrl = (parts: LambdaParts, id: string): Setting | null => {
-  for (const setting of parts.settings.all('url')) if ((setting.value as UrlConfig).id === id) return setting;
-  return null;
 };
 
 const configOf = (call: LambdaCall, parts: LambdaParts) => {

@@ -9,6 +9,6 @@ export const functionView = (record: FunctionRecord): Record<string, unknown> =>
   const { id: _id, tenant: _tenant, codeDigest, codeBytes, createdAt, updatedAt, ...spec } = record;
   const view = { ...spec, code: { digest: codeDigest, bytes: codeBytes }, createdAt, updatedAt };
   if (record.version === LATEST) return view;
-  const { enabled: _enabled, reservedConcurrency: _reserved, ...ofVersion } = view;
+  const { enabled: _enabled, reservedConcurrency: _reserved, auth: _auth, ...ofVersion } = view;
   return ofVersion;
 };

@@ -7,7 +7,6 @@
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
 import { type Failure, StrataError } from '../../core/errors.ts';
-import { resolveFor } from '../../core/identity.ts';
 import { PHASES } from '../../core/receipt.ts';
 import type { Executor, InvokeJsonAnswer, InvokeJsonRequest } from '../../invocation/api.ts';
 import { whenClosed } from '../disconnects.ts';
@@ -131,8 +130,7 @@ const invokeRoute: FastifyPluginAsync<InvocationRoutesOptions> = async (app, { e
         beforeLargeBody(request) {
           const invocation = requestOf(request as FastifyRequest<InvokeRoute>);
           const { function: name, tenant, qualifier, credential } = invocation;
-          const where = { ...(tenant && { tenant }), ...(qualifier && { qualifier }) };
-          resolveFor(credential, () => executor.get(name, where));
+          refuseStrangers(executor, { tenant: tenant ?? '', function: name, qualifier, credential });
         },
       },
       // The schemas below only document this route; its handler checks what it reads.

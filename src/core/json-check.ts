@@ -1,8 +1,8 @@
 /**
  * Whether bytes are JSON text, found out without making anything of them.
  *
- * For results that a function's own process wrote: parsing would cost the server many times their size in objects that
- * nobody needs. Accepts exactly what JSON.parse accepts, but for nesting that would overflow the stack of a reader.
+ * For what functions and their callers wrote: parsing would cost the server many times its size in objects that nobody
+ * needs. Accepts exactly what JSON.parse accepts, but for nesting that would overflow the stack of a reader.
  */
 import { isUtf8 } from 'node:buffer';
 
