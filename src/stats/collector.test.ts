@@ -1,5 +1,4 @@
 import { describe, expect, it } from 'vitest';
-import { NO_NETWORK } from '../core/receipt.ts';
 import { ManualClock } from '../ports/manual-clock.ts';
 import { seededRandom } from '../ports/random.ts';
 import { StatsCollector, type StatsFunction } from './collector.ts';
@@ -11,9 +10,8 @@ const functionOf = (id: string, tenant = 'acme', version = '$LATEST'): StatsFunc
 });
 
 const finished = (record: StatsFunction, handlerMs = 1): Parameters<StatsCollector['add']>[0] => ({
-  ...{ invocationId: 'i', function: record, start: 'code', meter: 'isolate' },
-  ...{ phases: [0.5, 0, 0, 0, 0, handlerMs], initCpuNs: 0, handlerCpuNs: 1e6, maxMemoryBytes: null },
-  ...{ failure: null, startedAtMs: 0, logs: [], logTruncated: false, network: NO_NETWORK },
+  ...{ function: record, start: 'code', phases: [0.5, 0, 0, 0, 0, handlerMs], failure: null },
+  ...{ initCpuNs: 0, handlerCpuNs: 1e6, maxMemoryBytes: null },
 });
 
 const open = (maxFunctions = 10, windowMinutes = 60) => {

@@ -5,11 +5,10 @@
  * was used least recently, of the tenant that has the most. Invariants: a tenant that has less than its equal part
  * loses nothing to another; adding allocates nothing for a function that has been seen.
  */
-import type { Finished } from '../billing/receipts.ts';
 import type { FunctionRecord } from '../core/spec.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { FunctionStats } from './api.ts';
-import { Series, SLOTS } from './series.ts';
+import { type Counted, Series, SLOTS } from './series.ts';
 
 export interface StatsSettings {
   readonly windowMinutes: number;
@@ -54,7 +53,7 @@ export class StatsCollector {
     return this.#size;
   }
 
-  add(finished: Omit<Finished, 'function'> & { readonly function: StatsFunction }): void {
+  add(finished: Counted & { readonly function: StatsFunction }): void {
     if (this.#maxFunctions === 0) return;
     const nowMs = this.#clock.nowMs();
     const entry = this.#byFunction.get(finished.function) ?? this.#entryOf(finished.function, nowMs);

@@ -102,7 +102,7 @@ interface Slot {
 }
 
 export class Series {
-  readonly #ring: (Slot | undefined)[] = new Array(SLOTS).fill(undefined);
+  readonly #ring: (Slot | undefined)[] = Array.from({ length: SLOTS }, () => undefined);
 
   add(counted: Counted, number: number): void {
     const at = number % SLOTS;
