@@ -15,7 +15,7 @@ const run = async (
   argv: readonly string[],
   options: {
     answer?: Response;
-    /** One for each call, in order; SIGINT comes while the last wait of them is over. */
+    /** One for each call, in order; SIGINT comes with the first wait behind the last. */
     answers?: readonly unknown[];
     stdin?: string;
     env?: Record<string, string>;
