@@ -49,7 +49,14 @@ const run = async (
   stdout.end();
   stderr.end();
   const text = async (stream: PassThrough) => Buffer.concat(await stream.toArray()).toString();
-  return { code, sent, waits, listeners: signals.listenerCount('SIGINT'), stdout: await text(stdout), stderr: await text(stderr) };
+  return {
+    code,
+    sent,
+    waits,
+    listeners: signals.listenerCount('SIGINT'),
+    stdout: await text(stdout),
+    stderr: await text(stderr),
+  };
 };
 
 describe('the command line', () => {
@@ -181,7 +188,9 @@ describe('the command line', () => {
     });
     expect(sent[0]?.url).toMatch(/\/v1\/functions\/hello\/stats\?qualifier=3$/);
     expect(stdout).toMatch(/^invocations +5 in the last 60 minutes\nfailed +2, function_timeout 2$/m);
-    expect(stdout).toMatch(/^starts +runtime 1, code 4\nstart, ms +-\nhandler, ms +p50 1.23, p90 2, p95 2.5,/m);
+    expect(stdout).toMatch(
+      /^starts +runtime 1, code 4\nstart, ms +-\nhandler, ms +p50 1.23, p90 2, p95 2.5,/m,
+    );
   });
 
   it('shows the sandboxes it is given, and counts those of others', async () => {

@@ -88,8 +88,7 @@ class Figures {
       starts: { ...this.#starts },
       handlerMs: this.#handler.percentiles(),
       startMs: this.#start.percentiles(),
-      cpuMs:
-        count === 0 ? null : { mean: this.#cpuNs / count / NS_PER_MS, max: this.#maxCpuNs / NS_PER_MS },
+      cpuMs: count === 0 ? null : { mean: this.#cpuNs / count / NS_PER_MS, max: this.#maxCpuNs / NS_PER_MS },
       maxMemoryMb: this.#maxMemoryBytes === 0 ? null : this.#maxMemoryBytes / BYTES_PER_MB,
     };
   }

@@ -188,7 +188,8 @@ const listRoutes = (app: App, executor: Executor): void => {
               logs: Type.Array(Type.Object({ ...LOG_LINE.properties, invocationId: Type.String() })),
               cursor: Type.String({ description: 'Pass as `after` for what comes behind these lines.' }),
               gap: Type.Boolean({
-                description: 'Lines may be missing before the last of these, forgotten before they were asked for.',
+                description:
+                  'Lines may be missing before the last of these, forgotten before they were asked for.',
               }),
               more: Type.Boolean({ description: 'There are more already.' }),
             }),
