@@ -52,6 +52,7 @@ import { CpuFairness } from './scheduler/cpu-fairness.ts';
 import { QueueLength, Scheduler } from './scheduler/scheduler.ts';
 import { Turnstile } from './scheduler/turnstile.ts';
 import { Watermarks } from './scheduler/watermarks.ts';
+import { StatsCollector } from './stats/collector.ts';
 
 export type {
   Accounts,
@@ -69,12 +70,14 @@ export type { LogLine, Receipt, Start } from './core/receipt.ts';
 export type { AliasInput, AliasRecord, FunctionRecord, FunctionSpecInput } from './core/spec.ts';
 export type {
   Executor,
+  FunctionStats,
   FunctionVersions,
   InvocationRecord,
   InvokeAnswer,
   InvokeJsonAnswer,
   InvokeJsonRequest,
   InvokeRequest,
+  LogPage,
 } from './invocation/api.ts';
 
 /** Any part of the configuration (see `docs/config.md`), and a logger; silent unless one is given. */
@@ -152,6 +155,7 @@ export const createExecutor = async (options: ExecutorOptions = {}): Promise<Exe
     ...{ clock, random, logger, registry, accounts, lanes, metrics, limits: config.limits },
     turnstile,
     records: new Records(config.records),
+    stats: new StatsCollector(clock, config.stats),
     ...{ ledger: receipts.ledger, operator, usage: receipts.usage, tariff: config.ledger.tariff },
     ...{ admission, queue },
     provisions: new Provisions({

@@ -1,6 +1,7 @@
 /**
  * The process: the only place that reads its arguments and environment, and hands them to the CLI.
  */
+import { setTimeout as wait } from 'node:timers/promises';
 import { runCli } from './cli/program.ts';
 
 // A reader that has seen enough, as `strata list | head -1`, is no failure.
@@ -15,5 +16,6 @@ process.exitCode = await runCli(process.argv.slice(2), {
   stderr: process.stderr,
   fetch,
   signals: process,
+  wait: (ms, signal) => wait(ms, undefined, { signal }),
   exit: (code) => process.exit(code),
 });

@@ -34,6 +34,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   // Its webhooks and its runs are handed in: it knows neither the broker nor the executor.
   queue: [CORE, 'ports/', 'billing/receipts.ts'],
   billing: [CORE, CLOCK, 'ports/database.ts'],
+  stats: [CORE, CLOCK, 'billing/receipts.ts'],
   // It wires pools and schedulers of its own: the very code that serves, on another clock and another tier.
   simulator: [CORE, 'ports/', 'pool/', 'sandbox/api.ts', 'scheduler/scheduler.ts'],
   invocation: [
@@ -56,6 +57,8 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
       'scheduler/turnstile.ts',
       'scheduler/turns.ts',
       'queue/api.ts',
+      'stats/api.ts',
+      'stats/collector.ts',
     ],
     ...['pool/api.ts', 'pool/budget.ts', 'pool/layered-pool.ts', 'pool/lease.ts', 'pool/slot.ts'],
   ],
@@ -100,7 +103,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
       'scheduler/scheduler.ts',
       'scheduler/turnstile.ts',
     ],
-    ...['scheduler/watermarks.ts', 'invocation/'],
+    ...['scheduler/watermarks.ts', 'stats/collector.ts', 'invocation/'],
   ],
   'main.ts': ['cli/program.ts'],
 };
@@ -111,6 +114,7 @@ const ALLOWED_IN_TESTS: Readonly<Record<string, readonly string[]>> = {
   api: ['accounts/fixture.ts', 'ports/manual-clock.ts', 'billing/no-usage.ts'],
   billing: ['ports/manual-clock.ts'],
   cli: ['registry/code.ts'],
+  stats: ['ports/manual-clock.ts', 'ports/random.ts'],
   egress: ['ports/manual-clock.ts'],
   // One suite for every backend; the ones that start processes run it from test/.
   sandbox: ['../test/contract/sandbox.suite.ts'],

@@ -40,6 +40,7 @@ const VERSIONS: FunctionVersions = {
 export const scriptedExecutor = (calls: Partial<Executor>): Executor => ({
   versions: VERSIONS,
   usage: NO_USAGE,
+  stats: { of: unscripted('stats.of') },
   accounts: calls.accounts ?? openAccountsFixture(),
   deploy: unscripted('deploy'),
   invoke: unscripted('invoke'),
@@ -51,6 +52,7 @@ export const scriptedExecutor = (calls: Partial<Executor>): Executor => ({
   delete: unscripted('delete'),
   invocation: unscripted('invocation'),
   logs: unscripted('logs'),
+  logPage: unscripted('logPage'),
   pools: unscripted('pools'),
   poolsOf: unscripted('poolsOf'),
   confinement: unscripted('confinement'),

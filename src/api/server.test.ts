@@ -547,6 +547,7 @@ describe('everything else', () => {
         'DELETE /v1/functions/{name}',
         'GET /v1/functions',
         'GET /v1/functions/{name}/logs',
+        'GET /v1/functions/{name}/stats',
         'GET /v1/functions/{name}/invocations',
         'GET /v1/functions/{name}/dead-letters',
         'GET /v1/functions/{name}/webhook-secret',

@@ -36,6 +36,7 @@ import {
 } from './native/problem.ts';
 import { queueRoutes } from './native/queue.ts';
 import { PROBLEM_SCHEMA, queryValidator } from './native/schemas.ts';
+import { statsRoutes } from './native/stats.ts';
 import { usageRoutes } from './native/usage.ts';
 import { versionRoutes } from './native/versions.ts';
 import { refusalOfForm } from './request-form.ts';
@@ -124,6 +125,7 @@ export const createServer = ({ executor, config, logger }: ServerOptions): Fasti
   void app.register(invocationRoutes, { executor, eventMaxBytes: config.limits.eventMaxBytes });
   void app.register(queueRoutes, { executor });
   void app.register(poolRoutes, { executor });
+  void app.register(statsRoutes, { executor });
   void app.register(usageRoutes, { executor });
   void app.register(accountRoutes, { accounts: executor.accounts });
   void app.register(operationRoutes, { executor });

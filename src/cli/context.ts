@@ -16,6 +16,8 @@ export interface CliContext {
   readonly fetch: typeof fetch;
   /** Where SIGTERM and SIGINT arrive. */
   readonly signals: EventEmitter;
+  /** Resolves after so long; rejects when the signal is aborted before. Keeps the process alive. */
+  readonly wait: (ms: number, signal: AbortSignal) => Promise<unknown>;
   /** Ends the process; only `serve` needs it, the others return. */
   readonly exit: (code: number) => void;
 }

@@ -20,6 +20,7 @@ const run = async (argv: readonly string[], { env = {}, answer = {} as unknown }
   const sent: { line: string; authorization: string | null; body: string }[] = [];
   const code = await runCli(argv, {
     ...{ env, stdin: Readable.from([]), stdout, stderr, signals: new EventEmitter(), exit: () => {} },
+    wait: async () => {},
     fetch: async (url, init) => {
       const { pathname, search } = new URL(String(url));
       sent.push({

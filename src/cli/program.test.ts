@@ -13,11 +13,20 @@ interface Sent {
 /** Runs the CLI against one canned HTTP answer; `fetch` is the boundary to the network. */
 const run = async (
   argv: readonly string[],
-  options: { answer?: Response; stdin?: string; env?: Record<string, string> } = {},
+  options: {
+    answer?: Response;
+    /** One for each call, in order; SIGINT comes with the first wait behind the last. */
+    answers?: readonly unknown[];
+    stdin?: string;
+    env?: Record<string, string>;
+  } = {},
 ) => {
   const stdout = new PassThrough();
   const stderr = new PassThrough();
   const sent: Sent[] = [];
+  const waits: number[] = [];
+  const signals = new EventEmitter();
+  const answers = [...(options.answers ?? [])];
   const code = await runCli(argv, {
     env: options.env ?? {},
     stdin: Readable.from([Buffer.from(options.stdin ?? '')]),
@@ -26,15 +35,28 @@ const run = async (
     fetch: async (url, init) => {
       const headers = Object.fromEntries(new Headers(init?.headers));
       sent.push({ url: String(url), method: init?.method, headers, body: String(init?.body ?? '') });
+      if (options.answers !== undefined) return Response.json(answers.shift());
       return options.answer ?? new Response('{"ok":true}');
     },
-    signals: new EventEmitter(),
+    signals,
+    wait: async (ms, signal) => {
+      waits.push(ms);
+      if (answers.length === 0) signals.emit('SIGINT');
+      signal.throwIfAborted();
+    },
     exit: () => {},
   });
   stdout.end();
   stderr.end();
   const text = async (stream: PassThrough) => Buffer.concat(await stream.toArray()).toString();
-  return { code, sent, stdout: await text(stdout), stderr: await text(stderr) };
+  return {
+    code,
+    sent,
+    waits,
+    listeners: signals.listenerCount('SIGINT'),
+    stdout: await text(stdout),
+    stderr: await text(stderr),
+  };
 };
 
 describe('the command line', () => {
@@ -135,6 +157,40 @@ describe('the command line', () => {
     const { stdout, sent } = await run(['logs', 'hello', '-n', '5'], { answer: Response.json({ logs }) });
     expect(sent[0]?.url).toMatch(/\/v1\/functions\/hello\/logs\?limit=5$/);
     expect(stdout).toBe('1970-01-01T00:00:00.000Z warn  a\\nb\n');
+  });
+
+  it('follows a log from cursor to cursor, at once where there is more, and says what was lost', async () => {
+    const page = (message: string | null, cursor: string, more = false, gap = false) => ({
+      ...{ cursor, more, gap },
+      logs: message === null ? [] : [{ timeMs: 0, level: 'info', message, invocationId: 'x' }],
+    });
+    const answers = [page('a', 'c1'), page('b', 'c2', true), page('c', 'c3', false, true), page(null, 'c4')];
+    const { code, sent, waits, listeners, stdout, stderr } = await run(['logs', '-f', 'hello'], { answers });
+    expect(code).toBe(0);
+    expect(sent.map(({ url }) => new URL(url).search)).toEqual([
+      ...['?limit=100', '?limit=1000&after=c1', '?limit=1000&after=c2', '?limit=1000&after=c3'],
+    ]);
+    expect(waits).toEqual([1_000, 1_000, 1_000]);
+    expect(stdout.match(/[abc]$/gm)).toEqual(['a', 'b', 'c']);
+    expect(stderr).toMatch(/^Lines may be missing here.*\n$/);
+    expect(listeners).toBe(0);
+  });
+
+  it('shows counts and percentiles of a function', async () => {
+    const percentiles = { p50: 1.2345, p90: 2, p95: 2.5, p99: 3, max: 3.001 };
+    const stats = {
+      ...{ windowMs: 3_600_000, invocations: 5, failed: 2, errors: { function_timeout: 2 } },
+      ...{ starts: { none: 0, container: 0, runtime: 1, code: 4 }, handlerMs: percentiles, startMs: null },
+      ...{ cpuMs: { mean: 0.5, max: 1 }, maxMemoryMb: null },
+    };
+    const { stdout, sent } = await run(['stats', 'hello', '--qualifier', '3'], {
+      answer: Response.json(stats),
+    });
+    expect(sent[0]?.url).toMatch(/\/v1\/functions\/hello\/stats\?qualifier=3$/);
+    expect(stdout).toMatch(/^invocations +5 in the last 60 minutes\nfailed +2, function_timeout 2$/m);
+    expect(stdout).toMatch(
+      /^starts +runtime 1, code 4\nstart, ms +-\nhandler, ms +p50 1.23, p90 2, p95 2.5,/m,
+    );
   });
 
   it('shows the sandboxes it is given, and counts those of others', async () => {

@@ -23,6 +23,7 @@ import { addPools } from './commands/pools.ts';
 import { addPublish } from './commands/publish.ts';
 import { addServe } from './commands/serve.ts';
 import { addSim } from './commands/sim.ts';
+import { addStats } from './commands/stats.ts';
 import { addTenants } from './commands/tenants.ts';
 import { addReceipt, addUsage } from './commands/usage.ts';
 import { addVersions } from './commands/versions.ts';
@@ -60,6 +61,7 @@ const buildProgram = (context: CliContext): Command => {
     addInvoke,
     addList,
     addLogs,
+    addStats,
     addDeadLetters,
     addRedrive,
     addDelete,

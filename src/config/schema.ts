@@ -15,6 +15,7 @@ import { LEDGER } from './schema/ledger.ts';
 import { group, type KeyOptions, text } from './schema/nodes.ts';
 import { ADMISSION, MACHINE, POLICY, QUEUE } from './schema/scheduling.ts';
 import { LIMITS, LOG, RECORDS, SERVER } from './schema/server.ts';
+import { STATS } from './schema/stats.ts';
 
 export const CONFIG_SCHEMA = group('The configuration of Strata.', {
   dataDir: text(
@@ -36,6 +37,7 @@ export const CONFIG_SCHEMA = group('The configuration of Strata.', {
   container: CONTAINER,
   egress: EGRESS,
   records: RECORDS,
+  stats: STATS,
   ledger: LEDGER,
   lambda: LAMBDA,
 });

@@ -31,6 +31,7 @@ import type {
   VersionPage,
 } from '../registry/api.ts';
 import type { Confinement } from '../sandbox/api.ts';
+import type { Stats } from '../stats/api.ts';
 
 export interface InvokeRequest {
   readonly function: string;
@@ -109,6 +110,19 @@ export interface FunctionLogLine extends LogLine {
   readonly invocationId: string;
 }
 
+/** Log lines of a function, oldest first, for somebody who goes on from there. */
+export interface LogPage {
+  readonly logs: readonly FunctionLogLine[];
+  /** Pass as `after` for what comes behind these lines. */
+  readonly cursor: string;
+  /** Lines may be missing before the last of these, forgotten before they were asked for. */
+  readonly gap: boolean;
+  /** There are more already. */
+  readonly more: boolean;
+}
+
+export type { FunctionStats, Percentiles, Stats } from '../stats/api.ts';
+
 export interface RuntimeView {
   readonly runtime: Runtime;
   readonly tier: Tier;
@@ -170,6 +184,8 @@ export interface Executor {
   readonly versions: FunctionVersions;
   /** The ledger: what was used, by whom, and what that costs. */
   readonly usage: Usage;
+  /** Counts and percentiles of functions, of the last while. */
+  readonly stats: Stats;
   deploy(
     spec: FunctionSpecInput & { name: string; tenant?: string },
     precondition?: Precondition,
@@ -188,6 +204,8 @@ export interface Executor {
   invocation(invocationId: string, options?: { tenant?: string }): InvocationRecord;
   /** The newest lines of a function, oldest first; `limit` 1 to 1,000, 100 unless told. */
   logs(name: string, options?: { tenant?: string; limit?: number }): readonly FunctionLogLine[];
+  /** The same with where they end; with `after` the lines behind it, the oldest first. */
+  logPage(name: string, options?: { tenant?: string; limit?: number; after?: string }): LogPage;
   /** Everything, as it is now: for the operator. */
   pools(): PoolsView;
   /** What one tenant may see, as it was less than 250 ms ago. */

@@ -25,6 +25,7 @@ import { guardTier } from '../sandbox/guard.ts';
 import { Admission, type AdmissionSettings } from '../scheduler/admission.ts';
 import { Scheduler } from '../scheduler/scheduler.ts';
 import { Turnstile } from '../scheduler/turnstile.ts';
+import { StatsCollector } from '../stats/collector.ts';
 import type { InvokeAnswer } from './api.ts';
 import { LocalExecutor } from './executor.ts';
 import { Lanes } from './lanes.ts';
@@ -128,6 +129,7 @@ const open = async (
       release: async () => {},
     }),
     records: new Records({ maxInvocations: 10, maxLogLines: 10 }),
+    stats: new StatsCollector(clock, { windowMinutes: 60, maxFunctions: 10 }),
     ...{ ledger, operator: null, tariff: 'cpu' },
     usage: ledger === null ? NO_USAGE : usageOf(clock, store, ledger),
     metrics: new Metrics({

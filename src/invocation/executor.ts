@@ -22,6 +22,7 @@ import type { Confinement } from '../sandbox/api.ts';
 import type { Admission, Ticket } from '../scheduler/admission.ts';
 import type { Priority } from '../scheduler/turns.ts';
 import type { Pass, Turnstile } from '../scheduler/turnstile.ts';
+import type { StatsCollector } from '../stats/collector.ts';
 import { answerOf, jsonAnswerOf } from './answers.ts';
 import type {
   Executor,
@@ -31,12 +32,15 @@ import type {
   InvokeJsonAnswer,
   InvokeJsonRequest,
   InvokeRequest,
+  LogPage,
   ReadyState,
   RuntimeView,
+  Stats,
 } from './api.ts';
 import { InvocationIds } from './invocation-ids.ts';
 import { EMPTY_EVENT, encodeEvent, refuseEvent } from './json.ts';
 import type { Lanes } from './lanes.ts';
+import { LogCursors } from './log-cursor.ts';
 import type { Metrics } from './metrics.ts';
 import { placementOf, seatOf } from './placement.ts';
 import { PoolViews } from './pool-views.ts';
@@ -60,6 +64,7 @@ export interface ExecutorParts {
   readonly turnstile: Turnstile;
   readonly provisions: Provisions;
   readonly records: Records;
+  readonly stats: StatsCollector;
   /** Null where no receipt is kept for good. */
   readonly ledger: Ledger | null;
   /** What accounts idle memory to the operator; closed before the lanes, while there is something to see. */
@@ -88,10 +93,12 @@ const ASYNC_PRIORITY: Priority = 0;
 export class LocalExecutor implements Executor {
   readonly versions: LocalVersions;
   readonly usage: Usage;
+  readonly stats: Stats;
   readonly #parts: ExecutorParts;
   readonly #context: WalkContext;
   readonly #views: PoolViews;
   readonly #ids: InvocationIds;
+  readonly #cursors: LogCursors;
   /** Invocations that came and have not been answered: those inside, and those in the line before. */
   #open = 0;
   #state: ReadyState = 'starting';
@@ -105,6 +112,10 @@ export class LocalExecutor implements Executor {
     this.#parts = parts;
     this.usage = parts.usage;
     this.#ids = new InvocationIds(parts.clock, parts.random);
+    this.#cursors = new LogCursors(parts.random);
+    this.stats = {
+      of: (name, options = {}) => parts.stats.of(this.get(name, options), options.qualifier !== undefined),
+    };
     this.#context = {
       clock: parts.clock,
       openNetwork: parts.openNetwork,
@@ -228,7 +239,11 @@ export class LocalExecutor implements Executor {
   }
 
   logs(name: string, options: { tenant?: string; limit?: number } = {}): readonly FunctionLogLine[] {
-    const { tenant = DEFAULT_TENANT, limit = LOGS_DEFAULT } = options;
+    return this.logPage(name, options).logs;
+  }
+
+  logPage(name: string, options: { tenant?: string; limit?: number; after?: string } = {}): LogPage {
+    const { tenant = DEFAULT_TENANT, limit = LOGS_DEFAULT, after } = options;
     if (!Number.isInteger(limit) || limit < 1 || limit > LOGS_MAX) {
       throw new StrataError(
         'invalid_request',
@@ -236,7 +251,13 @@ export class LocalExecutor implements Executor {
       );
     }
     this.get(name, { tenant });
-    return this.#parts.records.logs(tenant, name, limit);
+    const { records } = this.#parts;
+    if (after === undefined) {
+      const cursor = this.#cursors.textOf(records.logEnd);
+      return { logs: records.logs(tenant, name, limit), cursor, gap: false, more: false };
+    }
+    const { next, ...page } = records.logsFrom(tenant, name, this.#cursors.placeOf(after), limit);
+    return { ...page, cursor: this.#cursors.textOf(next) };
   }
 
   pools(): PoolsView {
@@ -390,8 +411,9 @@ export class LocalExecutor implements Executor {
 
   /** One line an invocation; neither the event nor the result nor what the function logged. */
   #finish(finished: Finished): void {
-    const { records, metrics, logger, ledger } = this.#parts;
+    const { records, stats, metrics, logger, ledger } = this.#parts;
     records.add(finished);
+    stats.add(finished);
     ledger?.add(finished);
     metrics.finished(finished);
     if (!logger.isLevelEnabled('info')) return;

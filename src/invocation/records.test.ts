@@ -2,7 +2,9 @@ import { describe, expect, it } from 'vitest';
 import type { Finished } from '../billing/receipts.ts';
 import { type LogLine, NO_NETWORK } from '../core/receipt.ts';
 import type { FunctionRecord } from '../core/spec.ts';
-import { Records } from './records.ts';
+import { seededRandom } from '../ports/random.ts';
+import { LogCursors } from './log-cursor.ts';
+import { type LogLines, Records } from './records.ts';
 
 const functionOf = (tenant: string, name: string): FunctionRecord => ({
   ...{ id: 'f1', tenant, name, version: '$LATEST', revision: 'r1', runtime: 'isolate' },
@@ -44,6 +46,61 @@ const known = (records: Records, count: number): Finished[] =>
   Array.from({ length: count }, (_, id) => {
     return records.find(`i${id}`, 'acme');
   }).filter((entry) => entry !== null);
+
+describe('following a log', () => {
+  const messagesOf = ({ logs }: LogLines): string[] => logs.map(({ message }) => message);
+
+  it('gives every line once, in order, however small the pages', () => {
+    const records = new Records({ maxInvocations: 100, maxLogLines: 10 });
+    const seen: string[] = [];
+    let at = records.logEnd;
+    for (let id = 0; id < 20; id += 1) {
+      records.add(finished(id, [line(`${id}a`), line(`${id}b`), line(`${id}c`)]));
+      records.add(finished(100 + id, [line('of another')], 'other'));
+      const page = records.logsFrom('acme', 'hello', at, 2);
+      expect(page.gap).toBe(false);
+      seen.push(...messagesOf(page));
+      at = page.next;
+    }
+    const rest = records.logsFrom('acme', 'hello', at, 1_000);
+    expect(rest).toMatchObject({ gap: false, more: true });
+    seen.push(...messagesOf(rest), ...messagesOf(records.logsFrom('acme', 'hello', rest.next, 1_000)));
+    const all = Array.from({ length: 20 }, (_, id) => [`${id}a`, `${id}b`, `${id}c`]).flat();
+    expect(seen).toEqual(all);
+  });
+
+  it('says when invocations or logs were forgotten before they were asked for', () => {
+    const records = new Records({ maxInvocations: 3, maxLogLines: 10 });
+    const start = records.logEnd;
+    for (let id = 0; id < 3; id += 1) records.add(finished(id, [line(`${id}`)]));
+    expect(records.logsFrom('acme', 'hello', start, 10).gap).toBe(false);
+    records.add(finished(3, [line('3')]));
+    const page = records.logsFrom('acme', 'hello', start, 10);
+    expect(page).toMatchObject({ gap: true, more: false });
+    expect(messagesOf(page)).toEqual(['1', '2', '3']);
+    expect(messagesOf(records.logsFrom('acme', 'hello', null, 10))).toEqual(['1', '2', '3']);
+    records.add({ ...finished(4), logTruncated: true });
+    expect(records.logsFrom('acme', 'hello', page.next, 10)).toMatchObject({ gap: true, logs: [] });
+  });
+
+  it('gives no more than a million characters at once, and at least a line', () => {
+    const records = new Records({ maxInvocations: 100, maxLogLines: 1_000 });
+    const long = line('x'.repeat(600 * 1024));
+    for (let id = 0; id < 3; id += 1) records.add(finished(id, [long]));
+    const page = records.logsFrom('acme', 'hello', { invocation: 0, line: 0 }, 1_000);
+    expect([page.logs.length, page.more]).toEqual([2, true]);
+    expect(records.logsFrom('acme', 'hello', page.next, 1_000)).toMatchObject({ more: false });
+  });
+
+  it('takes what no cursor of this start is for no place', () => {
+    const cursors = new LogCursors(seededRandom(1));
+    const place = { invocation: 2 ** 40 + 1, line: 70_000 };
+    expect(cursors.placeOf(cursors.textOf(place))).toEqual(place);
+    expect(cursors.textOf(place)).toMatch(/^[A-Za-z0-9_-]{22}$/);
+    expect(new LogCursors(seededRandom(2)).placeOf(cursors.textOf(place))).toBeNull();
+    for (const text of ['', 'A'.repeat(22), 'A'.repeat(44), '!']) expect(cursors.placeOf(text)).toBeNull();
+  });
+});
 
 describe('records', () => {
   it('keep the newest, and forget the oldest first', () => {

@@ -8,6 +8,7 @@
 import type { Finished } from '../billing/receipts.ts';
 import { StrataError } from '../core/errors.ts';
 import type { FunctionLogLine } from './api.ts';
+import type { LogPlace } from './log-cursor.ts';
 
 export interface RecordLimits {
   readonly maxInvocations: number;
@@ -15,10 +16,22 @@ export interface RecordLimits {
   readonly maxLogLines: number;
 }
 
+/** Lines of a function, oldest first, and where the next ones will be. */
+export interface LogLines {
+  readonly logs: readonly FunctionLogLine[];
+  readonly next: LogPlace;
+  /** Lines may be missing before the last of these: they were forgotten before they were asked for. */
+  readonly gap: boolean;
+  /** There are more already. */
+  readonly more: boolean;
+}
+
 /** What a line costs beside its message. */
 const LINE_CHARS = 64;
 /** Characters of log kept over all invocations. */
 const LOG_MAX_CHARS = 32 * 1024 * 1024;
+/** Characters in one answer to somebody who follows; one line may go beyond. */
+const PAGE_MAX_CHARS = 1024 * 1024;
 
 /** What a tenant has of logs: places in the ring, the oldest first. */
 interface TenantLogs {
@@ -33,9 +46,9 @@ const SPENT_PLACES_MAX = 1_024;
 
 export class Records {
   readonly #limits: RecordLimits;
-  /** A ring: `#next` is where the next one goes, over the oldest when the ring is full. */
+  /** A ring: the invocation that was added as number n is at n modulo its length, over the oldest when it is full. */
   readonly #ring: (Finished | undefined)[] = [];
-  #next = 0;
+  #added = 0;
   #logChars = 0;
   /** Tenants that have logs. */
   readonly #logs = new Map<string, TenantLogs>();
@@ -49,12 +62,12 @@ export class Records {
   add(finished: Finished): void {
     const { maxInvocations } = this.#limits;
     if (maxInvocations === 0) return;
-    const at = this.#next;
+    const at = this.#added % maxInvocations;
     const replaced = this.#ring[at];
     // The oldest of all is the oldest of its tenant.
     if (replaced !== undefined && replaced.logs.length > 0) this.#forgetLog(replaced);
     this.#ring[at] = finished;
-    this.#next = (at + 1) % maxInvocations;
+    this.#added += 1;
     if (finished.logs.length === 0) return;
     const { tenant } = finished.function;
     let own = this.#logs.get(tenant);
@@ -91,10 +104,9 @@ export class Records {
   logs(tenant: string, name: string, limit: number): FunctionLogLine[] {
     const newestFirst: FunctionLogLine[] = [];
     const wanted = Math.min(limit, this.#limits.maxLogLines);
-    for (let age = 1; age <= this.#ring.length; age += 1) {
-      const finished = this.#ring[(this.#next - age + this.#ring.length) % this.#ring.length];
-      if (finished === undefined || finished.function.name !== name) continue;
-      if (finished.function.tenant !== tenant) continue;
+    for (let number = this.#added - 1; number >= this.#oldest; number -= 1) {
+      const finished = this.#finishedOf(number, tenant, name);
+      if (finished === null) continue;
       const { logs, invocationId } = finished;
       for (let index = logs.length - 1; index >= 0; index -= 1) {
         const line = logs[index];
@@ -103,6 +115,45 @@ export class Records {
       }
     }
     return newestFirst.reverse();
+  }
+
+  /** Where the next line will be. */
+  get logEnd(): LogPlace {
+    return { invocation: this.#added, line: 0 };
+  }
+
+  /** Lines of a function from a place on; null is a place that is not known any more. */
+  logsFrom(tenant: string, name: string, from: LogPlace | null, limit: number): LogLines {
+    const logs: FunctionLogLine[] = [];
+    const wanted = Math.min(limit, this.#limits.maxLogLines);
+    const { invocation, line } = from ?? START;
+    let gap = from === null || invocation < this.#oldest;
+    let chars = 0;
+    for (let number = Math.max(invocation, this.#oldest); number < this.#added; number += 1) {
+      const finished = this.#finishedOf(number, tenant, name);
+      if (finished === null) continue;
+      gap ||= finished.logs.length === 0 && finished.logTruncated;
+      for (let index = number === invocation ? line : 0; index < finished.logs.length; index += 1) {
+        const one = finished.logs[index];
+        if (one === undefined) continue;
+        if (logs.length >= wanted || chars >= PAGE_MAX_CHARS)
+          return { logs, next: { invocation: number, line: index }, gap, more: wanted > 0 };
+        logs.push({ ...one, invocationId: finished.invocationId });
+        chars += one.message.length + LINE_CHARS;
+      }
+    }
+    return { logs, next: this.logEnd, gap, more: false };
+  }
+
+  /** The number of the oldest invocation that is kept. */
+  get #oldest(): number {
+    return Math.max(0, this.#added - this.#limits.maxInvocations);
+  }
+
+  #finishedOf(number: number, tenant: string, name: string): Finished | null {
+    const finished = this.#ring[number % this.#limits.maxInvocations];
+    const isIts = finished?.function.name === name && finished.function.tenant === tenant;
+    return isIts ? finished : null;
   }
 
   /** Takes the oldest log of who has the most; its receipt stays, marked as truncated. */
@@ -142,6 +193,8 @@ export class Records {
     if (this.#heaviest === own) this.#heaviest = null;
   }
 }
+
+const START: LogPlace = { invocation: 0, line: 0 };
 
 const NO_LOGS: TenantLogs = { chars: -1, places: [], first: 0 };
 

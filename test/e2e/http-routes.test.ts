@@ -115,7 +115,35 @@ describe('invocations', () => {
     const logs = await call(server, 'GET', `/v1/invocations/${id}/logs`);
     expect(logs.json).toMatchObject({ logs: [{ level: 'info', message: 'said hi' }], truncated: false });
     const recent = await call(server, 'GET', '/v1/functions/talk/logs?limit=1');
-    expect(recent.json).toMatchObject({ logs: [{ invocationId: id, message: 'said hi' }] });
+    expect(recent.json).toMatchObject({ logs: [{ invocationId: id, message: 'said hi' }], gap: false });
+  });
+
+  it('goes on with a log behind its cursor, and says when the cursor is of another start', async () => {
+    await deploy(server, 'chat', 'exports.handler = (event) => console.log(event.say)');
+    await invoke(server, 'chat', { say: 'one' });
+    const path = '/v1/functions/chat/logs';
+    const { cursor } = (await call(server, 'GET', path)).json as { cursor: string };
+    for (const say of ['two', 'three']) await invoke(server, 'chat', { say });
+    const second = (await call(server, 'GET', `${path}?limit=1&after=${cursor}`)).json as { cursor: string };
+    expect(second).toMatchObject({ logs: [{ message: 'two' }], gap: false, more: true });
+    const third = (await call(server, 'GET', `${path}?after=${second.cursor}`)).json;
+    expect(third).toMatchObject({ logs: [{ message: 'three' }], gap: false, more: false });
+    const foreign = await call(server, 'GET', `${path}?after=${'A'.repeat(22)}`);
+    expect(foreign.json).toMatchObject({ logs: [{}, {}, {}], gap: true });
+    expect((await call(server, 'GET', `${path}?after=x`)).status).toBe(400);
+  });
+
+  it('shows counts and percentiles of a function to its tenant alone', async () => {
+    await deploy(server, 'counted', 'exports.handler = ({ fail }) => { if (fail) throw new Error("no"); }');
+    for (const fail of [false, false, true]) await invoke(server, 'counted', { fail });
+    const path = '/v1/functions/counted/stats';
+    expect((await call(server, 'GET', path)).json).toMatchObject({
+      ...{ windowMs: 3_600_000, invocations: 3, failed: 1, errors: { function_error: 1 } },
+      handlerMs: { p50: expect.any(Number), max: expect.any(Number) },
+    });
+    expect((await call(server, 'GET', `${path}?qualifier=$LATEST`)).json).toMatchObject({ invocations: 3 });
+    expect((await call(server, 'GET', `${path}?qualifier=9`)).status).toBe(404);
+    expect((await call(server, 'GET', path, { headers: { 'Strata-Tenant': 'other' } })).status).toBe(404);
   });
 
   it('takes an empty body for {} and any content type for JSON', async () => {

@@ -271,7 +271,11 @@ describe('the commands', () => {
     const stdout = new PassThrough();
     const stderr = new PassThrough();
     const context = { env: {}, stdin: Readable.from([]), stdout, stderr, fetch, signals: new EventEmitter() };
-    const code = await runCli(['--url', server.url, ...args], { ...context, exit: () => {} });
+    const code = await runCli(['--url', server.url, ...args], {
+      ...context,
+      exit: () => {},
+      wait: async () => {},
+    });
     stdout.end();
     stderr.end();
     const [said = '', failed = ''] = (await Promise.all([stdout.toArray(), stderr.toArray()])).map(String);

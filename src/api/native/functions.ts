@@ -171,11 +171,13 @@ const listRoutes = (app: App, executor: Executor): void => {
     },
   );
 
-  app.get<{ Params: { name: string }; Querystring: { limit?: number } }>(
+  app.get<{ Params: { name: string }; Querystring: StaticDecode<typeof LOGS_QUERY> }>(
     '/v1/functions/:name/logs',
     {
       schema: {
         summary: 'The newest log lines of a function, oldest first',
+        description:
+          'To follow a log, ask again with the `cursor` as `after`: at once where there is `more`, else after a while.',
         tags: ['functions'],
         params: NAME_PARAMS,
         headers: TENANT_HEADERS,
@@ -184,18 +186,23 @@ const listRoutes = (app: App, executor: Executor): void => {
           {
             200: Type.Object({
               logs: Type.Array(Type.Object({ ...LOG_LINE.properties, invocationId: Type.String() })),
+              cursor: Type.String({ description: 'Pass as `after` for what comes behind these lines.' }),
+              gap: Type.Boolean({
+                description:
+                  'Lines may be missing before the last of these, forgotten before they were asked for.',
+              }),
+              more: Type.Boolean({ description: 'There are more already.' }),
             }),
           },
           ['invalid_request', 'forbidden', 'not_found'],
         ),
       },
     },
-    async (request) => ({
-      logs: executor.logs(checkFunctionName(request.params.name), {
+    async (request) =>
+      executor.logPage(checkFunctionName(request.params.name), {
         tenant: tenantOf(request),
         ...request.query,
       }),
-    }),
   );
 };
 

@@ -177,7 +177,18 @@ export const LIST_QUERY = Type.Object(
   { additionalProperties: false },
 );
 
-export const LOGS_QUERY = Type.Object({ limit: Type.Optional(LIMIT) }, { additionalProperties: false });
+export const LOGS_QUERY = Type.Object(
+  {
+    limit: Type.Optional(LIMIT),
+    after: Type.Optional(
+      Type.String({
+        pattern: '^[A-Za-z0-9_-]{22}$',
+        description: 'The `cursor` of an answer: the lines behind it, the oldest first.',
+      }),
+    ),
+  },
+  { additionalProperties: false },
+);
 
 export const LOG_LINE = Type.Object({
   level: Type.Enum(['debug', 'info', 'warn', 'error']),

@@ -24,6 +24,7 @@ export const ROUTE_SCOPES: Readonly<Record<string, Demand>> = {
   'GET /v1/functions': 'read',
   'GET /v1/functions/:name': 'read',
   'GET /v1/functions/:name/logs': 'read',
+  'GET /v1/functions/:name/stats': 'read',
   'POST /v1/functions/:name/versions': 'deploy',
   'GET /v1/functions/:name/versions': 'read',
   'DELETE /v1/functions/:name/versions/:version': 'deploy',

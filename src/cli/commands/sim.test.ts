@@ -34,6 +34,7 @@ const sim = async (...argv: readonly string[]) => {
       fetch,
       signals: new EventEmitter(),
       exit: () => {},
+      wait: async () => {},
     },
   };
   addSim(program, context, async (options): Promise<SimulationResult> => {
