@@ -10,9 +10,9 @@ import { UPLOAD_CASES } from '../../src/attack/corpus/upload.ts';
 import { Target } from '../../src/attack/target.ts';
 import { startServer } from '../e2e/server-process.ts';
 
-/** What a data folder holds: the tables of functions and of accounts, and code by its digest. */
+/** What a data folder holds: the tables of each part, the key that signatures are made from, and code by its digest. */
 const OWN =
-  /^data(?:\/(?:(?:strata|accounts)\.db(?:-wal|-shm)?|lock|code(?:\/[0-9a-f]{2}(?:\/[0-9a-f]{64})?)?))?$/;
+  /^data(?:\/(?:(?:strata|accounts|ledger|queue|lambda)\.db(?:-wal|-shm)?|signing\.key|lock|code(?:\/[0-9a-f]{2}(?:\/[0-9a-f]{64})?)?))?$/;
 
 it('writes nothing outside of the data folder, and nothing in it but code by its digest, whatever is uploaded', async () => {
   const parent = await mkdtemp(path.join(tmpdir(), 'strata-upload-'));
