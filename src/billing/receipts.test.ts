@@ -1,41 +1,14 @@
 import { describe, expect, it } from 'vitest';
 import { failure } from '../core/errors.ts';
 import { NO_NETWORK } from '../core/receipt.ts';
-import type { FunctionRecord } from '../core/spec.ts';
 import { cuSecondsOf, type Finished, toReceipt } from './receipts.ts';
 import { TARIFF_NAMES } from './tariffs.ts';
-
-const FUNCTION: FunctionRecord = {
-  ...{ id: 'f1', tenant: 'acme', name: 'hello', version: '$LATEST', revision: 'r1', runtime: 'isolate' },
-  ...{ handler: 'index.handler', memoryMb: 128, timeoutMs: 3_000, cpuMs: 1_000, processModel: 'resident' },
-  ...{ concurrency: 1, initializer: null, initTimeoutMs: 10_000, minInstances: 0, maxInstances: 50 },
-  reservedConcurrency: 0,
-  ...{
-    idleTimeoutMs: 600_000,
-    env: { SECRET: 'hidden' },
-    labels: {},
-    annotations: {},
-    description: '',
-    enabled: true,
-    network: { allow: [] },
-    auth: 'key',
-  },
-  async: {
-    ...{ maxRetries: 2, maxEventAgeMs: 21_600_000, delivery: 'at-least-once' },
-    ...{ onSuccess: null, onFailure: null },
-  },
-  ...{
-    codeDigest: '00',
-    codeBytes: 10,
-    createdAt: '2026-01-01T00:00:00.000Z',
-    updatedAt: '2026-01-01T00:00:00.000Z',
-  },
-};
+import { RECORD } from './testing.ts';
 
 const FINISHED: Finished = {
   ...{
     invocationId: 'i1',
-    function: FUNCTION,
+    function: RECORD,
     start: 'runtime',
     meter: 'isolate',
     phases: [0.02, 0, 0, 0.3, 0.1, 0.2],
